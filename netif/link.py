@@ -1,0 +1,248 @@
+"""The contract: what a driver, a stack and a runtime may expect of each other.
+
+Only shapes live here, no logic: the values that travel with a frame (`Offload`, `LinkCaps`) and the protocols
+(`Driver`, `Port`, `StackInterface`, `NetStack`, `Waiter`, `Runtime`, `Dice`). A driver knows a `Port` and nothing
+above it; a stack knows an `Attachment` and nothing below it; the runtime turns the crank for both.
+Everything here is called with the gate held, unless its text says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Result = TypeVar("Result", covariant=True)
+
+NONE, PARTIAL, VALID = 0, 1, 2  # Offload.checksum; plain ints, since they are compared for every frame
+
+
+class Medium(enum.Enum):
+    """What kind of link a port offers."""
+
+    ETHERNET = "ethernet"  # Ethernet II frames, neighbours found by ARP
+    POINT_TO_POINT = "point-to-point"  # bare IP packets, one neighbour
+    LOOPBACK = "loopback"  # bare IP packets, the neighbour is this host
+
+
+class Offload(NamedTuple):
+    """What the wire says about one frame. A tuple, so that drivers may key caches by it at C speed.
+
+    checksum: NONE, the L4 checksum is complete and nobody has vouched for it; PARTIAL, its field holds only the folded,
+    not inverted pseudo-header sum (trusted, to be finished before it reaches a medium that cannot); VALID, it is
+    complete and right. start: bytes from the frame's first byte to the L4 header; offset: from there to the checksum
+    field (both meaningful for PARTIAL alone). gso_size: L4 payload bytes per segment of a super-frame, 0 for a plain one.
+    """
+
+    checksum: int = NONE
+    start: int = 0
+    offset: int = 0
+    gso_size: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class LinkCaps:
+    """What one port can do; asked for by the stack (`want`), answered by the driver (`granted`)."""
+
+    mac: bytes  # 6 bytes; empty where the medium has none
+    mtu: int = 1500  # bytes of an IP packet
+    medium: Medium = Medium.ETHERNET
+    gso_max: int = 1500  # bytes of the largest IP packet in one frame; equal to mtu: no super-frames
+    tx_checksum: bool = False  # the port takes PARTIAL frames
+    rx_checksum: bool = False  # the port may deliver PARTIAL and VALID frames
+
+
+class Dice(Protocol):
+    """The randomness of one host or wire: `random.Random`, or anything shaped like it."""
+
+    def random(self) -> float: ...
+    def randbytes(self, n: int, /) -> bytes: ...
+    def getrandbits(self, k: int, /) -> int: ...
+    def randrange(self, start: int, stop: int, /) -> int: ...
+
+
+class Waiter(Protocol):
+    """One blocked caller. An endpoint holds it; `flush` wakes it; only the runtime knows how it sleeps."""
+
+    woken: bool
+
+    def wake(self) -> None:
+        """Mark ready, at once and idempotently; the runtime resumes the caller after the flush."""
+
+
+class Port(Protocol):
+    """One driver's place in the runtime: all that a driver may ask for."""
+
+    runtime: Runtime  # in-memory wires compare it: they join ports of one runtime only
+    dice: Dice
+
+    def now(self) -> float:
+        """Seconds, monotonic: the runtime's clock, real or virtual."""
+
+    def readable(self) -> None:
+        """Drain me in this turn: `receive()` has something."""
+
+    def poke(self) -> None:
+        """As `readable`, from any thread and without the gate."""
+
+    def writable(self) -> None:
+        """There is room again after a `transmit` that answered False."""
+
+    def watch(self) -> None:
+        """`fileno()` or `wants_write()` has changed: look again."""
+
+    def call_at(self, when: float) -> None:
+        """Call `advance(now)` at `when`. The earliest of several wins; ask again after each call."""
+
+    def failed(self, error: OSError) -> None:
+        """The driver is dead; the netif's link goes down."""
+
+
+class Driver(Protocol):
+    """What moves frames. The constructor opened the descriptor, so its errors came there."""
+
+    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
+        """Negotiate: answer what is granted of `want`, and keep `port`. Raises OSError or ValueError."""
+
+    def fileno(self) -> int | None:
+        """The descriptor to poll for reading; None for a wire that announces itself by `port.readable()`."""
+
+    def wants_write(self) -> bool:
+        """Poll the descriptor for writing too; `advance` is called when it is writable."""
+
+    def receive(self) -> tuple[Buffer, Offload | None] | None:
+        """One frame, contiguous and never changed again while anybody holds it; None: nothing more now."""
+
+    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        """Send `(headers, *views)` as one frame. False: full, the caller keeps it until `port.writable()`."""
+
+    def advance(self, now: float) -> None:
+        """Time has come to what `call_at` asked for, or the descriptor is writable."""
+
+    def close(self) -> None:
+        """Give everything back; idempotent."""
+
+
+class StackInterface(Protocol):
+    """What `init_fn(netif)` returns: one attached link as the stack sees it."""
+
+    stack: NetStack | None
+
+    def link_up(self, caps: LinkCaps) -> None: ...
+    def link_down(self) -> None: ...
+    def set_addresses(self, ip: bytes, mask: bytes, gateway: bytes) -> None:
+        """Network byte order, 4 bytes each; all zero takes the address away and aborts what used it."""
+
+    def set_mac(self, mac: bytes) -> None: ...
+    def set_mtu(self, mtu: int) -> None: ...
+    def input(self, frame: Buffer, offload: Offload | None) -> None: ...
+    def writable(self) -> None:
+        """The driver has room again: send what the interface's queue holds."""
+
+    def finish(self, waiter: Waiter) -> bool:
+        """End this link's connections in order; True if `waiter` will be woken when the last is gone."""
+
+    def detach(self) -> None:
+        """Abort what is left (RST) and forget the link."""
+
+
+class Attachment(Protocol):
+    """The netif as a stack and a runtime see it."""
+
+    if_key: str
+    mac: bytes
+    mtu: int
+    driver: Driver
+
+    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool: ...
+    def receive(self, frame: Buffer, offload: Offload | None) -> None: ...
+    def writable(self) -> None: ...
+    def failed(self, error: OSError) -> None: ...
+
+
+class NetStack(Protocol):
+    """One host."""
+
+    name: str
+    runtime: Runtime
+
+    def receive(self, interface: StackInterface, frame: Buffer, offload: Offload | None) -> None: ...
+
+    def advance(self, now: float) -> None:
+        """It is `now`: stamp what comes in next with it, and let what has expired act."""
+
+    def next_deadline(self) -> float | None:
+        """The earliest time at which `advance` has something to do."""
+
+    def pending(self) -> bool:
+        """Some timer is armed that is more than maintenance (ageing, TIME-WAIT): something may yet happen."""
+
+    def flush(self, now: float) -> None:
+        """Send what is owed, wake who waits. Called once after any number of changes."""
+
+    def abort_current(self, error: BaseException) -> None:
+        """An exception escaped: abort the connection in hand, so that the batch can go on."""
+
+    def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None: ...
+    def close(self, linger: float = 1.0) -> None: ...
+
+
+class Task(Protocol[Result]):
+    """What `spawn` returns."""
+
+    def done(self) -> bool: ...
+    def result(self, timeout: float | None = None) -> Result: ...
+
+
+class Runtime(Protocol):
+    """One gate, one clock and one crank for any number of stacks."""
+
+    strict: bool  # `check()` raises what the crank caught
+    shared: bool  # True where real threads or processes share it: default MACs and dice are then unpredictable
+
+    def now(self) -> float: ...
+    def add_stack(self, stack: NetStack) -> None: ...
+    def remove_stack(self, stack: NetStack) -> None: ...
+    def add(self, stack: NetStack, netif: Attachment) -> Port:
+        """Give `netif.driver` its port, and poll its descriptor."""
+
+    def remove(self, netif: Attachment) -> None: ...
+    def touch(self, stack: NetStack) -> None:
+        """The stack owes a flush at the end of this turn; asks for its next deadline too."""
+
+    def poke(self) -> None:
+        """Wake whoever sleeps in the poll. From any thread, without the gate."""
+
+    def enter(self) -> None:
+        """Take the gate. Not from a hook, a trace or a driver (RuntimeError)."""
+
+    def leave(self) -> None:
+        """Flush what was touched, resume who was woken, free the gate, raise a deferred KeyboardInterrupt."""
+
+    def waiter(self, operation: str, endpoint: object) -> Waiter:
+        """A fresh Waiter for the calling thread or task; the arguments name it in `Deadlock`."""
+
+    def wait(self, waiter: Waiter, deadline: float | None) -> bool:
+        """Sleep until woken (True) or until `deadline` (False). The gate is held on entry and on return."""
+
+    async def wait_async(self, waiter: Waiter, deadline: float | None) -> bool:
+        """As `wait`, awaiting. RuntimeError where there is no loop."""
+
+    def wait_closing(self, waiter: Waiter, deadline: float) -> bool:
+        """As `wait`, for closing: any thread may, and a virtual clock runs meanwhile."""
+
+    def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task[Any]: ...
+    def sleep(self, seconds: float) -> None: ...
+    def post(self, handler: Callable[[], None]) -> None:
+        """Run `handler` soon, in order, one at a time, with the gate free. An exception in it is logged."""
+
+    def dice(self, name: str) -> Dice:
+        """Randomness of its own for whatever bears this name; from the seed, where there is one."""
+
+    def check(self) -> None:
+        """Raise the first exception that the crank caught, if `strict`."""
+
+    def close(self) -> None: ...
