@@ -1,0 +1,36 @@
+"""The formats on the wire: parse and emit, no state, a leaf that every room may import.
+
+A parser checks lengths once, unpacks once and answers plain values; what it cannot read is `Malformed(reason)`, the
+only exception that parsing raises. Addresses are bytes (4 or 16), numbers are ints, payloads are
+offsets into the frame.
+"""
+
+from __future__ import annotations
+
+REASONS: dict[str, str] = {
+    "ethernet_header_short": "the frame ends within its Ethernet header",
+    "arp_short": "the frame ends within its ARP message",
+    "arp_format": "ARP for other than IPv4 over Ethernet",
+    "ip_header_short": "the frame ends within its IPv4 header",
+    "ip_version": "the packet is not of IP version 4",
+    "ip_header_length": "the header length field is under 5 words or reaches past the packet",
+    "ip_total_length": "the total length field is under the header's or reaches past the frame",
+    "ip_checksum": "the IPv4 header checksum is wrong",
+    "icmp_header_short": "the packet ends within its ICMP header",
+    "icmp_checksum": "the ICMP checksum is wrong",
+    "icmp_quote": "the datagram that an ICMP error quotes cannot be read",
+    "udp_header_short": "the packet ends within its UDP header",
+    "udp_length": "the UDP length field is under 8 or reaches past the packet",
+    "tcp_header_short": "the packet ends within its TCP header",
+    "tcp_data_offset": "the data offset field is under 5 words or reaches past the segment",
+    "tcp_option_length": "an option's length is under 2 or reaches past the header",
+    "gso_format": "a super-frame that is not TCP or UDP over IP as its offload claims",
+}  # every reason that a parser gives, and what it means
+
+
+class Malformed(Exception):  # noqa: N818 - a claim about the frame, in the domain's voice
+    """The frame cannot be read; `reason` is a key of REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
