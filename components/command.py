@@ -1,0 +1,92 @@
+"""How a command meets a person: one line for a mistake, an exit status that says what happened, no traceback.
+
+Knows exit statuses (0 done, 1 in vain, 2 asked wrongly, 130 Ctrl-C, 143 SIGTERM) and argparse; knows nothing of wires
+or stacks. SIGTERM takes Ctrl-C's way, so that one place in the runtime keeps the machine whole for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+
+class Complaint(Exception):  # noqa: N818 - a person's, not a program's
+    """Something for the person to mend: one line, exit status 2."""
+
+    status = 2
+
+
+class GaveUp(Complaint):
+    """The wait was in vain: one line, exit status 1."""
+
+    status = 1
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints fit on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Complaint(f"{message} (see {self.prog} --help)")
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def explain(error: BaseException) -> str:
+    """An exception in a person's words: `strerror` of an OSError that carries nothing better."""
+    if type(error) is OSError and error.strerror:
+        return one_line(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(error.strerror)
+    return one_line(error) or type(error).__name__
+
+
+def run(body: Callable[[], int], *, prefix: str = "netif") -> int:
+    """Run a command's body; the answer is the exit status."""
+    terminated = False
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL, None):
+            raise KeyboardInterrupt  # a shell started us in the background: nobody listens to SIGINT
+        signal.raise_signal(signal.SIGINT)
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, terminate) if in_main else None
+    try:
+        status = body()
+        sys.stdout.flush()
+        return status
+    except Complaint as complaint:
+        print(f"{prefix}: {one_line(complaint)}", file=sys.stderr)
+        return complaint.status
+    except KeyboardInterrupt:
+        return 143 if terminated else 130
+    except BrokenPipeError as error:
+        if error.filename is None and _stdout_is_gone():
+            return 141  # as SIGPIPE would have it: `netif ... | head`
+        print(f"{prefix}: {explain(error)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{prefix}: {explain(error)}", file=sys.stderr)
+        return 1
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _stdout_is_gone() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return True
+    return False
