@@ -1,0 +1,42 @@
+"""Every bound of a stack in one table. Whatever a peer or an application can make grow is named here.
+
+Each field carries the name of the counter (in `stats`) that tells when the bound was met. Sizes are bytes, times
+seconds, rates per second.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+
+def bound(default: float, counter: str) -> Any:
+    """A field whose `counter` counts what was refused because of it."""
+    return attrs.field(default=default, metadata={"counter": counter}, validator=attrs.validators.ge(0))
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    arp_entries: int = bound(1024, "arp_table_full")
+    arp_queue_frames: int = bound(16, "arp_queue_full")  # waiting for one hop
+    arp_queue_bytes: int = bound(64 << 10, "arp_queue_full")
+    interface_queue_frames: int = bound(256, "interface_queue_full")
+    interface_queue_bytes: int = bound(2 << 20, "interface_queue_full")
+    loopback_rounds: int = bound(8, "loopback_deferred")  # within one flush; the rest waits for the next turn
+    reassembly_datagrams: int = bound(64, "reassembly_full")
+    reassembly_bytes: int = bound(4 << 20, "reassembly_full")
+    reassembly_time: float = bound(30.0, "reassembly_timeout")
+    icmp_errors: int = bound(1000, "icmp_error_rate")  # sent per second
+    udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
+    udp_queue_datagrams: int = bound(4096, "udp_queue_full")
+    echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
+    endpoints: int = bound(1 << 20, "endpoints_full")  # UDP and ping sockets of one stack
+    groups: int = bound(256, "groups_full")  # multicast groups an interface joins
+    syn_table: int = bound(1024, "syn_table_full")
+    time_wait: int = bound(16384, "time_wait_full")
+    challenge_acks: int = bound(1000, "challenge_ack_rate")  # sent per second, RFC 5961
+    resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection
+    orphans: int = bound(4096, "orphans_full")
+    out_of_order_ranges: int = bound(256, "out_of_order_full")  # a connection
+    socket_memory: int = bound(256 << 20, "socket_memory_full")  # a stack

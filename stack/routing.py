@@ -1,0 +1,109 @@
+"""Where to: the table of prefixes, longest first, and the `Route` an endpoint keeps.
+
+Keys are addresses of 4 or 16 bytes; a prefix of one family never matches the other. Which interface is the default is
+decided above (`set_default`); here it is the prefix of length 0. RFC 1122 3.3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from stack.arp import Neighbour
+    from stack.endpoint import Endpoint
+    from stack.interface import Interface
+
+
+class Route:
+    """A way to one destination. Good while `generation` is `Ip.generation`; `Ip.send` renews it in place."""
+
+    __slots__ = (
+        "base",
+        "dst",
+        "generation",
+        "gso_max",
+        "interface",
+        "key",
+        "local",
+        "mtu",
+        "neighbour",
+        "next_hop",
+        "owner",
+        "src",
+        "tx_checksum",
+        "via",
+    )
+
+    def __init__(self, dst: bytes, src: bytes, interface: Interface, next_hop: bytes, neighbour: Neighbour) -> None:
+        self.dst = dst
+        self.src = src
+        self.interface = interface
+        self.next_hop = next_hop
+        self.neighbour = neighbour  # how the link reaches next_hop
+        self.generation = 0
+        self.mtu = interface.mtu  # of an IP packet
+        self.gso_max = interface.gso_max  # of an IP packet that is a super-frame; mtu where there are none
+        self.tx_checksum = interface.tx_checksum  # `Ip.send` takes partial_at
+        self.local = False  # to ourselves
+        self.via: Interface | None = None  # the interface that the endpoint insists on
+        self.owner: Endpoint | None = None  # told by `unreachable` when there is no neighbour or no route
+        self.key = -1  # what `base` was computed for: tos, ttl, protocol
+        self.base = 0  # sum of the IP header's constant words
+
+    def __repr__(self) -> str:
+        return f"<Route to {self.dst.hex()} from {self.src.hex()} by {self.interface.name}>"
+
+
+class Prefix(NamedTuple):
+    """One line of the table."""
+
+    network: bytes
+    length: int  # leading bits that count
+    interface: Interface
+    gateway: bytes | None  # None: on the link
+
+
+class RoutingTable:
+    """Prefixes by (address length, prefix length, network); a lookup tries the longest first."""
+
+    __slots__ = ("_lines", "_masks")
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[int, int, int], list[Prefix]] = {}
+        self._masks: dict[int, dict[int, int]] = {}  # address length: {prefix length: mask}, longest first
+
+    def __iter__(self) -> Iterator[Prefix]:
+        for lines in self._lines.values():
+            yield from lines
+
+    def add(self, network: bytes, length: int, interface: Interface, gateway: bytes | None = None) -> None:
+        """Of several lines for one prefix the first added is used, unless the asker insists on an interface."""
+        size = len(network)
+        mask = (1 << 8 * size) - (1 << 8 * size - length)
+        number = int.from_bytes(network, "big") & mask
+        line = Prefix(number.to_bytes(size, "big"), length, interface, gateway)
+        self._lines.setdefault((size, length, number), []).append(line)
+        masks = {**self._masks.get(size, {}), length: mask}
+        self._masks[size] = dict(sorted(masks.items(), reverse=True))
+
+    def remove(self, interface: Interface, length: int | None = None) -> None:
+        """All lines of this interface, or those with this prefix length."""
+        for key, lines in list(self._lines.items()):
+            if length is None or key[1] == length:
+                lines[:] = [line for line in lines if line.interface is not interface]
+                if not lines:
+                    del self._lines[key]
+        for size, masks in self._masks.items():
+            used = {key[1] for key in self._lines if key[0] == size}
+            self._masks[size] = {length: mask for length, mask in masks.items() if length in used}
+
+    def lookup(self, dst: bytes, interface: Interface | None = None) -> Prefix | None:
+        """The longest prefix that holds `dst`; with `interface`, among its lines alone."""
+        size = len(dst)
+        number = int.from_bytes(dst, "big")
+        for length, mask in self._masks.get(size, {}).items():
+            for line in self._lines.get((size, length, number & mask), ()):
+                if interface is None or line.interface is interface:
+                    return line
+        return None

@@ -1,0 +1,98 @@
+"""What a stack counts: every drop by its reason, every bound that was met, and a few events.
+
+`DROPS` is the whole list of reasons why a frame or a packet may be thrown away; nothing is dropped without a count.
+"""
+
+from __future__ import annotations
+
+from netif.wire import REASONS
+
+DROPS: dict[str, str] = {
+    **REASONS,
+    # Ethernet and ARP
+    "ethernet_other_host": "the frame's destination MAC is neither ours nor a group that we joined",
+    "ethernet_type": "neither IPv4 nor ARP",
+    "arp_sender": "the sender's hardware or protocol address cannot be a host's",
+    "arp_not_for_us": "an ARP message about addresses that are neither ours nor known",
+    "arp_table_full": "no room for another neighbour",
+    "arp_queue_full": "too much waits for one neighbour to answer",
+    "arp_unresolved": "the neighbour never answered",
+    # IP
+    "ip_not_for_us": "the destination address is not ours",
+    "ip_source": "the source address cannot be a sender's (a group, a broadcast, loopback from a wire, our own)",
+    "ip_unicast_in_broadcast": "a link-layer broadcast that bears a unicast datagram (RFC 1122 3.3.6)",
+    "ip_fragment": "a fragment; datagrams are not put together yet",
+    "ip_protocol": "nobody speaks that protocol",
+    "ip_no_route": "the way to the destination is gone",
+    "ip_too_big": "larger than the link's MTU and not to be fragmented",
+    # the interface
+    "link_down": "sent while the link was down",
+    "interface_no_address": "IP arrived before the interface had an address",
+    "interface_queue_full": "the driver takes nothing and the interface's queue is full",
+    "loopback_queue_full": "the loopback's queue is full",
+    # ICMP
+    "icmp_type": "an ICMP message of a kind that we do not act upon",
+    "icmp_broadcast_echo": "an echo request to a broadcast or group address",
+    "icmp_quote_not_ours": "an ICMP error about something that we did not send",
+    "icmp_echo_unknown": "an echo reply that no ping socket waits for",
+    "icmp_error_rate": "an ICMP error not sent, to keep to the rate limit",
+    "echo_queue_full": "a ping socket's queue is full",
+    # UDP
+    "udp_checksum": "the UDP checksum is wrong",
+    "udp_port_zero": "the UDP destination port is 0",
+    "udp_no_socket": "no UDP socket at that address and port",
+    "udp_queue_full": "a UDP socket's queue is full",
+    # TCP
+    "tcp_checksum": "the TCP checksum is wrong",
+    "tcp_no_connection": "a segment that belongs to no connection, or cannot open one",
+    "tcp_unacceptable": "a segment outside the window, or without an acceptable acknowledgment",
+    "tcp_paws": "a timestamp older than the last one (RFC 7323 5)",
+    "tcp_reset_in_window": "a RST that is not exactly the next byte (RFC 5961 3)",
+    "tcp_syn_in_window": "a SYN within a connection (RFC 5961 4)",
+    "tcp_ack_unsent": "an acknowledgment of what was never sent (RFC 5961 5)",
+    "tcp_backlog_full": "a listener's queue is full",
+    "tcp_out_of_order_full": "too many holes among what arrived out of order",
+    "tcp_after_close": "data for a connection whose reader is gone",
+    "challenge_ack_rate": "a challenge ACK not sent, to keep to the rate limit",
+    "reset_rate": "a RST not sent, to keep to the rate limit",
+    "syn_table_full": "too many half-open connections",
+}
+
+COUNTERS: dict[str, str] = {
+    "arp_conflict": "somebody else uses our address (RFC 5227)",
+    "arp_defended": "conflicts that were answered by an announcement",
+    "loopback_deferred": "packets to ourselves that were left for the next turn",
+    "icmp_sent": "ICMP errors sent",
+    "echo_replied": "echo requests answered",
+    "internal_error": "exceptions out of our own code: always a mistake of ours",
+    "endpoints_full": "sockets refused because there are too many",
+    "groups_full": "multicast groups refused because there are too many",
+    "reassembly_full": "fragments given up for want of room",
+    "reassembly_timeout": "datagrams whose fragments never became complete",
+    "time_wait_full": "TIME-WAIT states ended early for want of room",
+    "orphans_full": "connections aborted because too many linger without an owner",
+    "out_of_order_full": "segments not kept because of too many holes",
+    "socket_memory_full": "segments or writes refused because the sockets hold too much",
+}
+
+
+class Stats:
+    __slots__ = ("counters",)
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = {}
+
+    def count(self, name: str, n: int = 1) -> None:
+        counters = self.counters
+        counters[name] = counters.get(name, 0) + n
+
+    def drop(self, reason: str) -> None:
+        assert reason in DROPS, reason
+        counters = self.counters
+        counters[reason] = counters.get(reason, 0) + 1
+
+    def __getitem__(self, name: str) -> int:
+        return self.counters.get(name, 0)
+
+    def drops(self) -> dict[str, int]:
+        return {name: count for name, count in self.counters.items() if name in DROPS}
