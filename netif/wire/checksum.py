@@ -49,7 +49,7 @@ def partial_sum(buffer: Buffer) -> int:
 def sum_buffers(buffers: Iterable[Buffer]) -> int:
     """The folded sum of the buffers' concatenation; each may be of odd length."""
     total = 0
-    odd = False
+    odd = 0
     for buffer in buffers:
         total += partial_sum(buffer) << 8 if odd else partial_sum(buffer)
         odd ^= len(buffer) & 1

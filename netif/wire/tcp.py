@@ -24,7 +24,8 @@ TcpHeader: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 def parse(frame: Buffer, start: int, end: int) -> TcpHeader:
     """(sport, dport, seq, ack, header_len, flags, window, urgent).
 
-    The options are frame[start + 20 : start + header_len]. The checksum is not checked: the wire may have vouched for it (`checksum.verify` otherwise).
+    The options are frame[start + 20 : start + header_len].
+    The checksum is not checked: the wire may have vouched for it (`checksum.verify` otherwise).
     """
     if end - start < 20:
         raise Malformed("tcp_header_short")
