@@ -60,7 +60,7 @@ def adapt(
     """The frames that a port granted `caps` may have for this one; unchanged if it may have it whole.
 
     A port that sends needs `tx_checksum` for PARTIAL; one that is `delivering` to its stack needs `rx_checksum`, also
-    for VALID.
+    for VALID. Malformed if the frame is not what its offload says.
     """
     if offload is None:
         return [(buffers, None)]
@@ -103,6 +103,8 @@ def _locate(frame: bytes, offload: Offload) -> tuple[int, int, int]:
     if (
         frame[link] >> 4 not in (4, 6)
         or protocol not in (tcp.PROTOCOL, udp.PROTOCOL)
+        or l4 < link + 20
+        or payload < l4 + (20 if protocol == tcp.PROTOCOL else 8)
         or (offload.checksum == PARTIAL and offload.start != l4)
         or payload >= len(frame)
     ):
