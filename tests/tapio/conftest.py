@@ -1,0 +1,105 @@
+"""A runtime's port that only notes what a driver asks of it, and frames to send."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from netif.link import PARTIAL, VALID, LinkCaps, Offload
+from netif.wire import checksum, ethernet, ip, tcp, udp
+
+OURS, THEIRS = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
+
+
+class FakeRuntime:
+    """A clock that a test turns by hand."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+
+class FakePort:
+    """Notes what a driver asks of the runtime: `ready`, `room` and `watched` count."""
+
+    def __init__(self, runtime: FakeRuntime, seed: int = 1) -> None:
+        self.runtime: Any = runtime
+        self.dice = random.Random(seed)
+        self.ready = self.room = self.watched = 0
+        self.deadline: float | None = None
+        self.failures: list[OSError] = []
+
+    def now(self) -> float:
+        return self.runtime.time
+
+    def readable(self) -> None:
+        self.ready += 1
+
+    poke = readable
+
+    def writable(self) -> None:
+        self.room += 1
+
+    def watch(self) -> None:
+        self.watched += 1
+
+    def call_at(self, when: float) -> None:
+        self.deadline = when if self.deadline is None else min(when, self.deadline)
+
+    def failed(self, error: OSError) -> None:
+        self.failures.append(error)
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime()
+
+
+@pytest.fixture
+def make_port(runtime: FakeRuntime) -> Callable[..., FakePort]:
+    """make_port(runtime=None, seed=1)"""
+    return lambda other=None, seed=1: FakePort(other or runtime, seed)
+
+
+@pytest.fixture
+def want() -> Callable[..., LinkCaps]:
+    """want(mac=..., ...): what a stack asks for, everything unless told otherwise."""
+
+    def want(mac: bytes = OURS, **changes: Any) -> LinkCaps:
+        asked: dict[str, Any] = {"mtu": 1500, "gso_max": 65535, "tx_checksum": True, "rx_checksum": True, **changes}
+        return LinkCaps(mac=mac, **asked)
+
+    return want
+
+
+@pytest.fixture
+def frames() -> SimpleNamespace:
+    """Frames from 10.0.0.1 to 10.0.0.2: .plain(payload), .udp(payload), and .tcp(payload) with its offload."""
+    here, there = ip.parse_address("10.0.0.1"), ip.parse_address("10.0.0.2")
+
+    def packet(protocol: int, length: int, dst: bytes, src: bytes) -> bytes:
+        return ethernet.emit(dst, src, ethernet.IP) + ip.emit(here, there, protocol, length, ident=7)
+
+    def plain(payload: bytes = b"hello", dst: bytes = THEIRS, src: bytes = OURS) -> bytes:
+        return ethernet.emit(dst, src, 0x88B5) + payload
+
+    def segment(
+        payload: bytes = b"", flags: int = tcp.ACK, gso: int = 0, dst: bytes = THEIRS, src: bytes = OURS, seq: int = 1
+    ) -> tuple[tuple[bytes, ...], Offload]:
+        """(headers, payload) and VALID when small, else PARTIAL."""
+        length = 20 + len(payload)
+        link = packet(ip.TCP, length, dst, src)
+        if length <= 200:
+            pseudo = checksum.pseudo_header(here, there, ip.TCP, 0)
+            header = tcp.emit_complete(1000, 7, seq, 1, flags, 512, payload=(payload,), pseudo=pseudo)
+            return (link + header, payload), Offload(VALID)
+        pseudo = checksum.pseudo_header(here, there, ip.TCP, length)
+        return (link + tcp.emit(1000, 7, seq, 1, flags, 512, checksum=pseudo), payload), Offload(PARTIAL, 34, 16, gso)
+
+    def datagram(payload: bytes = b"", dst: bytes = THEIRS, src: bytes = OURS) -> bytes:
+        return packet(ip.UDP, 8 + len(payload), dst, src) + udp.emit(here, there, 1000, 7, payload) + payload
+
+    return SimpleNamespace(plain=plain, tcp=segment, udp=datagram, OURS=OURS, THEIRS=THEIRS)

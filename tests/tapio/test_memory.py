@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import pytest
+
+from netif.link import PARTIAL, VALID, Offload
+from netif.wire import ethernet
+from netif.wire.segment import cut, finish
+from tapio import Switch, pair
+
+A, B, C = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
+
+
+def drain(driver):
+    taken = []
+    while (item := driver.receive()) is not None:
+        taken.append(item)
+    return taken
+
+
+@pytest.fixture
+def opened(make_port, want):
+    def opened(driver, mac=A, **changes):
+        port = make_port()
+        driver.open(want(mac, **changes), port)
+        return port
+
+    return opened
+
+
+class TestPair:
+    def test_a_frame_arrives_joined_and_announced(self, opened):
+        one, other = pair()
+        opened(one)
+        port = opened(other)
+        assert one.transmit((b"headers", memoryview(b"..payload")[2:]), None)
+        assert port.ready == 1
+        assert drain(other) == [(b"headerspayload", None)]
+        assert drain(one) == []
+
+    def test_one_exact_bytes_is_passed_on_as_it_is(self, opened, frames):
+        one, other = pair()
+        opened(one)
+        opened(other)
+        frame = frames.plain()
+        one.transmit((frame,), None)
+        assert other.receive()[0] is frame
+
+    def test_a_buffer_that_may_change_is_copied(self, opened):
+        one, other = pair()
+        opened(one)
+        opened(other)
+        scratch = bytearray(b"first")
+        one.transmit((scratch,), None)
+        scratch[:] = b"later"
+        assert other.receive()[0] == b"first"
+
+    def test_a_super_frame_passes_whole_between_full_ports(self, opened, frames):
+        one, other = pair()
+        opened(one)
+        opened(other)
+        buffers, offload = frames.tcp(bytes(60_000), gso=1448)
+        one.transmit(buffers, offload)
+        assert drain(other) == [(b"".join(buffers), offload)]
+
+    def test_a_super_frame_is_cut_for_a_port_that_was_granted_less(self, opened, frames):
+        one, other = pair()
+        opened(one)
+        opened(other, gso_max=1500, rx_checksum=False, tx_checksum=False)
+        buffers, offload = frames.tcp(bytes(range(250)) * 40, gso=1448)
+        one.transmit(buffers, offload)
+        arrived = drain(other)
+        assert [bytes(frame) for frame, _ in arrived] == cut(buffers, offload)
+        assert all(left is None for _, left in arrived)
+
+    def test_a_partial_checksum_is_finished_for_a_port_that_takes_none(self, opened, frames):
+        one, other = pair(rx_checksum=False)
+        opened(one)
+        opened(other)
+        buffers, offload = frames.tcp(bytes(range(250)) * 4)
+        one.transmit(buffers, offload)
+        assert drain(other) == [(finish(buffers, offload), None)]
+
+    def test_a_super_frame_that_cannot_be_cut_is_counted(self, opened, frames):
+        one, other = pair(rx_checksum=False)
+        opened(one)
+        opened(other)
+        assert one.transmit((frames.plain(bytes(5000)),), Offload(PARTIAL, 34, 16, 1448))
+        assert drain(other) == []
+        assert other.malformed == 1
+
+    def test_a_full_inbox_refuses_and_asks_again_once_it_has_half_drained(self, opened):
+        one, other = pair(queue=4)
+        port = opened(one)
+        opened(other)
+        assert [one.transmit((b"%d" % n,), None) for n in range(6)] == [True] * 4 + [False] * 2
+        other.receive()
+        assert port.room == 0
+        other.receive()
+        assert port.room == 1
+        assert one.transmit((b"again",), None)
+        assert [frame for frame, _ in drain(other)] == [b"2", b"3", b"again"]
+        assert port.room == 1
+
+    def test_an_inbox_is_bounded_in_bytes_too(self, opened):
+        one, other = pair(queue_bytes=100_000)
+        opened(one)
+        opened(other)
+        assert [one.transmit((bytes(60_000),), None) for _ in range(3)] == [True, True, False]
+
+    def test_closing_the_full_end_lets_the_other_go_on(self, opened):
+        one, other = pair(queue=1)
+        port = opened(one)
+        opened(other)
+        one.transmit((b"kept",), None)
+        assert not one.transmit((b"refused",), None)
+        other.close()
+        assert port.room == 1
+        assert one.transmit((b"lost",), None)
+        assert other.dropped == 1
+
+    def test_frames_for_an_end_that_is_not_open_are_lost_and_counted(self, opened):
+        one, other = pair()
+        opened(one)
+        assert one.transmit((b"nobody there",), None)
+        opened(other)
+        assert drain(other) == []
+        assert other.dropped == 1
+
+    def test_the_ends_must_share_a_runtime(self, opened, make_port, want):
+        one, other = pair()
+        opened(one)
+        with pytest.raises(ValueError, match="one runtime"):
+            other.open(want(B), make_port(type(make_port().runtime)()))
+
+
+class TestGranting:
+    def test_a_port_grants_the_lesser_of_wanted_and_possible(self, make_port, want):
+        one, _ = pair(mtu=9000)
+        assert one.open(want(mtu=1500), make_port()) == want(mtu=1500)
+        assert one.open(want(mtu=20_000), make_port()).mtu == 9000
+
+    def test_without_checksum_offload_the_largest_frame_is_one_segment(self, make_port, want):
+        one, _ = pair(tx_checksum=False)
+        caps = one.open(want(mtu=1400), make_port())
+        assert (caps.gso_max, caps.tx_checksum, caps.rx_checksum) == (1400, False, True)
+
+
+class TestSwitch:
+    @pytest.fixture
+    def switch(self):
+        return Switch(ageing=300.0)
+
+    @pytest.fixture
+    def three(self, switch, opened):
+        ports = [switch.port() for _ in range(3)]
+        for port, mac in zip(ports, (A, B, C), strict=True):
+            opened(port, mac)
+        return ports
+
+    def test_a_frame_for_an_unknown_station_goes_everywhere_but_back(self, three, frames):
+        a, b, c = three
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (a, b, c)] == [0, 1, 1]
+
+    def test_a_station_that_has_spoken_is_sent_to_alone(self, three, frames):
+        a, b, c = three
+        b.transmit((frames.plain(dst=ethernet.BROADCAST, src=B),), None)
+        assert [len(drain(port)) for port in (a, b, c)] == [1, 0, 1]
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (a, b, c)] == [0, 1, 0]
+
+    def test_a_frame_for_a_station_on_its_own_port_goes_nowhere(self, three, frames):
+        a, b, c = three
+        a.transmit((frames.plain(dst=ethernet.BROADCAST, src=C),), None)
+        drain(b), drain(c)
+        a.transmit((frames.plain(dst=C, src=A),), None)
+        assert [len(drain(port)) for port in (a, b, c)] == [0, 0, 0]
+
+    def test_a_station_that_moved_is_followed(self, three, frames):
+        a, b, c = three
+        b.transmit((frames.plain(dst=A, src=B),), None)
+        c.transmit((frames.plain(dst=A, src=B),), None)
+        drain(a), drain(b), drain(c)
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (b, c)] == [0, 1]
+
+    def test_a_silent_station_is_forgotten_after_the_ageing_time(self, three, frames, runtime):
+        a, b, c = three
+        b.transmit((frames.plain(dst=A, src=B),), None)
+        drain(a), drain(c)
+        runtime.time = 300.0
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (b, c)] == [1, 0]
+        runtime.time = 300.5
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (b, c)] == [1, 1]
+
+    def test_a_group_address_is_never_learnt(self, three, frames, switch):
+        a, b, c = three
+        a.transmit((frames.plain(dst=B, src=ethernet.BROADCAST),), None)
+        assert not switch.stations
+        b.transmit((frames.plain(dst=ethernet.BROADCAST, src=B),), None)
+        assert len(drain(c)) == 2
+
+    def test_a_flood_of_addresses_does_not_grow_the_table_without_bound(self, three, frames, switch):
+        for n in range(10_000):
+            three[0].transmit((frames.plain(dst=B, src=b"\x02\x01" + n.to_bytes(4, "big")),), None)
+        assert len(switch.stations) <= 4096
+
+    def test_a_full_port_loses_frames_and_counts_them(self, switch, opened, frames):
+        a, b = switch.port(), switch.port(queue=2)
+        opened(a, A), opened(b, B)
+        assert all(a.transmit((frames.plain(dst=B, src=A),), None) for _ in range(5))
+        assert (len(drain(b)), b.dropped, a.dropped) == (2, 3, 0)
+
+    def test_a_broadcast_is_one_object_at_every_port(self, three, frames):
+        a, b, c = three
+        frame = frames.plain(dst=ethernet.BROADCAST, src=A)
+        a.transmit((frame[:20], frame[20:]), None)
+        (at_b,), (at_c,) = drain(b), drain(c)
+        assert at_b[0] is at_c[0]
+        assert at_b[0] == frame
+
+    def test_caps_belong_to_the_port(self, switch, opened, frames):
+        a, b, c = switch.port(), switch.port(), switch.port(gso_max=1500)
+        opened(a, A), opened(b, B), opened(c, C)
+        buffers, offload = frames.tcp(bytes(10_000), gso=1448, dst=ethernet.BROADCAST, src=A)
+        a.transmit(buffers, offload)
+        assert drain(b) == [(b"".join(buffers), offload)]
+        assert [len(frame) for frame, _ in drain(c)] == [14 + 40 + 1448] * 6 + [14 + 40 + 10_000 - 6 * 1448]
+
+    def test_valid_passes_to_a_port_that_trusts_and_is_dropped_from_the_offload_elsewhere(self, switch, opened, frames):
+        a, b, c = switch.port(), switch.port(), switch.port(rx_checksum=False)
+        opened(a, A), opened(b, B), opened(c, C)
+        buffers, offload = frames.tcp(b"hi", dst=ethernet.BROADCAST)
+        a.transmit(buffers, offload)
+        assert [left for _, left in drain(b)] == [Offload(VALID)]
+        assert [left for _, left in drain(c)] == [None]
+
+    def test_a_runt_is_counted_and_goes_nowhere(self, three):
+        a, b, c = three
+        assert a.transmit((b"short",), None)
+        assert [len(drain(port)) for port in (b, c)] == [0, 0]
+        assert a.malformed == 1
+
+    def test_a_closed_port_is_forgotten(self, three, frames, switch):
+        a, b, c = three
+        b.transmit((frames.plain(dst=A, src=B),), None)
+        b.close()
+        assert B not in switch.stations
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert [len(drain(port)) for port in (b, c)] == [0, 2]
+
+    def test_all_ports_must_share_a_runtime_until_the_last_is_closed(self, switch, opened, make_port, want):
+        a, b = switch.port(), switch.port()
+        opened(a, A)
+        elsewhere = make_port(type(make_port().runtime)())
+        with pytest.raises(ValueError, match="one runtime"):
+            b.open(want(B), elsewhere)
+        a.close()
+        b.open(want(B), elsewhere)
