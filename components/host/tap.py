@@ -291,7 +291,7 @@ def _main(argv: Sequence[str] | None) -> int:
     wish = wish_of(options)
     if options.dry_run:
         return dry_run(wish, down=options.down)
-    if may_administer():
+    if may_administer() or (wish.netns is None and not command_lines(wish, seen(wish), down=options.down)):
         make_tap_netif(wish, down=options.down)
         return 0
     sudo = shutil.which("sudo")
@@ -312,10 +312,15 @@ def arguments(wish: Wish, *, down: bool) -> list[str]:
     return words + ["--down"] * down
 
 
+def seen(wish: Wish) -> Found | None:
+    """What is there; to look takes no privilege."""
+    with kernel(wish.netns) as ipr:
+        return look(ipr, wish.name)
+
+
 def dry_run(wish: Wish, *, down: bool) -> int:
     try:
-        with kernel(wish.netns) as ipr:
-            found = look(ipr, wish.name)
+        found = seen(wish)
     except Complaint:
         if wish.netns is None:
             raise

@@ -1,0 +1,175 @@
+"""One way to join a network for every command: what example_connect is in ESP-IDF.
+
+From a Choice (flags.py) to a stack on a wire (wires.py), with faults and captures around it as asked, and its orderly
+end. Without a wire a second host in this process plays the other part. Everything that a person got wrong leaves here
+as a Complaint; what the application does with its sockets is its own affair.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Address, IPv4Interface
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from components import wires
+from components.command import Complaint, GaveUp, explain
+from components.flags import Choice, add_flags, choice_of
+from netif.wire.ethernet import format_mac
+
+if TYPE_CHECKING:
+    from netif.link import Driver, Runtime
+    from netif.netif import Netif
+    from stack import Stack
+
+DEFAULT_IP = IPv4Interface("192.168.5.100/24")  # tapif_io's
+DEFAULT_GATEWAY = IPv4Address("192.168.5.1")
+LINGER = 1.0  # seconds for the connections' orderly end
+ADDRESS_WAIT = 5.0  # seconds; a static address is there as soon as the link is up
+
+
+@attrs.frozen
+class Joined:
+    """A host on the wire that was chosen."""
+
+    stack: Stack
+    netif: Netif
+    ip: str
+    peer: str | None  # whom HOST means when it is left out: the gateway, or the other host in this process
+
+    def target(self, host: str | None) -> str:
+        if host is not None:
+            return host
+        if self.peer is None:
+            raise Complaint("which HOST? Without --gw there is none to take when it is left out")
+        return self.peer
+
+
+OtherPart = Callable[[Joined], Any]
+
+
+@contextmanager
+def connect(choice: Choice, *, other_part: OtherPart | None = None) -> Iterator[Joined]:
+    """Join the network; leave it in order at the end. `other_part` runs on the other host of a `pair:`, and returns."""
+    set_up_logging(choice.verbose)
+    kind, rest = wires.split(choice.wire)
+    with ExitStack() as closing:
+        runtime = make_runtime(choice, closing)
+        if kind == "pair":
+            yield join_pair(choice, runtime, closing, other_part)
+            return
+        choice = with_addresses(choice, kind)
+        driver = wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
+        yield join(choice, driver, runtime, closing, peer=choice.gateway)
+
+
+def with_addresses(choice: Choice, kind: str) -> Choice:
+    """The addresses that this kind of wire has by default."""
+    if choice.ip is None and kind == "unix":
+        raise Complaint("--ip is missing: on unix: every host says its own, such as --ip 10.0.0.1/24 and 10.0.0.2/24")
+    address = choice.ip or DEFAULT_IP
+    gateway = choice.gateway
+    if gateway is None and kind != "unix" and DEFAULT_GATEWAY in address.network and address.ip != DEFAULT_GATEWAY:
+        gateway = DEFAULT_GATEWAY
+    elif gateway is not None and gateway not in address.network:
+        raise Complaint(f"--gw: {gateway} is not in {address.network}, which is ours without --ip")
+    return attrs.evolve(choice, ip=address, gateway=gateway)
+
+
+def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *, peer: object = None) -> Joined:
+    """A host on `driver`, with faults and captures as chosen, up and addressed; `closing` ends it in order."""
+    from netif.netif import Netif
+    from stack import Stack
+    from tapio import impair
+
+    assert choice.ip is not None
+    stack = Stack(runtime=runtime)
+    closing.callback(stack.close)
+    wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, closing)
+    gateway = str(choice.gateway) if choice.gateway else None
+    settings = {"mac": choice.mac, "mtu": choice.mtu, "if_key": "NETIF"}
+    try:
+        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, **settings)
+    except (OSError, ValueError) as error:
+        driver.close()
+        raise Complaint(f"-i {choice.wire}: {explain(error)}") from error
+    closing.callback(netif.close, linger=LINGER)
+    wait_for_address(netif, choice.timeout)
+    return Joined(stack, netif, str(choice.ip.ip), str(peer) if peer is not None else None)
+
+
+def wait_for_address(netif: Netif, timeout: float | None) -> None:
+    from netif.events import GotIp
+
+    wait = ADDRESS_WAIT if timeout is None else timeout
+    if netif.wait_for(GotIp, wait) is None:
+        raise GaveUp(f"no address within {wait:g} s: the link is down")
+
+
+def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack, other_part: OtherPart | None) -> Joined:
+    """Two hosts of this process, one wire; the other one takes the gateway's address and plays its part."""
+    from tapio import pair
+
+    choice = with_addresses(choice, "pair")
+    assert choice.ip is not None
+    others = (address for address in choice.ip.network.hosts() if address != choice.ip.ip)
+    other_ip = choice.gateway or next(others)
+    ours, others_end = pair()
+    theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{choice.ip.network.prefixlen}"), mtu=choice.mtu)
+    other = join(theirs, others_end, runtime, closing, peer=choice.ip.ip)
+    us = join(choice, ours, runtime, closing, peer=other_ip)
+    if other_part is not None:
+        other_part(other)
+    return us
+
+
+def sniffed(driver: Driver, choice: Choice, closing: ExitStack) -> Driver:
+    """Outermost: what is captured is what the host sent and got, lost frames among the sent ones."""
+    from tapio import PcapngWriter, Sniff, TextTrace
+
+    sinks: list[Any] = []
+    if choice.pcapng is not None:
+        try:
+            writer = PcapngWriter(choice.pcapng)
+        except OSError as error:
+            raise Complaint(f"--pcapng {choice.pcapng}: {explain(error)}") from error
+        closing.callback(writer.close)
+        sinks.append(writer)
+    if choice.verbose > 1:
+        sinks.append(TextTrace(sys.stderr))
+    return Sniff(driver, *sinks) if sinks else driver
+
+
+def make_runtime(choice: Choice, closing: ExitStack) -> Runtime:
+    from netif.runtime import ThreadedRuntime
+
+    runtime = ThreadedRuntime(seed=choice.seed)
+    closing.callback(runtime.close)
+    return runtime
+
+
+def set_up_logging(verbose: int) -> None:
+    """The samples' lines go to stdout, as the originals' do; what the link does goes to stderr, with -v."""
+    samples = logging.getLogger("components")
+    samples.setLevel(logging.INFO)
+    samples.propagate = False
+    samples.handlers[:] = [EspStyle(sys.stdout)]
+    rest = logging.getLogger()
+    rest.setLevel(logging.INFO if verbose else logging.WARNING)
+    rest.handlers[:] = [EspStyle(sys.stderr)]
+
+
+class EspStyle(logging.StreamHandler[Any]):
+    """Lines as ESP-IDF's log has them: `I (312) tcp_client: Successfully connected`."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.setFormatter(logging.Formatter("%(levelname).1s (%(relativeCreated)d) %(tag)s: %(message)s"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.tag = record.name.rpartition(".")[2]
+        return super().format(record)

@@ -1,0 +1,173 @@
+"""What a person may say about the wire: flags, their environment twins, and how each value is written.
+
+Knows the words (`--loss 1%`, `NETIF_LOSS=1%`) and their bounds; opens nothing. A flag wins over its twin. Whatever is
+wrong raises a Complaint that names the flag or the variable and says what it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Interface
+from random import Random, SystemRandom
+from typing import Any
+
+import attrs
+
+from components.command import Complaint
+from netif.wire import ethernet, ip
+
+MTU_MIN, MTU_MAX = 68, 65521  # RFC 791 3.2; what a TAP device takes
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """What was asked for; None where the wire's own default is to hold."""
+
+    wire: str = "pair:"
+    ip: IPv4Interface | None = None
+    gateway: IPv4Address | None = None
+    mac: bytes | None = None
+    mtu: int | None = None  # bytes of an IP packet
+    loss: float = 0.0  # of the frames, in each direction
+    delay: float = 0.0  # seconds, in each direction
+    seed: int | None = None
+    pcapng: str | None = None
+    verbose: int = 0
+    timeout: float | None = None  # seconds
+    once: bool = False
+
+
+def parse_interface(text: str) -> IPv4Interface:
+    address, _mask = ip.parse_prefix(text)
+    interface = IPv4Interface(text)
+    network = interface.network
+    if interface.ip.is_multicast or interface.ip.is_loopback or address == ip.ANY or address == ip.BROADCAST:
+        raise ValueError(f"{interface.ip} is no address for a host")
+    if network.prefixlen < 31 and interface.ip in (network.network_address, network.broadcast_address):
+        raise ValueError(f"{interface.ip} names {network} as a whole: choose an address within it")
+    return interface
+
+
+def parse_gateway(text: str) -> IPv4Address:
+    return IPv4Address(ip.parse_address(text))
+
+
+def parse_mac(text: str) -> str | bytes:
+    if text == "random":
+        return text
+    mac = ethernet.parse_mac(text)
+    if mac[0] & 1 or mac == bytes(6):
+        raise ValueError(f"{text} is no station's address: the first octet must be even, as in 02:00:00:00:00:01")
+    return mac
+
+
+def parse_mtu(text: str) -> int:
+    if not text.isdecimal() or not MTU_MIN <= int(text) <= MTU_MAX:
+        raise ValueError(f"{text} is out of range: write {MTU_MIN} to {MTU_MAX}")
+    return int(text)
+
+
+def parse_share(text: str) -> float:
+    """ "1%", or the same as 0.01."""
+    number, percent = (text[:-1], 100.0) if text.endswith("%") else (text, 1.0)
+    try:
+        share = float(number) / percent
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{text} is no share of the frames: write 1% or 0.01")
+    return share
+
+
+def parse_seconds(text: str) -> float:
+    """ "20ms", "1.5s", or seconds without a unit."""
+    number, unit = text, 1.0
+    for suffix, scale in (("us", 1e-6), ("ms", 1e-3), ("s", 1.0)):
+        if text.endswith(suffix):
+            number, unit = text[: -len(suffix)], scale
+            break
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds < 1e6:
+        raise ValueError(f"{text} is no time: write 20ms or 1.5s")
+    return seconds
+
+
+def parse_seed(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f"{text} is no number") from None
+
+
+# flag, field of Choice, metavar, parse, help; the environment twin is NETIF_ and the flag's name
+FLAGS: tuple[tuple[str, str, str, Callable[[str], Any], str], ...] = (
+    ("--ip", "ip", "A/LEN", parse_interface, "our address, such as 192.168.5.100/24 (the default on a TAP and a pair)"),
+    ("--gw", "gateway", "A", parse_gateway, "the gateway, such as 192.168.5.1"),
+    ("--mac", "mac", "M", parse_mac, "our MAC address, or `random` (by default the same at every start)"),
+    ("--mtu", "mtu", "N", parse_mtu, "the largest IP packet, in bytes (1500)"),
+    ("--loss", "loss", "P", parse_share, "lose this share of the frames in each direction, such as 1%%"),
+    ("--delay", "delay", "T", parse_seconds, "hold each frame for this long in each direction, such as 20ms"),
+    ("--seed", "seed", "N", parse_seed, "seed of what is random: the same losses at every start"),
+    ("--pcapng", "pcapng", "FILE", str, "write the frames to FILE, for Wireshark"),
+    ("--timeout", "timeout", "S", parse_seconds, "give up when no peer has answered for this long; exit status 1"),
+)
+
+WIRES = """\
+wires:
+  -i pair:               no device at all: a second host in this process plays the other part (the default)
+  -i unix:PATH           between two processes, no root: the first to come is the switch for all others; wants --ip
+  -i tap:NAME[,create]   a TAP device of this machine (make_tap_netif makes one); plain NAME does as well
+each flag has a twin in the environment: NETIF_WIRE, NETIF_IP, NETIF_GW, NETIF_MAC, NETIF_MTU, NETIF_LOSS ...
+
+two shells of an ordinary user, a server in one and a client in the other:
+  {program} tcp_server -i unix:/tmp/lan --ip 10.0.0.1/24
+  {program} tcp_client -i unix:/tmp/lan --ip 10.0.0.2/24 10.0.0.1
+"""
+
+
+def add_flags(parser: argparse.ArgumentParser, *, program: str = "netif") -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = WIRES.format(program=program)
+    group = parser.add_argument_group("the wire")
+    group.add_argument("-i", dest="wire", metavar="WIRE", help="which wire to use, see below")
+    for flag, field, metavar, _parse, text in FLAGS:
+        group.add_argument(flag, dest=field, metavar=metavar, help=text)
+    group.add_argument("--once", action="store_true", help="end after the first exchange or client")
+    group.add_argument("-v", dest="verbose", action="count", default=0, help="log what the link does; -vv: every frame")
+
+
+def choice_of(options: argparse.Namespace, environment: Mapping[str, str] | None = None) -> Choice:
+    """The flags and, where one is silent, its twin; validated one by one and together."""
+    environment = os.environ if environment is None else environment
+    chosen: dict[str, Any] = {"verbose": options.verbose, "once": options.once}
+    wire = options.wire or environment.get("NETIF_WIRE")
+    if wire:
+        chosen["wire"] = wire
+    for flag, field, _metavar, parse, _help in FLAGS:
+        twin = "NETIF_" + flag[2:].upper()
+        said, text = flag, getattr(options, field)
+        if text is None:
+            said, text = twin, environment.get(twin) or None
+        if text is None:
+            continue
+        try:
+            chosen[field] = parse(text.strip())
+        except ValueError as error:
+            raise Complaint(f"{said}: {error}") from None
+    if chosen.get("mac") == "random":
+        chosen["mac"] = random_mac(chosen.get("seed"))
+    choice = Choice(**chosen)
+    if choice.ip is not None and choice.gateway is not None and choice.gateway not in choice.ip.network:
+        raise Complaint(f"--gw: {choice.gateway} is not in {choice.ip.network}, where --ip puts us")
+    return choice
+
+
+def random_mac(seed: int | None) -> bytes:
+    """Locally administered, a station's."""
+    dice = SystemRandom() if seed is None else Random(f"mac {seed}")
+    return b"\x02" + dice.randbytes(5)

@@ -1,0 +1,72 @@
+"""Many clients at once, on sockets that block: what the samples that listen have in common.
+
+Knows only the stdlib's socket names, so the same server runs on a `Stack`, on a `Host` of a `Lan` and on the kernel's
+`socket` module, which is how the one is measured beside the other.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+Spawn: TypeAlias = Callable[[Callable[[], Any]], Any]
+IDLE = 2  # waiting in accept beyond this many, a worker goes home
+LATER = (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2): try again
+
+
+class Sockets(Protocol):
+    """Where sockets come from: a Stack, a Host, or the stdlib's module."""
+
+    def socket(self, family: int = ..., type: int = ..., proto: int = ..., /) -> Any: ...
+    def create_server(self, address: tuple[str, int], /) -> Any: ...
+
+
+def spawner(net: Any) -> Spawn:
+    """How concurrent code runs there: tasks of its runtime, or threads where there is none."""
+    runtime = getattr(net, "runtime", None)
+    return runtime.spawn if runtime is not None else start_thread
+
+
+def start_thread(fn: Callable[[], Any]) -> threading.Thread:
+    thread = threading.Thread(target=fn, daemon=True)
+    thread.start()
+    return thread
+
+
+def serve(listener: Any, handle: Callable[[Any, Any], None], spawn: Spawn) -> None:
+    """Accept until the listener is closed. Whoever accepts a client also serves it, so that none is handed over."""
+    idle = 0
+    lock = threading.Lock()  # never held across a call that waits
+
+    def worker(first: bool = False) -> None:
+        nonlocal idle
+        while True:
+            with lock:
+                if idle >= IDLE and not first:
+                    return
+                idle += 1
+            try:
+                connection, peer = listener.accept()
+            except OSError as error:
+                with lock:
+                    idle -= 1
+                if error.errno in LATER:
+                    continue
+                return  # closed: by its owner, or with its stack
+            with lock:
+                idle -= 1
+                alone = idle == 0
+            if alone:
+                spawn(worker)
+            handle(connection, peer)
+
+    worker(first=True)
+
+
+def printable(data: bytes, limit: int = 128) -> str:
+    """What a peer sent, fit for a terminal: whatever could steer one is escaped."""
+    text = data[:limit].decode("utf-8", "backslashreplace")
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text.rstrip("\r\n"))
+    return shown + ("..." if len(data) > limit else "")

@@ -1,0 +1,90 @@
+"""The tcp_server sample: echo to each of many clients, and log what they send.
+
+Knows the stdlib's socket names, nothing of wires. Differs from the original where that fell short: every client has a
+task of its own, a client that vanished is noticed by keep-alive (20 s) without holding up the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
+from typing import TYPE_CHECKING, Any
+
+from components.command import GaveUp, Parser, run
+from components.serving import Sockets, printable, serve, spawner
+from components.tcp_client import PORT, describe, parse_port, tcp_client
+
+if TYPE_CHECKING:
+    from components.connect import Joined
+
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
+
+log = logging.getLogger("components.tcp_server")
+
+
+def tcp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: float | None = None) -> None:
+    """Echo for ever, or until the first client is gone with `once`. Raises GaveUp if none comes within `timeout`."""
+    with net.create_server(("", port)) as listener:
+        log.info("Socket bound, port %d", port)
+        log.info("Socket listening")
+        if once or timeout is not None:
+            listener.settimeout(timeout)
+            try:
+                connection, peer = listener.accept()
+            except TimeoutError:
+                raise GaveUp(f"no client has come to port {port} within {timeout:g} s") from None
+            if once:
+                talk(connection, peer)
+                return
+            listener.settimeout(None)
+            spawner(net)(lambda: talk(connection, peer))
+        serve(listener, talk, spawner(net))
+
+
+def talk(connection: Any, peer: Any) -> None:
+    """Echo to one client until it closes, or is gone."""
+    name = f"{peer[0]}:{peer[1]}"
+    log.info("Socket accepted ip address: %s", name)
+    with connection:
+        try:
+            keep_alive(connection)
+            while data := connection.recv(65536):
+                log.info("Received %d bytes from %s: %s", len(data), name, printable(data))
+                connection.sendall(data)
+            log.info("Connection closed by %s", name)
+        except OSError as error:
+            log.warning("Connection to %s lost: %s", name, describe(error))
+
+
+def keep_alive(connection: Any) -> None:
+    connection.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    connection.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE)
+    connection.setsockopt(IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+    connection.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    from components.connect import add_flags, choice_of, connect
+
+    parser = Parser(prog="netif tcp_server", description="Echo to every TCP client, and log what they send.")
+    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"where to listen ({PORT})")
+    add_flags(parser)
+    options = parser.parse_args(argv)
+    choice, port = choice_of(options), parse_port(options.port)
+
+    def client(other: Joined) -> None:
+        address = (other.target(None), port)
+        other.stack.runtime.spawn(lambda: tcp_client(other.stack, address, once=choice.once))
+
+    with connect(choice, other_part=client) as here:
+        tcp_server(here.stack, port, once=choice.once, timeout=choice.timeout)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,112 @@
+"""What a person may say, by flag and by environment."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface
+
+import pytest
+
+from components.command import Complaint, Parser
+from components.flags import add_flags, choice_of
+
+
+def choose(*words: str, **environment: str):
+    parser = Parser(prog="netif test")
+    add_flags(parser)
+    return choice_of(parser.parse_args(list(words)), environment)
+
+
+def test_without_a_word_a_pair_in_this_process_is_chosen():
+    choice = choose()
+    assert choice.wire == "pair:"
+    assert choice.ip is None
+    assert choice.loss == 0.0
+
+
+def test_every_flag_reaches_the_choice():
+    words = "-i tap:tap7 --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02-00-00-00-00-07 --mtu 9000 --loss 2% --delay 20ms"
+    choice = choose(*words.split(), *"--seed 0x10 --pcapng f.pcapng --timeout 3s --once -vv".split())
+    assert choice.wire == "tap:tap7"
+    assert choice.ip == IPv4Interface("10.1.2.3/16")
+    assert choice.gateway == IPv4Address("10.1.0.1")
+    assert choice.mac == bytes.fromhex("020000000007")
+    assert (choice.mtu, choice.loss, choice.delay, choice.seed) == (9000, 0.02, 0.02, 16)
+    assert (choice.pcapng, choice.timeout, choice.once, choice.verbose) == ("f.pcapng", 3.0, True, 2)
+
+
+def test_every_flag_has_a_twin_in_the_environment():
+    choice = choose(
+        NETIF_WIRE="unix:/tmp/lan",
+        NETIF_IP="10.1.2.3/16",
+        NETIF_GW="10.1.0.1",
+        NETIF_MAC="02:00:00:00:00:07",
+        NETIF_MTU="1400",
+        NETIF_LOSS="0.5",
+        NETIF_DELAY="1.5s",
+        NETIF_SEED="7",
+        NETIF_PCAPNG="g.pcapng",
+        NETIF_TIMEOUT="2",
+    )
+    assert choice == choose(
+        *"-i unix:/tmp/lan --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02:00:00:00:00:07 --mtu 1400 --loss 50%".split(),
+        *"--delay 1500ms --seed 7 --pcapng g.pcapng --timeout 2".split(),
+    )
+
+
+def test_a_flag_wins_over_its_twin_and_an_empty_twin_says_nothing():
+    assert choose("--mtu", "1300", NETIF_MTU="1400").mtu == 1300
+    assert choose(NETIF_MTU="").mtu is None
+
+
+def test_a_random_mac_is_a_locally_administered_station_and_follows_the_seed():
+    one, other = choose("--mac", "random").mac, choose("--mac", "random").mac
+    assert one != other
+    assert one is not None
+    assert one[0] & 3 == 2
+    assert choose("--mac", "random", "--seed", "5").mac == choose("--mac", "random", "--seed", "5").mac
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--ip 10.0.0.1", "--ip: '10.0.0.1' has no prefix length: write it as in 10.0.0.1/24"),
+        ("--ip 10.0.0.256/24", "--ip: '10.0.0.256' is not an IPv4 address"),
+        ("--ip 10.0.0.0/24", "--ip: 10.0.0.0 names 10.0.0.0/24 as a whole"),
+        ("--ip 10.0.0.255/24", "--ip: 10.0.0.255 names"),
+        ("--ip 224.0.0.1/24", "--ip: 224.0.0.1 is no address for a host"),
+        ("--ip 127.0.0.1/8", "--ip: 127.0.0.1 is no address for a host"),
+        ("--ip 10.0.0.1/33", "--ip: "),
+        ("--gw nonsense", "--gw: 'nonsense' is not an IPv4 address"),
+        ("--ip 10.0.0.1/24 --gw 10.0.1.1", "--gw: 10.0.1.1 is not in 10.0.0.0/24"),
+        ("--mac 01:00:00:00:00:01", "--mac: 01:00:00:00:00:01 is no station's address"),
+        ("--mac zebra", "--mac: "),
+        ("--mtu 20", "--mtu: 20 is out of range: write 68 to 65521"),
+        ("--mtu 70000", "--mtu: 70000 is out of range"),
+        ("--mtu many", "--mtu: many is out of range"),
+        ("--loss 101%", "--loss: 101% is no share of the frames: write 1% or 0.01"),
+        ("--loss 5", "--loss: 5 is no share of the frames"),
+        ("--loss nan", "--loss: nan is no share"),
+        ("--delay -1", "--delay: "),
+        ("--delay 5 minutes", "--delay: "),
+        ("--delay inf", "--delay: inf is no time"),
+        ("--seed dice", "--seed: dice is no number"),
+        ("--timeout soon", "--timeout: soon is no time: write 20ms or 1.5s"),
+        ("--bogus", "unrecognized arguments: --bogus (see netif test --help)"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_that_names_it(words, says):
+    if words.startswith(("--delay -1", "--delay 5 m")):
+        flag, _, value = words.partition(" ")
+        arguments = [f"{flag}={value}"]
+    else:
+        arguments = words.split()
+    with pytest.raises(Complaint) as told:
+        choose(*arguments)
+    assert str(told.value).startswith(says)
+    assert "\n" not in str(told.value)
+    assert told.value.status == 2
+
+
+def test_a_mistake_in_the_environment_names_the_variable():
+    with pytest.raises(Complaint, match="^NETIF_MTU: 20 is out of range"):
+        choose(NETIF_MTU="20")
