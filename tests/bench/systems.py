@@ -1,0 +1,158 @@
+"""The three that are compared, each a process: the kernel over veth, our stack and the bare responder on TAPs.
+
+Each lives in namespaces made for the run. Servers share one CPU and the client has another, whoever serves; only one is
+asked at a time, the rest sleep in a blocking call.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.host.namespaces import end, namespace, veth
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER_CPU, CLIENT_CPU = 0, 1
+OURS, KERNEL, BARE = "ours", "kernel", "bare"
+
+
+class MeasurementError(Exception):
+    """A system did not start, or a measurement did not come to its end."""
+
+
+class Sample(NamedTuple):
+    """One round of one row."""
+
+    bytes: int
+    times: int
+    seconds: float
+    server_cpu: float  # seconds
+
+
+class System(NamedTuple):
+    """A server that answers on `host` to a client in the namespace `client`."""
+
+    name: str
+    process: subprocess.Popen[str]
+    host: str
+    client: str
+
+    def measure(self, row: str, seconds: float) -> Sample:
+        before = cpu_seconds(self.process.pid)
+        answer = python(
+            "tests.bench.client", row, self.host, str(seconds), "--netns", self.client, "--cpu", str(CLIENT_CPU),
+            timeout=seconds + 30,
+        )  # fmt: skip
+        return Sample(**answer, server_cpu=cpu_seconds(self.process.pid) - before)
+
+    def wake_ups(self, seconds: float) -> float:
+        """A second, of all threads of the server, with one idle ESTABLISHED connection and its listeners."""
+        client = subprocess.Popen(
+            module("tests.bench.client", "idle", self.host, str(seconds + 1), "--netns", self.client),
+            cwd=ROOT, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            time.sleep(0.7)  # the client starts, connects and says its one byte
+            before = context_switches(self.process.pid)
+            time.sleep(seconds)
+            return (context_switches(self.process.pid) - before) / seconds
+        finally:
+            client.wait()
+
+
+def module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]
+
+
+def python(name: str, *arguments: str, timeout: float = 60.0) -> dict[str, Any]:
+    """Run one of our modules to its end; what it printed last is JSON."""
+    try:
+        done = subprocess.run(module(name, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise MeasurementError(f"{name} {' '.join(arguments[:2])}: not done in {timeout:g} s") from None
+    if done.returncode != 0:
+        raise MeasurementError(f"{name} {' '.join(arguments[:2])}: {last_line(done.stderr)}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["nothing said"])[-1]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads, to the nanosecond (CPUCLOCK_SCHED of another process)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def context_switches(pid: int) -> int:
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        for line in status.read_text().splitlines():
+            if line.startswith("voluntary_ctxt_switches"):
+                total += int(line.split()[1])
+    return total
+
+
+@contextmanager
+def server(name: str, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """A server from "ready" until its standard input is closed."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    try:
+        if process.stdout.readline().strip() != "ready":
+            raise MeasurementError(f"{name} did not start: {last_line(process.stderr.read())}")
+        yield process
+        process.stdin.close()
+        try:
+            process.wait(10 if name != BARE else 0)  # the bare responder has no ears but for its TAP
+        except subprocess.TimeoutExpired:
+            if name != BARE:
+                raise MeasurementError(f"{name} did not end when it was told to") from None
+    finally:
+        end(process)
+
+
+@contextmanager
+def systems(names: tuple[str, ...], profile: str | None = None) -> Iterator[tuple[dict[str, System], dict[str, str]]]:
+    """Those that started, and why the others did not."""
+    with ExitStack() as stack:
+        running: dict[str, System] = {}
+        failures: dict[str, str] = {}
+        for name in names:
+            try:
+                running[name] = stack.enter_context(_system(name, profile))
+            except MeasurementError as failure:
+                failures[name] = str(failure)
+        yield running, failures
+
+
+@contextmanager
+def _system(name: str, profile: str | None) -> Iterator[System]:
+    pinned = ("--cpu", str(SERVER_CPU))
+    if name == KERNEL:
+        with veth() as (near, far):
+            command = module("tests.bench.server", "kernel", "--netns", far.name, *pinned)
+            with server(name, *command) as process:
+                yield System(name, process, "10.77.0.2", near.name)
+        return
+    with namespace() as own:
+        own.add_tap()
+        if name == OURS:
+            command = module("tests.bench.server", "ours", "--netns", own.name, *pinned)
+            if profile:
+                command += ["--profile", profile]
+        else:
+            command = module("tests.bench.bare", "--netns", own.name, *pinned)
+        with server(name, *command) as process:
+            yield System(name, process, "192.168.5.100", own.name)

@@ -1,0 +1,54 @@
+"""The kernel as a peer: a namespace with a TAP for one test, our host on it, and a veth pair for reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.host.namespaces import Namespace, namespace, veth
+
+KERNEL_IP, OUR_IP, TAP = "192.168.5.1", "192.168.5.100", "tap0"
+Join: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture
+def ns() -> Iterator[Namespace]:
+    """A namespace whose `tap0` is 192.168.5.1/24 on the kernel's side."""
+    with namespace() as made:
+        made.add_tap(TAP, f"{KERNEL_IP}/24")
+        yield made
+
+
+@pytest.fixture
+def kernels() -> Iterator[tuple[Namespace, Namespace]]:
+    """Two namespaces joined by a veth pair, 10.77.0.1 and 10.77.0.2: the kernel beside itself."""
+    with veth() as both:
+        yield both
+
+
+@pytest.fixture
+def join(ns: Namespace) -> Iterator[Join]:
+    """`join(offload=True, ip=...)` puts a host of ours on the TAP; what the crank caught fails the test."""
+    from netif import Netif, Stack, Tap, ThreadedRuntime
+
+    with ExitStack() as closing:
+
+        def on_the_tap(*, offload: bool = True, ip: str = f"{OUR_IP}/24", device: str = TAP, **options: Any) -> Any:
+            runtime = ThreadedRuntime(strict=True)
+            closing.callback(runtime.close)
+            closing.callback(runtime.check)
+            driver = ns.call(lambda: Tap(device, offload=offload))
+            host = closing.enter_context(Stack("ours", runtime=runtime))
+            closing.enter_context(Netif(driver, stack=host, ip=ip, gateway=KERNEL_IP, **options))
+            return host
+
+        yield on_the_tap
+
+
+@pytest.fixture(params=[True, False], ids=["offload", "plain"])
+def host(request: pytest.FixtureRequest, join: Join) -> Any:
+    """Our host at 192.168.5.100, on the TAP with offload and without."""
+    return join(offload=request.param)
