@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +18,34 @@ FAULTS = (
     'tcp.checksum.status=="Bad" || udp.checksum.status=="Bad" || ip.checksum.status=="Bad" || '
     'icmp.checksum.status=="Bad" || _ws.malformed || _ws.expert.severity=="Error"'
 )
+MARK = b"here the capture ends"
+EXPERIMENTAL = 0x88B5  # IEEE 802, for local experiments: whoever receives it drops it
+
+
+def send_mark(device: str) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((device, EXPERIMENTAL))
+        s.send(b"\xff" * 6 + bytes(6) + EXPERIMENTAL.to_bytes(2) + MARK.ljust(46))
+
+
+def tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        return file.read()
 
 
 @contextmanager
-def captured(ns: Namespace, device: str, path: Path, what: str = "") -> Iterator[Path]:
+def captured(ns: Namespace, device: str, path: Path) -> Iterator[Path]:
     """Everything on `device` while the block runs; a capture that lost frames is a failure, not a judgement."""
     said = path.with_suffix(".stderr")
     with said.open("wb") as stderr:
-        command = ("tcpdump", "-i", device, "-n", "-U", "-s", "0", "-B", "65536", "-w", str(path), *what.split())
+        command = ("tcpdump", "-i", device, "-n", "-U", "-s", "0", "-B", "65536", "-w", str(path))
         process = ns.start(*command, stderr=stderr, env={**os.environ, "LC_ALL": "C"})
         try:
             wait_until(lambda: "listening on" in said.read_text(), what=f"tcpdump's start ({said.read_text()!r})")
             yield path
+            ns.call(lambda: send_mark(device))  # tcpdump throws away what it has not read when it is interrupted
+            wait_until(lambda: MARK in tail(path), timeout=20, what="the end of the capture")
         finally:
             end(process, signal.SIGINT)
     counters = said.read_text()

@@ -1,0 +1,45 @@
+"""The benchmark's own parts: the table's figures, the document's section, and two systems that need nothing of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.__main__ import BEGIN, END, ROWS, table, write
+from tests.bench.client import ROWS as CLIENT_ROWS
+from tests.bench.systems import BARE, KERNEL, OURS, Sample, systems
+
+
+def test_a_row_shows_medians_and_their_ratio():
+    kernel = [Sample(bytes=0, times=times, seconds=1.0, server_cpu=0.0) for times in (100, 900, 200)]
+    ours = [Sample(bytes=0, times=times, seconds=1.0, server_cpu=0.001) for times in (100, 50, 1000)]
+    lines = table([(ROWS[2], {KERNEL: kernel, OURS: ours})])
+    cells = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert cells[1:5] == ["200", "100", "-", "0.50"]
+    assert cells[7] == "10.0"
+
+
+def test_a_section_is_replaced_and_what_stands_around_it_stays(tmp_path):
+    document = tmp_path / "performance.md"
+    document.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter\n")
+    write(document, "new")
+    assert document.read_text() == f"# Before\n\n{BEGIN}\nnew\n{END}\n\nAfter\n"
+
+
+def test_a_document_that_does_not_exist_is_made(tmp_path):
+    write(tmp_path / "performance.md", "new")
+    assert f"{BEGIN}\nnew\n{END}" in (tmp_path / "performance.md").read_text()
+
+
+def test_every_row_has_its_client():
+    assert {row.name for row in ROWS} <= CLIENT_ROWS.keys()
+
+
+@pytest.mark.host
+def test_the_kernel_and_the_bare_responder_answer_every_row():
+    with systems((KERNEL, BARE)) as (running, failures):
+        assert failures == {}
+        for row in ROWS:
+            for system in running.values():
+                sample = system.measure(row.name, 0.1)
+                assert sample.bytes > 0, (row.name, system.name)
+                assert sample.server_cpu > 0, (row.name, system.name)
