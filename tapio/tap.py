@@ -23,8 +23,8 @@ from tapio.wire import grant
 
 _CHECKSUM_ALONE = (0x1,)
 _EVERYTHING = (0x6F, 0x67, 0x7, 0x1)  # checksum, TSO for both IP versions, ECN, USO; less and less of it
-_LARGE = 16384  # bytes; a frame from here on is a view of its buffer, a smaller one a copy that does not pin it
 _BUFFER = 65568  # bytes: virtio-net header, VLAN tag and the largest IP packet
+_LARGE = _BUFFER // 2  # a frame from here on is a view of its buffer; a smaller one is a copy, and does not pin it
 _IOV_MAX = 1024  # buffers of one writev
 _UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 

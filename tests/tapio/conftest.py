@@ -1,8 +1,7 @@
-"""A runtime's port that only notes what a driver asks of it, and frames to send."""
+"""Ports for drivers to open, and frames to send."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -11,46 +10,9 @@ import pytest
 
 from netif.link import PARTIAL, VALID, LinkCaps, Offload
 from netif.wire import checksum, ethernet, ip, tcp, udp
+from tests.tapio.ports import FakePort, FakeRuntime
 
 OURS, THEIRS = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
-
-
-class FakeRuntime:
-    """A clock that a test turns by hand."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-
-class FakePort:
-    """Notes what a driver asks of the runtime: `ready`, `room` and `watched` count."""
-
-    def __init__(self, runtime: FakeRuntime, seed: int = 1) -> None:
-        self.runtime: Any = runtime
-        self.dice = random.Random(seed)
-        self.ready = self.room = self.watched = 0
-        self.deadline: float | None = None
-        self.failures: list[OSError] = []
-
-    def now(self) -> float:
-        return self.runtime.time
-
-    def readable(self) -> None:
-        self.ready += 1
-
-    poke = readable
-
-    def writable(self) -> None:
-        self.room += 1
-
-    def watch(self) -> None:
-        self.watched += 1
-
-    def call_at(self, when: float) -> None:
-        self.deadline = when if self.deadline is None else min(when, self.deadline)
-
-    def failed(self, error: OSError) -> None:
-        self.failures.append(error)
 
 
 @pytest.fixture
