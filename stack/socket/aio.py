@@ -1,0 +1,195 @@
+"""The awaiting face: the same attempts as the blocking one, driven by the one loop in `_complete` that awaits.
+
+For stacks on an asyncio runtime, as `host.aio`. The gate is held while an attempt is made and never across an await:
+`wait_async` gives it up and has it again before it returns or raises, so a cancelled task leaves it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from netif.link import Buffer, Runtime
+from stack.socket import options, resolver
+from stack.socket.attempts import READ, WRITE, Attempts, Sending, enlist
+from stack.socket.blocking import attempts_for
+from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
+from stack.socket.waiting import closed
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+    from stack.tcp.connection import Connection
+
+T = TypeVar("T")
+
+
+class AsyncSocket:
+    """A socket whose operations are awaited; `async with` closes it. Exceptions are the stdlib's.
+
+    Time-outs are asyncio's: `async with asyncio.timeout(5): await s.recv(100)`.
+    """
+
+    __slots__ = ("_closed", "_core", "_runtime")
+
+    def __init__(self, runtime: Runtime, core: Attempts) -> None:
+        self._runtime = runtime
+        self._core = core
+        self._closed = False
+
+    async def _do(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            while True:
+                if self._closed:
+                    raise closed()
+                result = attempt()
+                if result is not None:
+                    return result
+                waiter = runtime.waiter(operation, self)
+                endpoint = enlist(self._core.endpoint, side, waiter)
+                try:
+                    await runtime.wait_async(waiter, None)
+                finally:
+                    endpoint.forget(waiter)
+        finally:
+            runtime.leave()
+
+    def _once(self, act: Callable[..., T], *arguments: Any) -> T:
+        self._runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            return act(*arguments)
+        finally:
+            self._runtime.leave()
+
+    def bind(self, address: tuple[str, int]) -> None:
+        self._once(self._core.bind, address)
+
+    def listen(self, backlog: int = 128) -> None:
+        self._once(self._core.listen, backlog)
+
+    async def accept(self) -> tuple[AsyncSocket, resolver.Address]:
+        connection: Connection = await self._do("accept", READ, self._core.accept)
+        made = AsyncSocket(self._runtime, self._core.accepted(connection))
+        return made, resolver.format_endpoint(connection.remote)
+
+    async def connect(self, address: tuple[str, int]) -> None:
+        if not self._once(self._core.connect, address):
+            await self._do("connect", WRITE, self._core.connected)
+
+    async def recv(self, bufsize: int) -> bytes:
+        return await self._do("recv", READ, partial(self._core.read, bufsize))
+
+    async def recv_into(self, buffer: bytearray | memoryview) -> int:
+        return await self._do("recv_into", READ, partial(self._core.read_into, memoryview(buffer).cast("B")))
+
+    async def recvfrom(self, bufsize: int) -> tuple[bytes, resolver.Address]:
+        data, source = await self._do("recvfrom", READ, partial(self._core.receive_from, bufsize, False))
+        return data, resolver.format_endpoint(source)
+
+    async def send(self, data: Buffer) -> int:
+        return await self._do("send", WRITE, partial(self._core.write, data))
+
+    async def sendall(self, data: Buffer) -> None:
+        if memoryview(data).nbytes:
+            await self._do("sendall", WRITE, Sending(self._core, data, 0).attempt)
+
+    async def sendto(self, data: Buffer, address: tuple[str, int]) -> int:
+        return await self._do("sendto", WRITE, partial(self._core.send_to, data, address))
+
+    def shutdown(self, how: int) -> None:
+        self._once(self._core.shutdown, how)
+
+    def close(self) -> None:
+        """Done with it: what was sent still goes out, in order; nothing is waited for."""
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if not self._closed:
+                self._closed = True
+                self._core.close()
+                self._core.wake_all()
+        finally:
+            runtime.leave()
+
+    def getsockname(self) -> resolver.Address:
+        return resolver.format_endpoint(self._once(self._core.local_address))
+
+    def getpeername(self) -> resolver.Address:
+        return resolver.format_endpoint(self._once(self._core.peer_address))
+
+    def setsockopt(self, level: int, option: int, value: options.Value) -> None:
+        self._once(self._core.set_option, level, option, value)
+
+    def getsockopt(self, level: int, option: int) -> int | bytes:
+        return self._once(self._core.get_option, level, option)
+
+    async def __aenter__(self) -> AsyncSocket:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "<async socket [closed]>" if self._closed else f"<async socket {self._core.describe()}>"
+
+
+class Connecting:
+    """A connection under way: `await` it for the socket, or enter it by `async with`."""
+
+    __slots__ = ("_address", "_socket")
+
+    def __init__(self, made: AsyncSocket, address: tuple[str, int]) -> None:
+        self._socket = made
+        self._address = address
+
+    async def _connect(self) -> AsyncSocket:
+        try:
+            await self._socket.connect(self._address)
+        except BaseException:
+            self._socket.close()
+            raise
+        return self._socket
+
+    def __await__(self) -> Generator[Any, None, AsyncSocket]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> AsyncSocket:
+        return await self._connect()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+
+class HostAio:
+    """A host's awaiting sockets, reached as `host.aio`."""
+
+    __slots__ = ("_stack",)
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def socket(self, kind: int = SOCK_STREAM, protocol: int = 0) -> AsyncSocket:
+        return AsyncSocket(self._stack.runtime, attempts_for(self._stack, kind, protocol))
+
+    def create_connection(self, address: tuple[str, int]) -> Connecting:
+        return Connecting(self.socket(), address)
+
+    def create_server(self, address: tuple[str, int], *, backlog: int = 128) -> AsyncSocket:
+        made = self.socket()
+        try:
+            made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            made.bind(address)
+            made.listen(backlog)
+        except BaseException:
+            made.close()
+            raise
+        return made

@@ -1,0 +1,148 @@
+"""What both faces of a socket share: one non-blocking attempt for every operation, and where to wait for the next.
+
+An attempt is called with the gate held; it answers a result, or None for "would block", or raises what the stdlib does.
+Which side of the endpoint to wait at is the caller's knowledge (READ, WRITE); who sleeps, and how, is the runtime's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from socket import SocketKind
+from typing import TYPE_CHECKING
+
+from netif.link import Buffer, Waiter
+from stack.endpoint import Endpoint
+from stack.socket import options, resolver
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+    from stack.tcp.connection import Connection
+
+READ, WRITE = 0, 1
+
+
+def enlist(endpoint: Endpoint | None, side: int, waiter: Waiter) -> Endpoint:
+    """Let `waiter` be woken when this side of the endpoint may go on; the caller forgets it there afterwards."""
+    assert endpoint is not None, "an attempt that would block has an endpoint"
+    if side == READ:
+        endpoint.wait_readable(waiter)
+    else:
+        endpoint.wait_writable(waiter)
+    return endpoint
+
+
+def fail(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+class Attempts:
+    """An endpoint's operations. What a kind of socket does not have raises EOPNOTSUPP, as in the kernel."""
+
+    __slots__ = ("endpoint", "stack")
+    kind: SocketKind
+    protocol: int
+    endpoint: Endpoint | None
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.endpoint = None
+
+    def bind(self, address: object) -> None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def listen(self, backlog: int) -> None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def accept(self) -> Connection | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def accepted(self, connection: Connection) -> Attempts:
+        raise fail(errno.EOPNOTSUPP)
+
+    def connect(self, address: object) -> bool:
+        """Begin; True if that was all, False where `connected` must be waited for."""
+        raise fail(errno.EOPNOTSUPP)
+
+    def connected(self) -> bool | None:
+        return True
+
+    def shutdown(self, how: int) -> None:
+        raise fail(errno.ENOTCONN)
+
+    def read(self, count: int) -> bytes | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def read_into(self, view: memoryview) -> int | None:
+        data = self.read(len(view))
+        if data is None:
+            return None
+        view[: len(data)] = data
+        return len(data)
+
+    def peek(self, count: int) -> bytes | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def write(self, data: Buffer) -> int | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def send_to(self, data: Buffer, address: object) -> int | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def local_address(self) -> tuple[bytes, int]:
+        return resolver.ANY, 0
+
+    def peer_address(self) -> tuple[bytes, int]:
+        raise fail(errno.ENOTCONN)
+
+    def set_option(self, level: int, option: int, value: options.Value) -> None:
+        raise options.unsupported()
+
+    def get_option(self, level: int, option: int) -> int | bytes:
+        raise options.unsupported()
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        self.close()
+
+    def lingers(self) -> float:
+        """Seconds that close may wait for what is unsent; 0: not at all."""
+        return 0.0
+
+    def ended(self) -> bool:
+        """Nothing is left to be acknowledged."""
+        return True
+
+    def wake_all(self) -> None:
+        """Whoever is blocked in another thread finds the socket closed."""
+        if self.endpoint is not None:
+            self.endpoint.wake_readers()
+            self.endpoint.wake_writers()
+
+    def describe(self) -> str:
+        return repr(self.endpoint) if self.endpoint is not None else f"{self.kind.name} unconnected"
+
+
+class Sending:
+    """A `sendall` under way: each attempt hands over as much as fits."""
+
+    __slots__ = ("core", "rest")
+
+    def __init__(self, core: Attempts, data: Buffer, sent: int) -> None:
+        self.core = core
+        view = memoryview(data)
+        self.rest = (view if view.format == "B" and view.ndim == 1 else view.cast("B"))[sent:]
+
+    def attempt(self) -> bool | None:
+        sent = self.core.write(self.rest)
+        if sent is None:
+            return None
+        if sent == len(self.rest):
+            return True
+        self.rest = self.rest[sent:]
+        return None

@@ -1,0 +1,283 @@
+"""The blocking face: a class with the stdlib's `socket` methods over one endpoint of our stack.
+
+Every operation is one non-blocking attempt under the runtime's gate (`stream.py`, `datagram.py`), made again by the one
+loop in `waiting.py`. `recv`, `recv_into` and `sendall` are written out, since they are the hot path of every program.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections.abc import Iterable
+from functools import partial
+from socket import (
+    IPPROTO_TCP,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    MSG_WAITALL,
+    SHUT_RD,
+    SHUT_RDWR,
+    SHUT_WR,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SocketIO,
+)
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from netif.link import Buffer, Runtime
+from stack.socket import options, resolver
+from stack.socket.attempts import READ, WRITE, Attempts, Sending
+from stack.socket.waiting import Waiting, closed
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+    from stack.tcp.connection import Connection
+
+T = TypeVar("T")
+_STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL
+
+
+class socket(Waiting):  # noqa: N801 - the stdlib's name
+    """A socket of one of our hosts; `stack` names the host, the process's default stack without it.
+
+    Methods, arguments and exceptions are the stdlib's. Raises OSError(EAFNOSUPPORT, EPROTONOSUPPORT).
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        family: int = -1,
+        type: int = -1,
+        proto: int = -1,
+        fileno: int | None = None,
+        *,
+        stack: Stack | None = None,
+    ) -> None:
+        self._closed = True  # until the endpoint exists
+        if fileno is not None:
+            raise OSError(errno.ENOTSUP, "a socket of this stack cannot be made from a descriptor")
+        resolver.refuse_family(family)
+        kind = SOCK_STREAM if type == -1 else type
+        nonblocking, kind = kind & SOCK_NONBLOCK, kind & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if stack is None:
+            from stack import default_stack
+
+            stack = default_stack()
+        self._adopt(stack.runtime, attempts_for(stack, kind, max(proto, 0)))
+        if nonblocking:
+            self._timeout = 0.0
+
+    @classmethod
+    def _of(cls, runtime: Runtime, core: Attempts) -> socket:
+        made = cls.__new__(cls)
+        made._adopt(runtime, core)
+        return made
+
+    def bind(self, address: object, /) -> None:
+        self._once(self._core.bind, address)
+
+    def listen(self, backlog: int = 128, /) -> None:
+        self._once(self._core.listen, backlog)
+
+    def accept(self) -> tuple[socket, resolver.Address]:
+        connection: Connection = self._do("accept", READ, self._core.accept)
+        made = type(self)._of(self._runtime, self._core.accepted(connection))
+        return made, resolver.format_endpoint(connection.remote)
+
+    def connect(self, address: object, /) -> None:
+        core, runtime = self._core, self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            if core.connect(address):
+                return
+            if self._timeout == 0.0:
+                raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+            self._complete("connect", WRITE, core.connected)
+        finally:
+            runtime.leave()
+
+    def connect_ex(self, address: object, /) -> int:
+        try:
+            self.connect(address)
+        except TimeoutError as error:
+            return error.errno or errno.EAGAIN
+        except OSError as error:
+            if error.errno is None or error.errno < 0:
+                raise
+            return error.errno
+        return 0
+
+    def shutdown(self, how: int, /) -> None:
+        if how not in (SHUT_RD, SHUT_WR, SHUT_RDWR):
+            raise options.invalid()
+        self._once(self._core.shutdown, how)
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv")
+        if flags:
+            return self._recv_flags(bufsize, flags)
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            data = self._core.read(bufsize)
+            if data is None:
+                data = self._complete("recv", READ, partial(self._core.read, bufsize))
+            return data
+        finally:
+            runtime.leave()
+
+    def _recv_flags(self, bufsize: int, flags: int) -> bytes:
+        core = self._core
+        if flags & ~_STREAM_FLAGS:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        if flags & MSG_WAITALL and core.kind == SOCK_STREAM and not flags & (MSG_PEEK | MSG_DONTWAIT):
+            return self._recv_all(bufsize)
+        attempt = partial(core.peek if flags & MSG_PEEK else core.read, bufsize)
+        if flags & MSG_DONTWAIT:
+            return self._without_waiting(attempt)
+        return self._do("recv", READ, attempt)
+
+    def _recv_all(self, bufsize: int) -> bytes:
+        parts: list[bytes] = []
+        missing = bufsize
+        while missing and (data := self.recv(missing)):
+            parts.append(data)
+            missing -= len(data)
+        return b"".join(parts)
+
+    def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
+        view = memoryview(buffer).cast("B")
+        if nbytes:
+            view = view[:nbytes]
+        if flags:
+            data = self._recv_flags(len(view), flags)
+            view[: len(data)] = data
+            return len(data)
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            count = self._core.read_into(view)
+            if count is None:
+                count = self._complete("recv_into", READ, partial(self._core.read_into, view))
+            return count
+        finally:
+            runtime.leave()
+
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        core = self._core
+        if core.kind == SOCK_STREAM:
+            return self.recv(bufsize, flags), None
+        attempt = partial(core.receive_from, bufsize, bool(flags & MSG_PEEK))
+        if flags & MSG_DONTWAIT:
+            data, source = self._without_waiting(attempt)
+        else:
+            data, source = self._do("recvfrom", READ, attempt)
+        return data, resolver.format_endpoint(source)
+
+    def recvfrom_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
+        view = memoryview(buffer).cast("B")
+        data, source = self.recvfrom(nbytes or len(view), flags)
+        view[: len(data)] = data
+        return len(data), source
+
+    def send(self, data: Buffer, flags: int = 0, /) -> int:
+        attempt = partial(self._core.write, data)
+        if flags & MSG_DONTWAIT:
+            return self._without_waiting(attempt)
+        return self._do("send", WRITE, attempt)
+
+    def sendall(self, data: Buffer, flags: int = 0, /) -> None:
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            core = self._core
+            sent = core.write(data)
+            if sent is None or sent < memoryview(data).nbytes:
+                self._complete("sendall", WRITE, Sending(core, data, sent or 0).attempt)
+        finally:
+            runtime.leave()
+
+    def sendto(self, data: Buffer, *flags_and_address: Any) -> int:
+        """`sendto(data, address)` or `sendto(data, flags, address)`."""
+        if not 1 <= len(flags_and_address) <= 2:
+            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
+        return self._do("sendto", WRITE, partial(self._core.send_to, data, flags_and_address[-1]))
+
+    def sendmsg(
+        self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None
+    ) -> int:
+        if list(ancdata):
+            raise OSError(errno.EOPNOTSUPP, "ancillary data is not supported")
+        data = b"".join(buffers)
+        return self.send(data, flags) if address is None else self.sendto(data, flags, address)
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Read `file` and send it; the stdlib's fall-back without descriptors. Returns the bytes sent."""
+        file.seek(offset)
+        sent = 0
+        while count is None or sent < count:
+            block = file.read(1 << 18 if count is None else min(1 << 18, count - sent))
+            if not block:
+                break
+            self.sendall(block)
+            sent += len(block)
+        file.seek(offset + sent)
+        return sent
+
+    def makefile(
+        self,
+        mode: str = "r",
+        buffering: int | None = None,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> Any:
+        """A file object over this socket, as the stdlib makes it."""
+        if not set(mode) <= {"r", "w", "b"}:
+            raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+        writing, reading = "w" in mode, "r" in mode or "w" not in mode
+        raw = SocketIO(self, ("r" if reading else "") + ("w" if writing else ""))  # type: ignore[arg-type]
+        self._io_refs += 1
+        if buffering == 0:
+            if "b" not in mode:
+                raise ValueError("unbuffered streams must be binary")
+            return raw
+        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
+        buffered: Any
+        if reading and writing:
+            buffered = io.BufferedRWPair(raw, raw, size)
+        elif reading:
+            buffered = io.BufferedReader(raw, size)
+        else:
+            buffered = io.BufferedWriter(raw, size)
+        if "b" in mode:
+            return buffered
+        text = io.TextIOWrapper(buffered, io.text_encoding(encoding), errors, newline)
+        text.mode = mode  # type: ignore[misc]
+        return text
+
+
+def attempts_for(stack: Stack, kind: int, protocol: int) -> Attempts:
+    """The endpoint of this kind. Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT)."""
+    if kind == SOCK_STREAM:
+        if protocol not in (0, IPPROTO_TCP):
+            raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))
+        from stack.socket.stream import Stream
+
+        return Stream(stack)
+    from stack.socket.datagram import datagram_for
+
+    return datagram_for(stack, kind, protocol)

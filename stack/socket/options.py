@@ -1,0 +1,109 @@
+"""Socket options by level and number, with their Linux meaning and units.
+
+One table says which options exist for a stream: what part of its TcpConfig they read and write, and in which unit
+the application speaks. An option that is not here raises ENOPROTOOPT: none is accepted and then ignored.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable
+from socket import (
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
+    SO_LINGER,
+    SO_RCVBUF,
+    SO_RCVTIMEO,
+    SO_SNDBUF,
+    SO_SNDTIMEO,
+    SOL_SOCKET,
+    TCP_KEEPCNT,
+    TCP_KEEPIDLE,
+    TCP_KEEPINTVL,
+    TCP_MAXSEG,
+    TCP_NODELAY,
+    TCP_USER_TIMEOUT,
+)
+from typing import Any
+
+Value = int | bytes | bytearray | memoryview
+LINGER = struct.Struct("@ii")  # l_onoff, l_linger in seconds
+TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
+MINIMUM_BUFFER = 2048  # bytes; Linux has a floor of the same kind
+
+
+def unsupported() -> OSError:
+    return OSError(errno.ENOPROTOOPT, os.strerror(errno.ENOPROTOOPT))
+
+
+def invalid() -> OSError:
+    return OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def as_int(value: Value) -> int:
+    """An option's integer, given as one or as its bytes in host order. Raises OSError(EINVAL) if too short."""
+    if isinstance(value, int):
+        return value
+    if len(value) < 4:
+        raise invalid()
+    return int(struct.unpack_from("@i", value)[0])
+
+
+def _positive(value: int) -> int:
+    if value < 1:
+        raise invalid()
+    return value
+
+
+def _segment_size(value: int) -> int | None:
+    if value == 0:
+        return None
+    if not 88 <= value <= 32767:  # Linux's TCP_MIN_MSS and MAX_TCP_WINDOW
+        raise invalid()
+    return value
+
+
+# (level, option) -> (field of TcpConfig, application's integer to the field's value, and back)
+Field = tuple[str, Callable[[int], Any], Callable[[Any], int]]
+STREAM: dict[tuple[int, int], Field] = {
+    (SOL_SOCKET, SO_KEEPALIVE): ("keepalive", bool, int),
+    (SOL_SOCKET, SO_RCVBUF): ("receive_buffer", lambda n: max(n, MINIMUM_BUFFER), int),
+    (SOL_SOCKET, SO_SNDBUF): ("send_buffer", lambda n: max(n, MINIMUM_BUFFER), int),
+    (IPPROTO_TCP, TCP_NODELAY): ("nodelay", bool, int),
+    (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", lambda n: float(_positive(n)), int),
+    (IPPROTO_TCP, TCP_KEEPINTVL): ("keepalive_interval", lambda n: float(_positive(n)), int),
+    (IPPROTO_TCP, TCP_KEEPCNT): ("keepalive_count", _positive, int),
+    (IPPROTO_TCP, TCP_MAXSEG): ("mss", _segment_size, lambda mss: mss or 536),
+    # milliseconds; 0 is the system's default
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): (
+        "user_timeout",
+        lambda n: n / 1000 if n else None,
+        lambda t: int((t or 0) * 1000),
+    ),
+}
+TIMEOUTS = (SO_RCVTIMEO, SO_SNDTIMEO)
+
+
+def parse_linger(value: Value) -> float | None:
+    """`struct linger` -> seconds, or None for off."""
+    if isinstance(value, int) or len(value) < LINGER.size:
+        raise invalid()
+    on, seconds = LINGER.unpack_from(value)
+    return float(seconds) if on else None
+
+
+def emit_linger(linger: float | None) -> bytes:
+    return LINGER.pack(linger is not None, int(linger or 0))
+
+
+def parse_timeval(value: Value) -> float | None:
+    """`struct timeval` -> seconds, or None where it is zero (no time-out)."""
+    if isinstance(value, int) or len(value) < TIMEVAL.size:
+        raise invalid()
+    seconds, micros = TIMEVAL.unpack_from(value)
+    return (seconds + micros / 1e6) or None
+
+
+__all__ = ["SO_LINGER", "STREAM", "TIMEOUTS", "as_int", "emit_linger", "parse_linger", "parse_timeval", "unsupported"]

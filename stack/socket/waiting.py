@@ -1,0 +1,221 @@
+"""Where a blocking socket waits: the one loop that drives every operation, its time-out, its settings and its end.
+
+An operation is one non-blocking attempt under the runtime's gate; `_complete` makes it again each time the runtime says
+that it may go on. Knows errno and time-outs; knows neither a protocol nor which operations there are (`blocking.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import warnings
+from collections.abc import Callable
+from functools import partial
+from socket import AF_INET, SOL_SOCKET, AddressFamily, SocketKind, getdefaulttimeout
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from netif.link import Runtime
+from stack.socket import options, resolver
+from stack.socket.attempts import WRITE, Attempts, enlist
+
+T = TypeVar("T")
+_CLOSE_WHEN_FILES_ARE = 1 << 30  # in _io_refs: closed by its owner while files made of it are open
+
+
+def closed() -> OSError:
+    return OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def would_block() -> BlockingIOError:
+    return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def abandon(runtime: Runtime, core: Attempts) -> None:
+    """Close what an unclosed socket left behind; from the runtime's event thread, with the gate free."""
+    runtime.enter()
+    try:
+        core.close()
+    finally:
+        runtime.leave()
+
+
+class Waiting:
+    """One endpoint of ours, with a time-out and an owner who closes it."""
+
+    __slots__ = ("__weakref__", "_closed", "_core", "_io_refs", "_runtime", "_timeout")
+
+    def _adopt(self, runtime: Runtime, core: Attempts) -> None:
+        self._runtime = runtime
+        self._core = core
+        self._timeout: float | None = getdefaulttimeout()
+        self._io_refs = 0
+        self._closed = False
+
+    def _complete(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
+        """Wait and attempt again until there is a result. The gate is held; one attempt has just failed."""
+        timeout = self._timeout
+        if timeout == 0.0:
+            raise would_block()
+        runtime, core = self._runtime, self._core
+        deadline = None if timeout is None else runtime.now() + timeout
+        while True:
+            waiter = runtime.waiter(operation, self)
+            endpoint = enlist(core.endpoint, side, waiter)
+            try:
+                woken = runtime.wait(waiter, deadline)
+            finally:
+                endpoint.forget(waiter)
+            if self._closed:
+                raise closed()
+            result = attempt()
+            if result is not None:
+                return result
+            if not woken:
+                raise TimeoutError("timed out")
+
+    def _do(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            result = attempt()
+            return self._complete(operation, side, attempt) if result is None else result
+        finally:
+            runtime.leave()
+
+    def _once(self, act: Callable[..., T], *arguments: Any) -> T:
+        """Something that never waits."""
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            return act(*arguments)
+        finally:
+            runtime.leave()
+
+    def _without_waiting(self, attempt: Callable[[], T | None]) -> T:
+        result = self._once(attempt)
+        if result is None:
+            raise would_block()
+        return result
+
+    def close(self) -> None:
+        """Done with it: FIN, or RST by SO_LINGER or unread data (RFC 9293 3.6). Files made of it keep it open."""
+        if not self._closed and self._io_refs < 1:
+            self._real_close()
+        elif not self._closed:
+            self._io_refs |= _CLOSE_WHEN_FILES_ARE
+
+    def _real_close(self) -> None:
+        runtime, core = self._runtime, self._core
+        runtime.enter()
+        try:
+            if self._closed:
+                return
+            self._closed = True
+            core.close()
+            core.wake_all()
+            if core.lingers() and self._timeout != 0.0:
+                self._linger(core)
+        finally:
+            runtime.leave()
+
+    def _linger(self, core: Attempts) -> None:
+        """SO_LINGER: close waits until all is acknowledged, or the time is up and the rest is cut off."""
+        runtime = self._runtime
+        deadline = runtime.now() + core.lingers()
+        while not core.ended():
+            waiter = runtime.waiter("close", self)
+            endpoint = enlist(core.endpoint, WRITE, waiter)
+            try:
+                if not runtime.wait(waiter, deadline):
+                    core.abort()
+                    return
+            finally:
+                endpoint.forget(waiter)
+
+    def _decref_socketios(self) -> None:
+        if self._io_refs > 0:
+            self._io_refs -= 1
+        if self._io_refs == _CLOSE_WHEN_FILES_ARE:
+            self._io_refs = 0
+            self._real_close()
+
+    @property
+    def family(self) -> AddressFamily:
+        return AF_INET
+
+    @property
+    def type(self) -> SocketKind:
+        return self._core.kind
+
+    @property
+    def proto(self) -> int:
+        return self._core.protocol
+
+    @property
+    def timeout(self) -> float | None:
+        return self._timeout
+
+    def getsockname(self) -> resolver.Address:
+        return resolver.format_endpoint(self._once(self._core.local_address))
+
+    def getpeername(self) -> resolver.Address:
+        return resolver.format_endpoint(self._once(self._core.peer_address))
+
+    def fileno(self) -> int:
+        """-1 once closed. An open one has no descriptor of the kernel's: io.UnsupportedOperation."""
+        if self._closed:
+            return -1
+        raise io.UnsupportedOperation("fileno: this socket belongs to a stack in this process, not to the kernel")
+
+    def settimeout(self, value: float | None, /) -> None:
+        if value is not None and value < 0:
+            raise ValueError("Timeout value out of range")
+        self._timeout = None if value is None else float(value)
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setblocking(self, flag: bool, /) -> None:
+        self.settimeout(None if flag else 0.0)
+
+    def getblocking(self) -> bool:
+        return self._timeout != 0.0
+
+    def setsockopt(self, level: int, option: int, value: options.Value | None, optlen: int | None = None, /) -> None:
+        if value is None:
+            raise options.unsupported()
+        if level == SOL_SOCKET and option in options.TIMEOUTS:
+            self._timeout = options.parse_timeval(value)
+            return
+        self._once(self._core.set_option, level, option, value)
+
+    def getsockopt(self, level: int, option: int, buflen: int = 0, /) -> Any:
+        if level == SOL_SOCKET and option in options.TIMEOUTS:
+            value: int | bytes = options.TIMEVAL.pack(int(self._timeout or 0), int((self._timeout or 0) % 1 * 1e6))
+        else:
+            value = self._once(self._core.get_option, level, option)
+        if buflen:
+            return (value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True))[:buflen]
+        return value if isinstance(value, int) else int.from_bytes(value[:4], "little", signed=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._runtime.post(partial(abandon, self._runtime, self._core))
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<socket [closed]>"
+        return f"<socket {self._core.describe()}>"
