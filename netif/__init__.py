@@ -1,0 +1,203 @@
+"""netif: be a host on a network, in Python.
+
+The doorway: `import netif` costs nothing, and whatever a user needs, from any room, is found here when it is first
+named. Rooms bear common names; the doorway looks before it imports, and says whose file stands in the way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+TYPE_CHECKING = False  # `typing` alone would double what this import costs
+if TYPE_CHECKING:
+    from typing import Any
+
+    from components.lan import Host as Host
+    from components.lan import Lan as Lan
+    from netif import esp as esp
+    from netif.config import DnsInfo as DnsInfo
+    from netif.config import DnsType as DnsType
+    from netif.config import DriverIfconfig as DriverIfconfig
+    from netif.config import Flags as Flags
+    from netif.config import InherentConfig as InherentConfig
+    from netif.config import IpInfo as IpInfo
+    from netif.config import NetifConfig as NetifConfig
+    from netif.config import NetstackConfig as NetstackConfig
+    from netif.errors import NetifError as NetifError
+    from netif.esp import netif_action_connected as netif_action_connected
+    from netif.esp import netif_action_disconnected as netif_action_disconnected
+    from netif.esp import netif_action_got_ip as netif_action_got_ip
+    from netif.esp import netif_action_start as netif_action_start
+    from netif.esp import netif_action_stop as netif_action_stop
+    from netif.esp import netif_attach as netif_attach
+    from netif.esp import netif_deinit as netif_deinit
+    from netif.esp import netif_destroy as netif_destroy
+    from netif.esp import netif_find_if as netif_find_if
+    from netif.esp import netif_get_default_netif as netif_get_default_netif
+    from netif.esp import netif_get_desc as netif_get_desc
+    from netif.esp import netif_get_dns_info as netif_get_dns_info
+    from netif.esp import netif_get_event_id as netif_get_event_id
+    from netif.esp import netif_get_flags as netif_get_flags
+    from netif.esp import netif_get_handle_from_ifkey as netif_get_handle_from_ifkey
+    from netif.esp import netif_get_ifkey as netif_get_ifkey
+    from netif.esp import netif_get_io_driver as netif_get_io_driver
+    from netif.esp import netif_get_ip_info as netif_get_ip_info
+    from netif.esp import netif_get_mac as netif_get_mac
+    from netif.esp import netif_get_mtu as netif_get_mtu
+    from netif.esp import netif_get_netif_impl as netif_get_netif_impl
+    from netif.esp import netif_get_nr_of_ifs as netif_get_nr_of_ifs
+    from netif.esp import netif_get_route_prio as netif_get_route_prio
+    from netif.esp import netif_init as netif_init
+    from netif.esp import netif_is_netif_up as netif_is_netif_up
+    from netif.esp import netif_new as netif_new
+    from netif.esp import netif_receive as netif_receive
+    from netif.esp import netif_set_default_netif as netif_set_default_netif
+    from netif.esp import netif_set_dns_info as netif_set_dns_info
+    from netif.esp import netif_set_driver_config as netif_set_driver_config
+    from netif.esp import netif_set_ip_info as netif_set_ip_info
+    from netif.esp import netif_set_mac as netif_set_mac
+    from netif.esp import netif_set_mtu as netif_set_mtu
+    from netif.esp import netif_set_route_prio as netif_set_route_prio
+    from netif.esp import netif_transmit as netif_transmit
+    from netif.events import DriverFailed as DriverFailed
+    from netif.events import Event as Event
+    from netif.events import GotIp as GotIp
+    from netif.events import LinkDown as LinkDown
+    from netif.events import LinkUp as LinkUp
+    from netif.events import LostIp as LostIp
+    from netif.events import NetifDown as NetifDown
+    from netif.events import NetifUp as NetifUp
+    from netif.link import LinkCaps as LinkCaps
+    from netif.link import Medium as Medium
+    from netif.link import Offload as Offload
+    from netif.netif import Netif as Netif
+    from netif.registry import Registry as Registry
+    from netif.runtime import AsyncioRuntime as AsyncioRuntime
+    from netif.runtime import Deadlock as Deadlock
+    from netif.runtime import ThreadedRuntime as ThreadedRuntime
+    from netif.runtime import VirtualRuntime as VirtualRuntime
+    from stack import Stack as Stack
+    from stack import default_stack as default_stack
+    from stack import ethif_init as ethif_init
+    from stack import ethif_input as ethif_input
+    from tapio import Impair as Impair
+    from tapio import PcapngWriter as PcapngWriter
+    from tapio import Sniff as Sniff
+    from tapio import Switch as Switch
+    from tapio import Tap as Tap
+    from tapio import impair as impair
+    from tapio import pair as pair
+    from tapio import tapio_create as tapio_create
+    from tapio import tapio_output as tapio_output
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "components.lan": ("Host", "Lan"),
+    "netif.config": (
+        "DnsInfo",
+        "DnsType",
+        "DriverIfconfig",
+        "Flags",
+        "InherentConfig",
+        "IpInfo",
+        "NetifConfig",
+        "NetstackConfig",
+    ),
+    "netif.errors": ("NetifError",),
+    "netif.esp": (
+        "netif_action_connected",
+        "netif_action_disconnected",
+        "netif_action_got_ip",
+        "netif_action_start",
+        "netif_action_stop",
+        "netif_attach",
+        "netif_deinit",
+        "netif_destroy",
+        "netif_find_if",
+        "netif_get_default_netif",
+        "netif_get_desc",
+        "netif_get_dns_info",
+        "netif_get_event_id",
+        "netif_get_flags",
+        "netif_get_handle_from_ifkey",
+        "netif_get_ifkey",
+        "netif_get_io_driver",
+        "netif_get_ip_info",
+        "netif_get_mac",
+        "netif_get_mtu",
+        "netif_get_netif_impl",
+        "netif_get_nr_of_ifs",
+        "netif_get_route_prio",
+        "netif_init",
+        "netif_is_netif_up",
+        "netif_new",
+        "netif_receive",
+        "netif_set_default_netif",
+        "netif_set_dns_info",
+        "netif_set_driver_config",
+        "netif_set_ip_info",
+        "netif_set_mac",
+        "netif_set_mtu",
+        "netif_set_route_prio",
+        "netif_transmit",
+    ),
+    "netif.events": ("DriverFailed", "Event", "GotIp", "LinkDown", "LinkUp", "LostIp", "NetifDown", "NetifUp"),
+    "netif.link": ("LinkCaps", "Medium", "Offload"),
+    "netif.netif": ("Netif",),
+    "netif.registry": ("Registry",),
+    "netif.runtime": ("AsyncioRuntime", "Deadlock", "ThreadedRuntime", "VirtualRuntime"),
+    "stack": ("Stack", "default_stack", "ethif_init", "ethif_input"),
+    "tapio": (
+        "Impair",
+        "PcapngWriter",
+        "Sniff",
+        "Switch",
+        "Tap",
+        "impair",
+        "pair",
+        "tapio_create",
+        "tapio_output",
+    ),
+}  # where each name lives; mirrored above for type checkers
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["esp", *_HOME]
+
+
+def check_room(room: str) -> None:
+    """ImportError unless the top-level module `room` is the one that was installed beside netif."""
+    from importlib.util import find_spec
+
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    loaded = sys.modules.get(room)
+    spec = find_spec(room) if loaded is None or loaded.__spec__ is not None else None
+    places = [spec.origin] if spec is not None and spec.origin else [getattr(loaded, "__file__", None)]
+    if places == [None] and spec is not None:
+        places = [os.path.join(place, "__init__.py") for place in spec.submodule_search_locations or ()]
+    found = next((place for place in places if place), None)
+    if found is None:
+        raise ImportError(f"netif's room {room!r} is not installed in {ours}; install netif again")
+    if os.path.dirname(os.path.dirname(os.path.realpath(found))) != ours:
+        raise ImportError(
+            f"{found} is not netif's: netif needs the name {room!r} for a room of its own in {ours}; "
+            "rename that file, or run Python with -P or from another directory"
+        )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "esp":
+        return import_module("netif.esp")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'netif' has no attribute {name!r}")
+    room = home.partition(".")[0]
+    if room != "netif":
+        check_room(room)
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

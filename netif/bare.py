@@ -1,0 +1,43 @@
+"""A stack that is no more than an input function: it owes nothing and waits for nothing.
+
+`init_fn` may answer an interface whose `stack` is None; the runtime then needs somebody to stand in for it.
+"""
+
+from __future__ import annotations
+
+from netif.link import Buffer, Offload, Runtime, StackInterface
+
+
+class BareStack:
+    """A `link.NetStack` around one interface that has none."""
+
+    def __init__(self, name: str) -> None:
+        from netif.runtime import default_runtime
+
+        self.name = name
+        self.runtime: Runtime = default_runtime()
+        self.runtime.add_stack(self)
+
+    def receive(self, interface: StackInterface, frame: Buffer, offload: Offload | None) -> None:
+        interface.input(frame, offload)
+
+    def advance(self, now: float) -> None:
+        """It has no timers."""
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def pending(self) -> bool:
+        return False
+
+    def flush(self, now: float) -> None:
+        """It answers from its input function, or not at all."""
+
+    def abort_current(self, error: BaseException) -> None:
+        """It has nothing in hand."""
+
+    def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None:
+        """It does not route."""
+
+    def close(self, linger: float = 1.0) -> None:
+        self.runtime.remove_stack(self)

@@ -1,0 +1,188 @@
+"""What happens to a Netif, as frozen values, and who hears of it.
+
+Handlers are posted to the runtime: they run in order, one at a time, with the gate free. Waiting is level-triggered:
+what is already the case needs no waiting, and a handler that comes late is told of it once. Knows no lifecycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import attrs
+
+from netif.config import IpInfo
+from netif.errors import IfNotReady
+from netif.lifecycle import Held
+from netif.link import Runtime, Waiter
+
+if TYPE_CHECKING:
+    from netif.netif import Netif
+
+
+@attrs.frozen
+class Event:
+    """What all events have: the interface they happened to."""
+
+    netif: Netif
+
+
+@attrs.frozen
+class LinkUp(Event):
+    """Frames may pass."""
+
+
+@attrs.frozen
+class LinkDown(Event):
+    """Frames pass no longer."""
+
+
+@attrs.frozen
+class NetifUp(Event):
+    """The interface takes part in its stack."""
+
+
+@attrs.frozen
+class NetifDown(Event):
+    """The interface takes no part any more."""
+
+
+@attrs.frozen
+class GotIp(Event):
+    """The interface may be reached at this address. `ip_changed`: it is not the last one that was valid."""
+
+    ip_info: IpInfo
+    ip_changed: bool
+    event_id: Any = None  # InherentConfig.get_ip_event
+
+
+@attrs.frozen
+class LostIp(Event):
+    """The address is gone, and with it what used it."""
+
+    event_id: Any = None  # InherentConfig.lost_ip_event
+
+
+@attrs.frozen
+class DriverFailed(Event):
+    """The driver is dead: the link is down and the connections over it are aborted with ENETDOWN."""
+
+    error: OSError
+
+
+EventType = TypeVar("EventType", bound=Event)
+Handler: TypeAlias = Callable[[Any], object]
+
+_ENDS: dict[type[Event], tuple[type[Event], ...]] = {
+    LinkUp: (LinkDown, DriverFailed),
+    LinkDown: (LinkUp, GotIp),
+    NetifUp: (NetifDown,),
+    NetifDown: (NetifUp,),
+    GotIp: (LostIp,),
+    LostIp: (GotIp,),
+}  # what is no longer the case once this has happened
+_TOLD_LATE = (LinkUp, NetifUp, GotIp, DriverFailed)  # what a late handler is told; "not yet" is no news
+
+
+class Observable:
+    """What a Netif says and to whom. `runtime` is None until there is one; events come only after that."""
+
+    def __init__(self, netif: Netif) -> None:
+        self.runtime: Runtime | None = None
+        self._netif = netif
+        self._current: dict[type[Event], Event] = {LinkDown: LinkDown(netif), NetifDown: NetifDown(netif)}
+        self._waiters: list[tuple[type[Event], Waiter]] = []
+        self._handlers: list[tuple[type[Event], Handler]] = []
+
+    def subscribe(self, event_type: type[EventType], handler: Callable[[EventType], object]) -> None:
+        """Call `handler(event)` for each such event, with the gate free; at once for what is the case already."""
+        entry = (event_type, handler)
+        with Held(self.runtime):
+            self._handlers.append(entry)
+            for event in self._current.values():
+                if self.runtime is not None and isinstance(event, event_type) and isinstance(event, _TOLD_LATE):
+                    self.runtime.post(self._delivery(entry, event))
+
+    def unsubscribe(self, event_type: type[EventType], handler: Callable[[EventType], object]) -> None:
+        """Call `handler` no longer, not even for events that are under way. Unknown ones are ignored."""
+        with Held(self.runtime):
+            self._handlers = [entry for entry in self._handlers if entry != (event_type, handler)]
+
+    def wait_for(self, event_type: type[EventType], timeout: float | None = None) -> EventType:
+        """Return the event, at once if it is the case already. TimeoutError after `timeout` seconds."""
+        runtime = self._running()
+        with Held(runtime):
+            deadline = None if timeout is None else runtime.now() + timeout
+            while (event := self._happened(event_type)) is None:
+                self._may_come(event_type)
+                with self._waiting(event_type, runtime) as waiter:
+                    if not runtime.wait(waiter, deadline):
+                        raise _timeout(event_type, timeout)
+            return event
+
+    async def wait_for_async(self, event_type: type[EventType], timeout: float | None = None) -> EventType:
+        """As `wait_for`, awaiting."""
+        runtime = self._running()
+        with Held(runtime):
+            deadline = None if timeout is None else runtime.now() + timeout
+            while (event := self._happened(event_type)) is None:
+                self._may_come(event_type)
+                with self._waiting(event_type, runtime) as waiter:
+                    if not await runtime.wait_async(waiter, deadline):
+                        raise _timeout(event_type, timeout)
+            return event
+
+    def _may_come(self, event_type: type[Event]) -> None:
+        """Raise if waiting for `event_type` would be in vain."""
+
+    def _running(self) -> Runtime:
+        if self.runtime is None:
+            raise IfNotReady(f"{self!r} is not attached: attach a driver before waiting for its events")
+        return self.runtime
+
+    def _publish(self, event: Event) -> None:
+        """`event` has happened. Gate held."""
+        assert self.runtime is not None
+        for ended in _ENDS.get(type(event), ()):
+            self._current.pop(ended, None)
+        self._current[type(event)] = event
+        for event_type, waiter in self._waiters:
+            if isinstance(event, event_type):
+                waiter.wake()
+        for entry in self._handlers:
+            if isinstance(event, entry[0]):
+                self.runtime.post(self._delivery(entry, event))
+
+    def _happened(self, event_type: type[EventType]) -> EventType | None:
+        """The event of this type, while what it said is still the case."""
+        for event in self._current.values():
+            if isinstance(event, event_type):
+                return event
+        return None
+
+    def _wake_all(self) -> None:
+        """Nothing more will happen."""
+        for _, waiter in self._waiters:
+            waiter.wake()
+
+    @contextmanager
+    def _waiting(self, event_type: type[Event], runtime: Runtime) -> Iterator[Waiter]:
+        waiter = runtime.waiter(f"wait_for {event_type.__name__}", self._netif)
+        entry = (event_type, waiter)
+        self._waiters.append(entry)
+        try:
+            yield waiter
+        finally:
+            self._waiters.remove(entry)
+
+    def _delivery(self, entry: tuple[type[Event], Handler], event: Event) -> Callable[[], None]:
+        def deliver() -> None:
+            if entry in self._handlers:
+                entry[1](event)
+
+        return deliver
+
+
+def _timeout(event_type: type[Event], timeout: float | None) -> TimeoutError:
+    return TimeoutError(f"no {event_type.__name__} within {timeout} s")

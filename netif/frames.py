@@ -1,0 +1,87 @@
+"""What passes through an interface: frames to and from its driver, counted. The hot path of the netif.
+
+Knows whether frames may pass, and the two functions they pass to, bound while the link is up. Refuses to look into a
+frame. Gate held throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+
+from netif.link import Buffer, Driver, Offload, Port, StackInterface
+from netif.push import Transmit
+
+
+@attrs.frozen
+class Counters:
+    """What came to an interface from either side, and what of it was dropped there: the link was down, or a driver of
+    another shape had no room."""
+
+    rx_frames: int
+    rx_bytes: int
+    rx_dropped: int
+    tx_frames: int
+    tx_bytes: int
+    tx_dropped: int
+
+
+class Frames:
+    """One interface's way between driver and stack."""
+
+    driver: Driver
+
+    def __init__(self) -> None:
+        self.driver = cast(Driver, None)
+        self.interface: StackInterface | None = None
+        self.port: Port | None = None
+        self.rx_frames = self.rx_bytes = self.rx_dropped = 0
+        self.tx_frames = self.tx_bytes = self.tx_dropped = 0
+        self._input: Callable[[Any, Buffer, Offload | None], Any] = self._no_input
+        self._transmit: Transmit = self._no_transmit
+
+    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        """From the stack. False: the driver is full, and says `writable` when there is room."""
+        try:
+            if not self._transmit(buffers, offload):
+                return False
+        except OSError as error:
+            self.tx_dropped += 1
+            if self.port is not None:
+                self.port.failed(error)
+            return True
+        self.tx_frames += 1
+        for buffer in buffers:
+            self.tx_bytes += len(buffer)
+        return True
+
+    def receive(self, frame: Buffer, offload: Offload | None) -> None:
+        """From the driver, by way of the runtime."""
+        self.rx_frames += 1
+        self.rx_bytes += len(frame)
+        self._input(self.interface, frame, offload)
+
+    def writable(self) -> None:
+        """The driver has room again."""
+        if self.interface is not None:
+            self.interface.writable()
+
+    @property
+    def counters(self) -> Counters:
+        rx_dropped = self.rx_dropped + getattr(self.driver, "dropped", 0)
+        return Counters(self.rx_frames, self.rx_bytes, rx_dropped, self.tx_frames, self.tx_bytes, self.tx_dropped)
+
+    def _pass_frames(self, input_fn: Callable[[Any, Buffer, Offload | None], Any], transmit: Transmit) -> None:
+        self._input, self._transmit = input_fn, transmit
+
+    def _drop_frames(self) -> None:
+        self._input, self._transmit = self._no_input, self._no_transmit
+
+    def _no_input(self, _interface: object, _frame: Buffer, _offload: Offload | None) -> None:
+        self.rx_dropped += 1
+
+    def _no_transmit(self, _buffers: tuple[Buffer, ...], _offload: Offload | None) -> bool:
+        self.tx_dropped += 1
+        return True

@@ -1,0 +1,131 @@
+"""The interfaces of one stack: by key, in order, and which of them is the default.
+
+esp_netif's rules: the highest `route_prio` wins; an interface that comes up takes over unless the present default is
+strictly higher (ties: the newest wins); `set_default` overrides until its interface goes. The stack is told which
+interface that is; it alone routes. Unlike esp_netif, a stack without any is told so. Gate held, where there is a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from netif.config import NetstackConfig
+from netif.errors import InvalidParams, NotFound
+from netif.link import NetStack, StackInterface
+
+if TYPE_CHECKING:
+    from netif.netif import Netif
+
+
+class Registry:
+    """Interfaces, newest first. Without a stack it only keeps keys apart."""
+
+    def __init__(self, stack: NetStack | None = None) -> None:
+        self.stack = stack
+        self.default: Netif | None = None
+        self._overridden = False
+        self._netifs: dict[str, Netif] = {}
+        self._told: tuple[StackInterface | None, tuple[bytes, ...]] = (None, ())
+
+    def __iter__(self) -> Iterator[Netif]:
+        return iter([*reversed(self._netifs.values())])
+
+    def __len__(self) -> int:
+        return len(self._netifs)
+
+    def __contains__(self, netif: object) -> bool:
+        return any(known is netif for known in self._netifs.values())
+
+    def get(self, if_key: str) -> Netif | None:
+        return self._netifs.get(if_key)
+
+    def find(self, predicate: Callable[[Netif], object]) -> Netif | None:
+        return next((netif for netif in self if predicate(netif)), None)
+
+    def free_key(self, stem: str = "ETH_DEF") -> str:
+        """A key that nobody has yet: "ETH_DEF", "ETH_DEF1", ..."""
+        key, number = stem, 0
+        while key in self._netifs:
+            number += 1
+            key = f"{stem}{number}"
+        return key
+
+    def add(self, netif: Netif) -> None:
+        if self._netifs.get(netif.if_key, netif) is not netif:
+            raise InvalidParams(f"if_key {netif.if_key!r} is taken by another interface of this stack; choose another")
+        self._netifs[netif.if_key] = netif
+
+    def remove(self, netif: Netif) -> None:
+        if self._netifs.get(netif.if_key) is netif:
+            del self._netifs[netif.if_key]
+            if self.default is netif:
+                self._overridden = False
+                self._elect()
+
+    def started(self, netif: Netif) -> None:
+        """`netif` is up, or has got an address."""
+        if not self._overridden:
+            default = self.default
+            stays = default is not None and default.is_up and default.route_prio > netif.route_prio
+            if not stays and netif.is_up:
+                self.default = netif
+        self._tell()
+
+    def stopped(self) -> None:
+        """Some interface is down, or has lost its address."""
+        if self._overridden:
+            self._tell()
+        else:
+            self._elect()
+
+    def set_default(self, netif: Netif | None) -> None:
+        """Override the election, whether `netif` is up or not; None ends that and elects anew."""
+        if netif is None:
+            self._overridden = False
+            self._elect()
+            return
+        if netif not in self:
+            raise NotFound(f"{netif!r} is not an interface of this stack; attach it first")
+        self.default, self._overridden = netif, True
+        self._tell()
+
+    def refresh(self) -> None:
+        """The default's name servers may have changed."""
+        self._tell()
+
+    def _elect(self) -> None:
+        up = [netif for netif in self if netif.is_up]
+        self.default = max(up, key=lambda netif: netif.route_prio, default=None)  # of equals the first, so the newest
+        self._tell()
+
+    def _tell(self) -> None:
+        default = self.default
+        told = (None, ()) if default is None else (default.interface, default.dns)
+        if self.stack is not None and (told[0] is not self._told[0] or told[1] != self._told[1]):
+            self._told = told
+            self.stack.set_default(*told)
+
+
+def registry_of(stack: NetStack) -> Registry:
+    """The registry of `stack`, kept on it as `stack.registry`; made at first need."""
+    registry: Registry | None = getattr(stack, "registry", None)
+    if registry is None:
+        registry = Registry(stack)
+        stack.registry = registry  # type: ignore[attr-defined]
+    return registry
+
+
+def free_key(stack: NetStack | None) -> str:
+    """An if_key for an interface of `stack` that was given none."""
+    return registry_of(stack).free_key() if stack is not None else "ETH_DEF"
+
+
+def netstack_config(stack: NetStack | None) -> NetstackConfig:
+    """By which functions a Netif reaches `stack`."""
+    if stack is None:
+        raise InvalidParams("Netif needs stack=, as in Netif(driver, stack=host), or config=")
+    config = getattr(stack, "netstack_config", None)
+    if not isinstance(config, NetstackConfig):
+        raise InvalidParams(f"{stack!r} has no netstack_config: give config=NetifConfig(base=..., stack=...)")
+    return config
