@@ -13,7 +13,6 @@ from collections.abc import Callable
 from socket import (
     IPPROTO_TCP,
     SO_KEEPALIVE,
-    SO_LINGER,
     SO_RCVBUF,
     SO_RCVTIMEO,
     SO_SNDBUF,
@@ -106,4 +105,10 @@ def parse_timeval(value: Value) -> float | None:
     return (seconds + micros / 1e6) or None
 
 
-__all__ = ["SO_LINGER", "STREAM", "TIMEOUTS", "as_int", "emit_linger", "parse_linger", "parse_timeval", "unsupported"]
+def time_to_live(value: int) -> int:
+    """IP_TTL: 1 to 255, or -1 for the default."""
+    if value == -1:
+        return 64
+    if not 1 <= value <= 255:
+        raise invalid()
+    return value

@@ -1,13 +1,15 @@
 """TCP's attempts: from an unconnected socket to a listener or a connection, with the errors of Linux.
 
-Knows which call is allowed when (EISCONN, ENOTCONN, EALREADY, EINVAL) and which options were set before there was anything
-to set them on. What the options and the segments do is TCP's.
+Knows which call is allowed when (EISCONN, ENOTCONN, EALREADY, EINVAL), and which options were set before there was a
+connection to set them on. What the options and the segments do is TCP's.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from socket import (
+    AF_INET,
     IPPROTO_TCP,
     SHUT_RD,
     SHUT_WR,
@@ -20,6 +22,7 @@ from socket import (
     SO_TYPE,
     SOCK_STREAM,
     SOL_SOCKET,
+    TCP_MAXSEG,
 )
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +111,8 @@ class Stream(Attempts):
             self.connecting = False
             self.endpoint = self.connection = None  # the socket may try again
             raise error
+        if connection.ended():  # another thread has closed it
+            raise fail(errno.ECONNABORTED)
         return None
 
     def _live(self) -> Connection:
@@ -198,9 +203,10 @@ class Stream(Attempts):
         if field is None:
             raise options.unsupported()
         if (level, option) == _MAXSEG and self.connection is not None:
-            return self.connection.info().snd_mss
+            return self.connection.sender.mss
         config = self.connection.config if self.connection is not None else self._config()
-        return field[2](getattr(config, field[0]))
+        to_application = field[2]
+        return to_application(getattr(config, field[0]))
 
     def take_error(self) -> int:
         error = self.endpoint.take_error() if self.endpoint is not None else None
@@ -222,16 +228,16 @@ class Stream(Attempts):
         return self.linger or 0.0 if self.connection is not None else 0.0
 
     def ended(self) -> bool:
-        return self.connection is None or self.connection.all_acknowledged()
+        return self.connection is None or self.connection.ended()
 
     def describe(self) -> str:
         return repr(self.endpoint) if self.endpoint is not None else "TCP unconnected"
 
 
-_MAXSEG = (IPPROTO_TCP, 2)
-_FACTS = {
+_MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
+_FACTS: dict[int, Callable[[Stream], int | bytes]] = {
     SO_TYPE: lambda core: int(SOCK_STREAM),
-    SO_DOMAIN: lambda core: 2,
+    SO_DOMAIN: lambda core: int(AF_INET),
     SO_PROTOCOL: lambda core: IPPROTO_TCP,
     SO_ACCEPTCONN: lambda core: int(core.listener is not None),
     SO_REUSEADDR: lambda core: int(core.reuse),

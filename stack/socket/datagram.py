@@ -1,0 +1,225 @@
+"""UDP's attempts, and those of the ping socket (SOCK_DGRAM with IPPROTO_ICMP, as Linux has it).
+
+A datagram is sent or received whole: what does not fit the caller's buffer is cut off, as recv(2) says. A ping socket
+speaks ICMP echo messages with their 8-byte header; ident and checksum are the stack's to fill in.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from socket import (
+    AF_INET,
+    IPPROTO_ICMP,
+    IPPROTO_IP,
+    IPPROTO_UDP,
+    SHUT_WR,
+    SO_BROADCAST,
+    SO_DOMAIN,
+    SO_ERROR,
+    SO_PROTOCOL,
+    SO_RCVBUF,
+    SO_REUSEADDR,
+    SO_TYPE,
+    SOCK_DGRAM,
+    SOL_SOCKET,
+)
+from struct import Struct
+from typing import TYPE_CHECKING, Any
+
+from netif.link import Buffer
+from netif.wire import icmp
+from stack.echo import Echo, EchoEndpoint
+from stack.socket import options, resolver
+from stack.socket.attempts import Attempts, fail
+from stack.socket.constants import IP_TOS, IP_TTL
+from stack.udp import UdpEndpoint
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+
+_ECHO = Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
+
+
+def datagram_for(stack: Stack, kind: int, protocol: int) -> Attempts:
+    """Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT)."""
+    if kind != SOCK_DGRAM:
+        raise fail(errno.ESOCKTNOSUPPORT)
+    if protocol in (0, IPPROTO_UDP):
+        return Datagram(stack)
+    if protocol == IPPROTO_ICMP:
+        return Ping(stack)
+    raise fail(errno.EPROTONOSUPPORT)
+
+
+class Datagram(Attempts):
+    """A UDP socket."""
+
+    __slots__ = ("read_shut", "udp", "write_shut")
+    kind = SOCK_DGRAM
+    protocol = IPPROTO_UDP
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self.endpoint = self.udp = UdpEndpoint(stack)
+        self.read_shut = self.write_shut = False
+
+    def bind(self, address: object) -> None:
+        self.udp.bind(*resolver.parse_endpoint(address, self.stack.hosts, "bind"))
+
+    def connect(self, address: object) -> bool:
+        host, port = resolver.parse_endpoint(address, self.stack.hosts, "connect")
+        self.udp.connect(resolver.LOOPBACK if host == resolver.ANY else host, port)
+        return True
+
+    def shutdown(self, how: int) -> None:
+        if self.udp.remote is None:
+            raise fail(errno.ENOTCONN)
+        self.read_shut |= how != SHUT_WR
+        self.write_shut |= how != 0
+        self.udp.wake_readers()
+
+    def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
+        datagram = self.udp.peek() if peek else self.udp.receive()
+        if datagram is None:
+            return (b"", self.udp.remote or (resolver.ANY, 0)) if self.read_shut else None
+        data, source = datagram
+        return (data if len(data) <= count else data[:count]), source
+
+    def read(self, count: int) -> bytes | None:
+        got = self.receive_from(count, False)
+        return None if got is None else got[0]
+
+    def peek(self, count: int) -> bytes | None:
+        got = self.receive_from(count, True)
+        return None if got is None else got[0]
+
+    def write(self, data: Buffer) -> int | None:
+        if self.write_shut:
+            raise fail(errno.EPIPE)
+        return self.udp.send_to(data)
+
+    def send_to(self, data: Buffer, address: object) -> int | None:
+        if self.write_shut:
+            raise fail(errno.EPIPE)
+        host, port = resolver.parse_endpoint(address, self.stack.hosts, "sendto")
+        return self.udp.send_to(data, (resolver.LOOPBACK if host == resolver.ANY else host, port))
+
+    def local_address(self) -> tuple[bytes, int]:
+        return self.udp.local
+
+    def peer_address(self) -> tuple[bytes, int]:
+        if self.udp.remote is None:
+            raise fail(errno.ENOTCONN)
+        return self.udp.remote
+
+    def set_option(self, level: int, option: int, value: options.Value) -> None:
+        number = options.as_int(value)
+        if (level, option) == (SOL_SOCKET, SO_BROADCAST):
+            self.udp.broadcast = bool(number)
+        elif (level, option) == (SOL_SOCKET, SO_REUSEADDR):
+            self.udp.reuse = bool(number)
+        elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
+            self.udp.queue_limit = max(number, options.MINIMUM_BUFFER)
+        elif (level, option) == (IPPROTO_IP, IP_TTL):
+            self.udp.ttl = options.time_to_live(number)
+        elif (level, option) == (IPPROTO_IP, IP_TOS):
+            self.udp.tos = number & 0xFC  # the ECN bits are not the application's
+        else:
+            raise options.unsupported()
+
+    def get_option(self, level: int, option: int) -> int | bytes:
+        fact = _FACTS.get((level, option))
+        if fact is None:
+            raise options.unsupported()
+        return fact(self)
+
+    def take_error(self) -> int:
+        error = self.udp.take_error()
+        return (error.errno or errno.EIO) if error is not None else 0
+
+    def close(self) -> None:
+        self.udp.close()
+
+
+_FACTS: dict[tuple[int, int], Callable[[Any], int]] = {
+    (SOL_SOCKET, SO_BROADCAST): lambda core: int(core.udp.broadcast),
+    (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
+    (SOL_SOCKET, SO_RCVBUF): lambda core: core.udp.queue_limit,
+    (SOL_SOCKET, SO_TYPE): lambda core: int(SOCK_DGRAM),
+    (SOL_SOCKET, SO_DOMAIN): lambda core: int(AF_INET),
+    (SOL_SOCKET, SO_PROTOCOL): lambda core: IPPROTO_UDP,
+    (SOL_SOCKET, SO_ERROR): Datagram.take_error,
+    (IPPROTO_IP, IP_TTL): lambda core: core.udp.ttl,
+    (IPPROTO_IP, IP_TOS): lambda core: core.udp.tos,
+}
+
+
+class Ping(Attempts):
+    """A ping socket: what is written is an echo request, what is read its reply, header included."""
+
+    __slots__ = ("echo",)
+    kind = SOCK_DGRAM
+    protocol = IPPROTO_ICMP
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self.endpoint = self.echo = EchoEndpoint(stack)
+
+    def bind(self, address: object) -> None:
+        host, ident = resolver.parse_endpoint(address, self.stack.hosts, "bind")
+        self.echo.bind(host, ident)
+
+    def connect(self, address: object) -> bool:
+        self.echo.connect(resolver.parse_endpoint(address, self.stack.hosts, "connect")[0])
+        return True
+
+    def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
+        if peek:
+            raise fail(errno.EOPNOTSUPP)
+        answer = self.echo.receive()
+        if answer is None:
+            return None
+        return self._message(answer)[:count], (answer.address, 0)
+
+    def _message(self, answer: Echo) -> bytes:
+        rest = self.echo.ident << 16 | answer.sequence
+        return icmp.emit(answer.kind, answer.code, rest, answer.payload)
+
+    def read(self, count: int) -> bytes | None:
+        got = self.receive_from(count, False)
+        return None if got is None else got[0]
+
+    def write(self, data: Buffer) -> int | None:
+        return self._send(data, None)
+
+    def send_to(self, data: Buffer, address: object) -> int | None:
+        return self._send(data, resolver.parse_endpoint(address, self.stack.hosts, "sendto")[0])
+
+    def _send(self, data: Buffer, address: bytes | None) -> int:
+        if len(data) < _ECHO.size or data[0] != icmp.ECHO or data[1]:
+            raise fail(errno.EINVAL)
+        sequence = _ECHO.unpack_from(data)[4]
+        self.echo.send_echo(sequence, memoryview(data)[_ECHO.size :], address)
+        return len(data)
+
+    def local_address(self) -> tuple[bytes, int]:
+        return self.echo.local or resolver.ANY, self.echo.ident
+
+    def peer_address(self) -> tuple[bytes, int]:
+        if not self.echo.remote:
+            raise fail(errno.ENOTCONN)
+        return self.echo.remote, 0
+
+    def set_option(self, level: int, option: int, value: options.Value) -> None:
+        if (level, option) != (IPPROTO_IP, IP_TTL):
+            raise options.unsupported()
+        self.echo.ttl = options.time_to_live(options.as_int(value))
+
+    def get_option(self, level: int, option: int) -> int | bytes:
+        if (level, option) != (IPPROTO_IP, IP_TTL):
+            raise options.unsupported()
+        return self.echo.ttl
+
+    def close(self) -> None:
+        self.echo.close()
