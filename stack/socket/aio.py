@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
@@ -131,9 +130,7 @@ class AsyncSocket:
     async def __aenter__(self) -> AsyncSocket:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *reason: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -163,9 +160,7 @@ class Connecting:
     async def __aenter__(self) -> AsyncSocket:
         return await self._connect()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *reason: object) -> None:
         self._socket.close()
 
 

@@ -73,9 +73,13 @@ class Stream(Attempts):
         self.endpoint = self.listener
 
     def accept(self) -> Connection | None:
-        if self.listener is None:
+        listener = self.listener
+        if listener is None:
             raise fail(errno.EINVAL)
-        return self.listener.accept()
+        connection = listener.accept()
+        if connection is None and listener.readable():  # its stack has closed it
+            raise listener.take_error() or fail(errno.EINVAL)
+        return connection
 
     def accepted(self, connection: Connection) -> Attempts:
         made = Stream(self.stack, connection)

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from socket import AF_INET, SOL_SOCKET, AddressFamily, SocketKind, getdefaulttimeout
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from netif.link import Runtime
@@ -207,7 +206,7 @@ class Waiting:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *reason: object) -> None:
         self.close()
 
     def __del__(self) -> None:
