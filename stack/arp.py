@@ -1,12 +1,241 @@
-"""Neighbours."""
+"""ARP: which MAC is behind a next hop. One table an Ethernet interface.
+
+A neighbour is learned when we asked for it, when we know it already, or when it asks for us; packets wait while it is
+looked for, bounded. RFC 826; RFC 1122 2.3.2; states after RFC 4861 7.3.2, without its DELAY; conflicts are counted,
+and answered once in a while (RFC 5227 2.4 b).
+"""
 
 from __future__ import annotations
 
+import enum
+from errno import EHOSTUNREACH
+from typing import TYPE_CHECKING
 
-class Neighbour:
-    """How a link reaches one next hop."""
+from netif.link import Buffer, Offload
+from netif.wire import arp as wire
+from netif.wire import ethernet
+from stack.failure import failure
+from stack.routing import Neighbour, Route
 
-    __slots__ = ("link",)
+if TYPE_CHECKING:
+    from stack.ethernet import EthernetInterface
 
-    def __init__(self) -> None:
-        self.link: bytes | None = None  # the link-layer header to it; None: ask
+TRIES = 3  # requests before giving up
+RETRY_INTERVAL = 1.0  # seconds between requests (RFC 1122 2.3.2.1: at most one a second)
+REACHABLE_TIME = 30.0  # seconds, times 0.5 to 1.5: after it the next use asks again
+STALE_TIME = 600.0  # seconds without use until a neighbour is forgotten
+DEFEND_INTERVAL = 10.0  # seconds between announcements in answer to a conflict
+
+_NOBODY = bytes(6)
+_NO_ADDRESS = bytes(4)
+
+
+class State(enum.Enum):
+    FREE = "free"  # not in the table
+    INCOMPLETE = "incomplete"  # asked for; packets wait
+    REACHABLE = "reachable"
+    STALE = "stale"  # believed, but the next use asks again
+    PROBE = "probe"  # used meanwhile, asked by unicast
+
+
+FREE, INCOMPLETE, REACHABLE, STALE, PROBE = State
+TRANSITIONS: dict[State, frozenset[State]] = {
+    FREE: frozenset((INCOMPLETE, REACHABLE)),
+    INCOMPLETE: frozenset((REACHABLE, FREE)),
+    REACHABLE: frozenset((REACHABLE, STALE, FREE)),
+    STALE: frozenset((REACHABLE, PROBE, FREE)),
+    PROBE: frozenset((REACHABLE, INCOMPLETE, FREE)),
+}
+
+
+class ArpEntry(Neighbour):
+    """One neighbour. `link` is None in every state in which a packet may not simply be sent."""
+
+    __slots__ = ("address", "mac", "queue", "queued_bytes", "state", "table", "tries")
+
+    def __init__(self, table: Arp, address: bytes) -> None:
+        super().__init__()
+        self.table = table
+        self.address = address
+        self.state = FREE
+        self.mac = _NOBODY
+        self.tries = 0
+        self.queue: list[tuple[Route, tuple[Buffer, ...], Offload | None]] = []
+        self.queued_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Neighbour {self.address.hex()} {self.state.value} at {ethernet.format_mac(self.mac)}>"
+
+    def become(self, state: State, deadline: float | None) -> None:
+        assert state in TRANSITIONS[self.state], (self.state, state)
+        self.state = state
+        usable = state is REACHABLE or state is PROBE
+        self.link = self.table.header(self.mac) if usable else None
+        self.maintenance = state is REACHABLE or state is STALE
+        self.deadline = deadline
+        stack = self.table.interface.stack
+        if deadline is not None:
+            stack.arm(self)
+        if stack.trace is not None:
+            stack.trace("neighbour", self.table.interface, self)
+
+    def expire(self, now: float) -> None:
+        if self.state is REACHABLE:
+            self.become(STALE, now + STALE_TIME)
+        elif self.state is STALE:
+            self.table.forget(self)
+        elif self.tries < TRIES:
+            self.ask(now)
+        elif self.state is PROBE:  # it may have a new MAC: ask everybody
+            self.tries = 0
+            self.become(INCOMPLETE, None)
+            self.ask(now)
+        else:
+            self.table.failed(self)
+
+    def ask(self, now: float) -> None:
+        self.tries += 1
+        self.deadline = now + RETRY_INTERVAL
+        self.table.request(self.address, self.mac if self.state is PROBE else ethernet.BROADCAST)
+        self.table.interface.stack.arm(self)
+
+    def use(self, now: float) -> None:
+        """A packet is to go there, and `link` was None."""
+        if self.state is FREE:
+            self.tries = 0
+            self.become(INCOMPLETE, None)
+            self.ask(now)
+        elif self.state is STALE:
+            self.tries = 0
+            self.become(PROBE, None)
+            self.ask(now)
+
+    def hold(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
+        """Keep the newest packets (RFC 1122 2.3.2.2)."""
+        limits = self.table.interface.stack.limits
+        self.queue.append((route, packet, offload))
+        self.queued_bytes += sum(map(len, packet))
+        while len(self.queue) > limits.arp_queue_frames or (
+            self.queued_bytes > limits.arp_queue_bytes and len(self.queue) > 1
+        ):
+            self.queued_bytes -= sum(map(len, self.queue.pop(0)[1]))
+            self.table.interface.drop("arp_queue_full")
+
+    def take_queue(self) -> list[tuple[Route, tuple[Buffer, ...], Offload | None]]:
+        queue = self.queue
+        self.queue = []
+        self.queued_bytes = 0
+        return queue
+
+
+class Arp:
+    def __init__(self, interface: EthernetInterface) -> None:
+        self.interface = interface
+        self.entries: dict[bytes, ArpEntry] = {}  # the one confirmed longest ago comes first
+        self._defended_at: float | None = None
+
+    def header(self, mac: bytes) -> bytes:
+        return ethernet.emit(mac, self.interface.mac, ethernet.IP)
+
+    def receive(self, frame: Buffer, offset: int) -> None:
+        """RFC 826 "packet reception", with the checks that it lacks."""
+        operation, sha, spa, _, tpa = wire.parse(frame, offset)
+        interface = self.interface
+        if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or spa[0] >= 224 or spa[0] == 127:
+            interface.drop("arp_sender")
+            return
+        own = interface.address
+        if own and spa == own:
+            self._conflict()
+            return
+        for_us = bool(own) and tpa == own
+        entry = self.entries.get(spa)
+        if entry is not None:
+            self._confirm(entry, sha)
+        elif for_us and operation == wire.REQUEST and interface.on_link(spa):
+            entry = self._new(spa, evict=False)
+            if entry is not None:
+                self._confirm(entry, sha)
+        if for_us and operation == wire.REQUEST:
+            self._send(sha, wire.REPLY, own, sha, spa)
+        elif entry is None:
+            interface.drop("arp_not_for_us")
+
+    def output(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
+        """Send an IP packet whose neighbour had no link-layer header at hand."""
+        entry = self.entries.get(route.next_hop) or self._new(route.next_hop, evict=True)
+        if entry is None:
+            self.interface.drop("arp_table_full")
+            return
+        route.neighbour = entry
+        if entry.link is None:
+            entry.use(self.interface.stack.now)
+        if entry.link is None:
+            entry.hold(route, packet, offload)
+        else:
+            self.interface.transmit((entry.link + bytes(packet[0]), *packet[1:]), offload)
+
+    def announce(self) -> None:
+        """Gratuitous ARP: a request for our own address (RFC 5227 3)."""
+        self.request(self.interface.address, ethernet.BROADCAST)
+
+    def request(self, address: bytes, to: bytes) -> None:
+        self._send(to, wire.REQUEST, self.interface.address or _NO_ADDRESS, _NOBODY, address)
+
+    def _send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
+        mac = self.interface.mac
+        message = wire.emit(operation, mac, spa, tha, tpa)
+        self.interface.transmit((ethernet.emit(to, mac, ethernet.ARP) + message,), None)
+
+    def forget(self, entry: ArpEntry) -> None:
+        self.entries.pop(entry.address, None)
+        entry.become(FREE, None)
+
+    def failed(self, entry: ArpEntry) -> None:
+        """Nobody answered: what waited is dropped, and whose it was is told."""
+        queue = entry.take_queue()
+        self.forget(entry)
+        for route, _, _ in queue:
+            self.interface.drop("arp_unresolved")
+            if route.owner is not None:
+                self.interface.stack.strand(route.owner, failure(EHOSTUNREACH))
+
+    def clear(self) -> None:
+        """The link or our MAC has changed: nothing known holds any more."""
+        for entry in list(self.entries.values()):
+            for _ in entry.take_queue():
+                self.interface.drop("link_down")
+            self.forget(entry)
+
+    def _confirm(self, entry: ArpEntry, mac: bytes) -> None:
+        stack = self.interface.stack
+        self.entries[entry.address] = self.entries.pop(entry.address)  # now the last
+        entry.mac = mac
+        entry.become(REACHABLE, stack.now + REACHABLE_TIME * (0.5 + stack.dice.random()))
+        link = entry.link
+        assert link is not None
+        for _, packet, offload in entry.take_queue():
+            self.interface.transmit((link + bytes(packet[0]), *packet[1:]), offload)
+
+    def _new(self, address: bytes, *, evict: bool) -> ArpEntry | None:
+        """A free entry in the table. A stranger's request may push out only what is stale; our own need anything
+        but another that is being looked for."""
+        if len(self.entries) >= self.interface.stack.limits.arp_entries:
+            oldest = next(iter(self.entries.values()), None)
+            if evict and (oldest is None or oldest.state is INCOMPLETE):
+                oldest = next((entry for entry in self.entries.values() if entry.state is not INCOMPLETE), None)
+            if oldest is None or not (oldest.state is STALE or evict):
+                if not evict:
+                    self.interface.drop("arp_table_full")
+                return None
+            self.forget(oldest)
+        entry = self.entries[address] = ArpEntry(self, address)
+        return entry
+
+    def _conflict(self) -> None:
+        stack = self.interface.stack
+        stack.stats.count("arp_conflict")
+        if self._defended_at is None or stack.now - self._defended_at >= DEFEND_INTERVAL:
+            self._defended_at = stack.now
+            stack.stats.count("arp_defended")
+            self.announce()

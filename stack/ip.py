@@ -1,16 +1,20 @@
 """IPv4 of one host: what comes in goes to a protocol's handler, what goes out finds its interface.
 
 Several interfaces, weak host model: a packet is ours if its destination is any of our addresses. Options are skipped,
-fragments counted and dropped. RFC 791; RFC 1122 3.2.1 and 3.3; RFC 6864.
+fragments counted and dropped. RFC 791; RFC 1122 3.2.1 and 3.3; RFC 6864 (an atomic datagram's identification is 0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EADDRNOTAVAIL, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, TypeAlias
 
-from netif.link import Buffer, Offload
-from stack.routing import Route
+from netif.link import PARTIAL, VALID, Buffer, Offload
+from netif.wire import icmp
+from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, parse
+from stack.failure import failure
+from stack.routing import Route, RoutingTable
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -19,6 +23,13 @@ if TYPE_CHECKING:
 # (interface, src, dst, frame, start, end, offload): the payload is frame[start:end]
 Handler: TypeAlias = "Callable[[Interface, bytes, bytes, Buffer, int, int, Offload | None], None]"
 
+_FRAGMENT = MF | OFFSET_MASK
+_GROUPS = b"\xe0"  # 224/4 are groups
+_RESERVED = b"\xf0"  # 240/4 is reserved but for the broadcast
+_LOOPBACK_NET = 127
+_VOUCHED = Offload(VALID)
+_KEPT = 1024  # entries of a cache until it starts anew
+
 
 class Ip:
     def __init__(self, stack: Stack) -> None:
@@ -26,14 +37,142 @@ class Ip:
         self.handlers: dict[int, Handler] = {}  # unicast to us, by protocol number
         self.group_handlers: dict[int, Handler] = {}  # to a broadcast or group address: never TCP
         self.generation = 0  # changes with every interface, address and route
+        self.default: Interface | None = None  # as decided above; its gateway is the default route
+        self.table = RoutingTable()
+        self.local: dict[bytes, Interface] = {}  # our addresses but for 127/8
+        self._never_a_source: dict[bytes, None] = {}
+        self._ident = stack.dice.getrandbits(16)
+        self._back: dict[tuple[bytes, bytes], Route] = {}
+        self._offloads: dict[tuple[int, int, int], Offload] = {}
+
+    # in
+
+    def receive(self, interface: Interface, frame: Buffer, offset: int, offload: Offload | None, group: bool) -> None:
+        """`group`: the link-layer destination was a broadcast or group address."""
+        header_len, total_len, _, fragment, _, protocol, src, dst, _ = parse(frame, offset)
+        if (src in self._never_a_source or src >= _GROUPS or src[0] == _LOOPBACK_NET) and not (
+            interface.is_loopback or (src == ANY and dst == BROADCAST and protocol == UDP)  # a DHCP client's
+        ):
+            interface.drop("ip_source")
+            return
+        if dst in self.local:
+            if group:
+                interface.drop("ip_unicast_in_broadcast")
+                return
+            handler = self.handlers.get(protocol)
+        elif dst == interface.broadcast or dst == BROADCAST or dst in interface.groups:
+            handler = self.group_handlers.get(protocol)
+        elif interface.is_loopback:
+            handler = self.handlers.get(protocol)
+        else:
+            interface.drop("ip_not_for_us")
+            return
+        if fragment & _FRAGMENT:
+            interface.drop("ip_fragment")
+        elif handler is not None:
+            handler(interface, src, dst, frame, offset + header_len, offset + total_len, offload)
+        else:
+            interface.drop("ip_protocol")
+            self.stack.icmp.unreachable(interface, icmp.PROTOCOL_UNREACHABLE, src, dst, frame, offset)
+
+    # who and where
 
     def is_local(self, address: bytes) -> bool:
         """One of our own addresses, loopback included."""
-        raise NotImplementedError
+        return address in self.local or (len(address) == 4 and address[0] == _LOOPBACK_NET)
+
+    def is_group(self, address: bytes) -> bool:
+        """A multicast group, the broadcast, or that of a subnet that we are in."""
+        if len(address) == 16:
+            return address[0] == 0xFF
+        return _GROUPS <= address < _RESERVED or self.is_broadcast(address)
+
+    def is_broadcast(self, address: bytes) -> bool:
+        return address == BROADCAST or (len(address) == 4 and self._subnet_of(address) is not None)
+
+    def rebuild(self) -> None:
+        """An interface, an address or the default has changed: all that is derived from them."""
+        self.generation += 1
+        self.table.clear()
+        self.local = {}
+        self._never_a_source = {ANY: None}
+        for interface in self.stack.interfaces:
+            if interface.address:
+                self.local.setdefault(interface.address, interface)
+                self._never_a_source[interface.address] = None
+                if interface.broadcast:
+                    self._never_a_source[interface.broadcast] = None
+                self.table.add(interface.address, interface.prefix_length, interface)
+        if self.default not in self.stack.interfaces:
+            self.default = None
+        if self.default is not None and self.default.gateway:
+            self.table.add(ANY, 0, self.default, self.default.gateway)
 
     def route(self, dst: bytes, src: bytes | None = None, interface: Interface | None = None) -> Route:
-        """OSError: ENETUNREACH, or EADDRNOTAVAIL when `src` is not ours. Set `owner` on what you keep."""
-        raise NotImplementedError
+        """The way to `dst`, from our address `src` and by `interface` where the asker insists on them.
+
+        OSError: ENETUNREACH; EADDRNOTAVAIL when `src` is not ours. Set `owner` on a route that an endpoint keeps.
+        """
+        chosen, next_hop = self._find(dst, src, interface)
+        if src is None:
+            src = chosen.address
+            if chosen.is_loopback and dst in self.local:
+                src = dst
+        return Route(dst, src, interface, chosen, next_hop)
+
+    def route_back(self, src: bytes, dst: bytes) -> Route | None:
+        """The way to answer a packet that `src` sent to our `dst`; kept for a while. It has no owner."""
+        route = self._back.get((src, dst))
+        if route is None or route.generation != self.generation:
+            try:
+                route = self.route(src, dst)
+            except OSError:
+                return None
+            if len(self._back) >= _KEPT:
+                self._back.clear()
+            self._back[src, dst] = route
+        return route
+
+    def renew(self, route: Route) -> bool:
+        """Look again, the generation having changed. False: no way any more, and its owner will be told."""
+        try:
+            route.lead(*self._find(route.dst, route.src, route.via))
+        except OSError as error:
+            if route.owner is not None:
+                self.stack.strand(route.owner, error)
+            return False
+        return True
+
+    def _find(self, dst: bytes, src: bytes | None, via: Interface | None) -> tuple[Interface, bytes]:
+        """(interface, next hop)."""
+        if src is not None and src != ANY and not self.is_local(src):
+            raise failure(EADDRNOTAVAIL)
+        if self.is_local(dst):
+            return self.stack.loopback, dst
+        if src is not None and src not in self.local and src != ANY:
+            raise failure(EINVAL)  # from 127/8 to elsewhere
+        bound = via
+        if bound is None and src is not None:
+            bound = self.local.get(src)
+        if self.is_group(dst):
+            interface = bound or self._subnet_of(dst) or self.default or self._first_addressed()
+            if interface is not None and (interface.address or via is not None):
+                return interface, dst
+            raise failure(ENETUNREACH)
+        line = self.table.lookup(dst, bound)
+        if line is not None:
+            return line.interface, line.gateway or dst
+        if bound is not None and bound.gateway:  # its own way out, though another may be the default
+            return bound, bound.gateway
+        raise failure(ENETUNREACH)
+
+    def _subnet_of(self, broadcast: bytes) -> Interface | None:
+        return next((interface for interface in self.stack.interfaces if interface.broadcast == broadcast), None)
+
+    def _first_addressed(self) -> Interface | None:
+        return next((interface for interface in self.stack.interfaces if interface.address), None)
+
+    # out
 
     def send(
         self,
@@ -53,8 +192,46 @@ class Ip:
 
         partial_at: where in `header` the checksum field stands, when it holds the pseudo-header sum alone (only with
         `route.tx_checksum`); None: complete. gso_size: cut into segments of that much payload (at most
-        `route.gso_max`). A route that has become stale is renewed in place; where that fails, or the neighbour does
-        not answer, the packet is dropped and `route.owner.unreachable(error)` follows, never within this call.
-        EMSGSIZE is raised for a packet above `route.mtu` without gso_size.
+        `route.gso_max`); without it all must fit `route.mtu`. A route that has become stale is renewed in place; where
+        that fails, or the neighbour does not answer, the packet is dropped and `route.owner.unreachable(error)`
+        follows, never within this call. Raises nothing.
         """
-        raise NotImplementedError
+        if route.generation != self.generation and not self.renew(route):
+            route.interface.drop("ip_no_route")
+            return
+        interface = route.interface
+        total_len = length + 20
+        if total_len > (route.gso_max if gso_size else route.mtu) or (partial_at is not None and not route.tx_checksum):
+            interface.drop("ip_recut")
+            return
+        key = tos << 16 | ttl << 8 | protocol
+        if route.key != key:
+            route.key = key
+            route.base = 0x4500 + tos + (ttl << 8) + protocol + int.from_bytes(route.src + route.dst, "big") % 65535
+        if df:
+            ident, fragment = 0, DF
+        else:
+            ident = self._ident = (self._ident + 1) & 0xFFFF
+            fragment = 0
+        checksum = -(route.base + total_len + ident + fragment) % 65535
+        packet = (
+            HEADER.pack(0x45, tos, total_len, ident, fragment, ttl, protocol, checksum, route.src, route.dst) + header
+        )
+        if partial_at is None:
+            offload = _VOUCHED
+        else:
+            offload = self._partial(interface.link_length + 20, partial_at, gso_size)
+        link = route.neighbour.link
+        if link is not None:
+            interface.transmit((link + packet, *payload), offload)
+        else:
+            interface.resolve(route, (packet, *payload), offload)
+
+    def _partial(self, start: int, offset: int, gso_size: int) -> Offload:
+        key = (start, offset, gso_size)
+        offload = self._offloads.get(key)
+        if offload is None:
+            if len(self._offloads) >= _KEPT:
+                self._offloads.clear()
+            offload = self._offloads[key] = Offload(PARTIAL, start, offset, gso_size)
+        return offload

@@ -23,15 +23,13 @@ class Limits:
     arp_queue_bytes: int = bound(64 << 10, "arp_queue_full")
     interface_queue_frames: int = bound(256, "interface_queue_full")
     interface_queue_bytes: int = bound(2 << 20, "interface_queue_full")
-    loopback_rounds: int = bound(8, "loopback_deferred")  # within one flush; the rest waits for the next turn
+    flush_rounds: int = bound(8, "flush_deferred")  # to settle within one flush; the rest waits for the next turn
     reassembly_datagrams: int = bound(64, "reassembly_full")
     reassembly_bytes: int = bound(4 << 20, "reassembly_full")
     reassembly_time: float = bound(30.0, "reassembly_timeout")
     icmp_errors: int = bound(1000, "icmp_error_rate")  # sent per second
     udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
-    udp_queue_datagrams: int = bound(4096, "udp_queue_full")
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
-    endpoints: int = bound(1 << 20, "endpoints_full")  # UDP and ping sockets of one stack
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
     syn_table: int = bound(1024, "syn_table_full")
     time_wait: int = bound(16384, "time_wait_full")
@@ -40,3 +38,23 @@ class Limits:
     orphans: int = bound(4096, "orphans_full")
     out_of_order_ranges: int = bound(256, "out_of_order_full")  # a connection
     socket_memory: int = bound(256 << 20, "socket_memory_full")  # a stack
+
+
+class Rate:
+    """At most `limit` times a second, all at once if need be."""
+
+    __slots__ = ("_at", "_left", "limit")
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._left = limit
+        self._at = 0.0
+
+    def allows(self, now: float) -> bool:
+        """One more, now; counts it if so."""
+        self._left = min(self.limit, self._left + (now - self._at) * self.limit)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

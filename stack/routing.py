@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from stack.timers import Timed
+
 if TYPE_CHECKING:
-    from stack.arp import Neighbour
     from stack.endpoint import Endpoint
     from stack.interface import Interface
+
+
+class Neighbour(Timed):
+    """How a link reaches one next hop: the link-layer header, ready to be put in front of a packet."""
+
+    __slots__ = ("link",)
+
+    def __init__(self, link: bytes | None = None) -> None:
+        super().__init__()
+        self.link = link  # None: the interface must be asked (`Interface.resolve`)
 
 
 class Route:
@@ -35,19 +46,23 @@ class Route:
         "via",
     )
 
-    def __init__(self, dst: bytes, src: bytes, interface: Interface, next_hop: bytes, neighbour: Neighbour) -> None:
+    def __init__(self, dst: bytes, src: bytes, via: Interface | None, interface: Interface, next_hop: bytes) -> None:
         self.dst = dst
         self.src = src
+        self.via = via  # the interface that the endpoint insists on
+        self.owner: Endpoint | None = None  # told by `unreachable` when there is no neighbour or no route
+        self.lead(interface, next_hop)
+
+    def lead(self, interface: Interface, next_hop: bytes) -> None:
+        """From now on by this interface."""
         self.interface = interface
         self.next_hop = next_hop
-        self.neighbour = neighbour  # how the link reaches next_hop
-        self.generation = 0
+        self.neighbour = interface.neighbour(next_hop)
+        self.generation = interface.stack.ip.generation
         self.mtu = interface.mtu  # of an IP packet
         self.gso_max = interface.gso_max  # of an IP packet that is a super-frame; mtu where there are none
         self.tx_checksum = interface.tx_checksum  # `Ip.send` takes partial_at
-        self.local = False  # to ourselves
-        self.via: Interface | None = None  # the interface that the endpoint insists on
-        self.owner: Endpoint | None = None  # told by `unreachable` when there is no neighbour or no route
+        self.local = interface.is_loopback
         self.key = -1  # what `base` was computed for: tos, ttl, protocol
         self.base = 0  # sum of the IP header's constant words
 
@@ -87,16 +102,9 @@ class RoutingTable:
         masks = {**self._masks.get(size, {}), length: mask}
         self._masks[size] = dict(sorted(masks.items(), reverse=True))
 
-    def remove(self, interface: Interface, length: int | None = None) -> None:
-        """All lines of this interface, or those with this prefix length."""
-        for key, lines in list(self._lines.items()):
-            if length is None or key[1] == length:
-                lines[:] = [line for line in lines if line.interface is not interface]
-                if not lines:
-                    del self._lines[key]
-        for size, masks in self._masks.items():
-            used = {key[1] for key in self._lines if key[0] == size}
-            self._masks[size] = {length: mask for length, mask in masks.items() if length in used}
+    def clear(self) -> None:
+        self._lines.clear()
+        self._masks.clear()
 
     def lookup(self, dst: bytes, interface: Interface | None = None) -> Prefix | None:
         """The longest prefix that holds `dst`; with `interface`, among its lines alone."""

@@ -1,31 +1,258 @@
-"""One host: the composition root."""
+"""One host: the composition root, the only place that wires the engines together.
+
+Frames, time and the application's calls come in; each changes state and leaves what it touched in `dirty`; one `flush`
+then sends what is owed and wakes who waits. It knows no clock, thread or file: `now` is an argument, randomness is
+`dice`. The gate is held throughout, but for what makes sockets and for `close`.
+"""
 
 from __future__ import annotations
 
-from netif.link import Dice, Runtime
+from errno import ECONNABORTED, ENETDOWN
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from netif.closing import close_all
+from netif.config import NetstackConfig
+from netif.link import Buffer, Dice, Offload, Runtime, StackInterface
+from netif.registry import Registry
 from stack.endpoint import Endpoint
+from stack.ethernet import EthernetInterface
+from stack.failure import failure
+from stack.icmp import Icmp
+from stack.interface import Interface
 from stack.ip import Ip
 from stack.limits import Limits
+from stack.loopback import LoopbackInterface
 from stack.stats import Stats
+from stack.tcp.config import TcpConfig
+from stack.tcp.layer import Tcp
 from stack.timers import Timed, Timers
 from stack.trace import Trace
+from stack.udp import Udp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netif.link import Attachment
+    from stack.socket.aio import HostAio
+    from stack.socket import blocking
 
 
 class Stack:
-    name: str
-    runtime: Runtime
-    dice: Dice
-    now: float  # seconds; set by advance and flush
-    limits: Limits
-    stats: Stats
-    trace: Trace | None
-    timers: Timers
-    dirty: dict[Endpoint, None]
-    current: Endpoint | None  # the endpoint in hand: what `abort_current` aborts
-    ip: Ip
+    """A NetStack. `with Stack() as host` closes it, and its netifs, at the end."""
+
+    def __init__(
+        self,
+        name: str = "host",
+        *,
+        runtime: Runtime | None = None,
+        dice: Dice | None = None,
+        limits: Limits | None = None,
+        tcp: TcpConfig | None = None,
+    ) -> None:
+        """Joins `runtime`, or else the process's default one."""
+        if runtime is None:
+            from netif.runtime import default_runtime
+
+            runtime = default_runtime()
+        self.name = name
+        self.runtime: Runtime = runtime
+        self.dice: Dice = runtime.dice(name) if dice is None else dice
+        self.limits = Limits() if limits is None else limits
+        self.tcp_config = TcpConfig() if tcp is None else tcp
+        self.now = runtime.now()  # seconds; set by advance and flush
+        self.stats = Stats()
+        self.trace: Trace | None = None
+        self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
+        self.hosts: dict[str, bytes] = {}  # names that its sockets know
+        self.dns: tuple[bytes, ...] = ()
+        self.registry: Registry | None = None  # of its netifs
+        self.interfaces: list[Interface] = []  # the links; the loopback is not among them
+        self.timers = Timers()
+        self.dirty: dict[Endpoint, None] = {}
+        self.current: Endpoint | None = None  # the endpoint in hand: what `abort_current` aborts
+        self.closed = False
+        self._touched = False
+        self._flushing = False
+        self._stranded: list[tuple[Endpoint, OSError]] = []
+        self.ip = Ip(self)
+        self.loopback = LoopbackInterface(self)
+        self.icmp = Icmp(self)
+        self.udp = Udp(self)
+        self.tcp = Tcp(self)
+        self.ip.rebuild()
+        runtime.add_stack(self)
+
+    def __repr__(self) -> str:
+        return f"<Stack {self.name} {' '.join(map(repr, self.interfaces))}>"
+
+    # what the runtime turns
+
+    def receive(self, interface: StackInterface, frame: Buffer, offload: Offload | None) -> None:
+        interface.input(frame, offload)
+
+    def advance(self, now: float) -> None:
+        self.now = now
+        if self.timers.due(now):
+            self.touch()
+            self.timers.expire(now)
+
+    def next_deadline(self) -> float | None:
+        return self.timers.next_deadline()
+
+    def pending(self) -> bool:
+        return self.timers.pending()
+
+    def flush(self, now: float) -> None:
+        """Until nothing is owed; a few rounds at most, for what talks to itself might never end."""
+        if self._flushing:
+            return
+        self.now = now
+        self._flushing = self._touched = True
+        try:
+            for _ in range(self.limits.flush_rounds):
+                if self.dirty:
+                    self._flush_dirty(now)
+                if self._stranded:
+                    self._tell_stranded()
+                if self.loopback.packets:
+                    self.loopback.drain()
+                elif not self.dirty:
+                    break
+            else:
+                self.stats.count("flush_deferred")
+        finally:
+            self._flushing = self._touched = False
+            if self.dirty or self.loopback.packets or self._stranded:
+                self.touch()
+        self.current = None
+
+    def abort_current(self, error: BaseException) -> None:
+        """The crank caught `error`, a mistake of ours: whoever it happened to ends, the others go on."""
+        self.stats.count("internal_error")
+        current = self.current
+        self.current = None
+        if current is not None:
+            current.abort(failure(ECONNABORTED))
+
+    def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None:
+        self.ip.default = interface if isinstance(interface, Interface) else None
+        self.dns = dns
+        self.ip.rebuild()
+
+    # what the engines use
 
     def owe(self, endpoint: Endpoint) -> None:
         """`endpoint.flush` is to be called at the end of this turn. Every change of state ends here."""
+        self.dirty[endpoint] = None
+        if not self._touched:
+            self._touched = True
+            self.runtime.touch(self)
+
+    def touch(self) -> None:
+        """There is something for `flush` to do, or for `next_deadline` to tell."""
+        if not self._touched:
+            self._touched = True
+            self.runtime.touch(self)
 
     def arm(self, item: Timed) -> None:
-        """For what has a deadline but is no endpoint in `flush` (those are armed for them)."""
+        """For what has a deadline and is no endpoint; those are armed after their flush."""
+        self.timers.arm(item)
+        self.touch()
+
+    def strand(self, endpoint: Endpoint, error: OSError) -> None:
+        """Tell `endpoint` soon, outside its own flush, that a packet of its found no way."""
+        self._stranded.append((endpoint, error))
+        self.touch()
+
+    def drop(self, reason: str, owner: object) -> None:
+        """A frame or packet is thrown away."""
+        self.stats.drop(reason)
+        if self.trace is not None:
+            self.trace("drop", owner, reason)
+
+    def _flush_dirty(self, now: float) -> None:
+        batch, self.dirty = self.dirty, {}
+        arm = self.timers.arm
+        waiting = iter(batch)
+        try:
+            for endpoint in waiting:
+                self.current = endpoint
+                endpoint.flush(now)
+                if endpoint.deadline is not None:
+                    arm(endpoint)
+        finally:  # an exception on its way to the crank must not lose the others
+            self.dirty.update(dict.fromkeys(waiting))
+
+    def _tell_stranded(self) -> None:
+        stranded, self._stranded = self._stranded, []
+        for endpoint, error in dict(stranded).items():
+            endpoint.unreachable(error)
+
+    # what an application uses
+
+    @cached_property
+    def netstack_config(self) -> NetstackConfig:
+        """How a Netif reaches this stack."""
+        return NetstackConfig(init_fn=self.attach, input_fn=EthernetInterface.input)
+
+    def attach(self, netif: Attachment) -> EthernetInterface:
+        """The interface of a netif; it counts once its link is up."""
+        return EthernetInterface(self, netif)
+
+    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> blocking.socket:
+        from stack.socket.blocking import socket
+
+        return socket(family, type, proto, stack=self)
+
+    def create_server(self, address: tuple[str, int], **options: Any) -> blocking.socket:
+        from stack.socket import create_server
+
+        return create_server(address, stack=self, **options)
+
+    def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> blocking.socket:
+        from stack.socket import create_connection
+
+        return create_connection(address, *arguments, stack=self, **options)
+
+    @cached_property
+    def aio(self) -> HostAio:
+        """The same, awaiting."""
+        from stack.socket.aio import HostAio
+
+        return HostAio(self)
+
+    def close(self, linger: float = 1.0) -> None:
+        """End the netifs in order, their connections with them, then what talks to itself. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            if self.registry is not None:
+                close_all([*self.registry], linger)
+        finally:
+            self.runtime.enter()
+            try:
+                self._end(linger)
+            finally:
+                self.runtime.remove_stack(self)
+                self.runtime.leave()
+
+    def _end(self, linger: float) -> None:
+        """What was bound to no link: connections with ourselves, and sockets without any."""
+        runtime = self.runtime
+        waiter = runtime.waiter("close", self)
+        if linger > 0 and self.loopback.finish(waiter):
+            self.touch()
+            runtime.wait_closing(waiter, runtime.now() + linger)
+        error = failure(ENETDOWN)
+        self.tcp.abort(self.loopback, error)
+        for endpoint in [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]:
+            endpoint.abort(error)
+        self.flush(runtime.now())
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()

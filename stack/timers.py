@@ -76,6 +76,11 @@ class Timers:
                 self.arm(item)  # it has become maintenance, or is no longer armed at all
         return False
 
+    def due(self, now: float) -> bool:
+        """`expire` may have something to do."""
+        heap, maintenance = self._heap, self._maintenance
+        return bool(heap and heap[0][0] <= now) or bool(maintenance and maintenance[0][0] <= now)
+
     def expire(self, now: float) -> None:
         """Tell every item whose deadline has come, in the order of the deadlines."""
         due: list[_Entry] = []

@@ -1,0 +1,114 @@
+"""Ethernet II: the input filter and the link-layer headers of one interface.
+
+Takes what is addressed to its own MAC, to everybody, or to a group that it joined; the rest is counted and dropped,
+and never answered. RFC 894; RFC 1112 6.4 (a group's MAC).
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
+from netif.wire import Malformed, ethernet
+from stack.arp import Arp
+from stack.interface import Interface
+from stack.routing import Neighbour, Route
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+
+_FILTER = Struct("!6s6xH")  # destination and ethertype
+_ALL_HOSTS = b"\xe0\0\0\1"  # 224.0.0.1
+_IP = ethernet.IP
+_ARP = ethernet.ARP
+
+
+def group_mac(group: bytes) -> bytes:
+    """RFC 1112 6.4: 23 bits of the group address."""
+    return bytes((0x01, 0x00, 0x5E, group[1] & 0x7F, group[2], group[3]))
+
+
+class EthernetInterface(Interface):
+    link_length = 14
+
+    def __init__(self, stack: Stack, netif: Attachment) -> None:
+        super().__init__(stack, netif.if_key)
+        self.netif = netif
+        self.mac = netif.mac
+        self.mtu = self.gso_max = netif.mtu
+        self.groups[_ALL_HOSTS] = 1
+        self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1, group_mac(_ALL_HOSTS): 1}
+        self.arp = Arp(self)
+        self._ip_receive = stack.ip.receive
+        self._unresolved = Neighbour()
+
+    def link_up(self, caps: LinkCaps) -> None:
+        if caps.medium is not Medium.ETHERNET:
+            raise ValueError(f"{self.name} speaks Ethernet, its driver offers {caps.medium.value}")
+        if self not in self.stack.interfaces:
+            self.stack.interfaces.append(self)
+        self._send = self.netif.transmit
+        super().link_up(caps)
+
+    def relinked(self) -> None:
+        self.arp.clear()
+
+    def announce(self) -> None:
+        if self.is_up and self.address:
+            self.arp.announce()
+
+    def input(self, frame: Buffer, offload: Offload | None = None) -> None:
+        """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
+        stack = self.stack
+        stack.current = None
+        if stack.forward is not None and stack.forward(self, frame, offload):
+            return
+        if len(frame) < 14:
+            self.drop("ethernet_header_short")
+            return
+        dst, ethertype = _FILTER.unpack_from(frame)
+        try:
+            if dst == self.mac:
+                if ethertype == _IP:
+                    self._ip_receive(self, frame, 14, offload, False)
+                    return
+            elif dst not in self.group_macs:
+                self.drop("ethernet_other_host")
+                return
+            elif ethertype == _IP:
+                self._ip_receive(self, frame, 14, offload, True)
+                return
+            if ethertype == _ARP:
+                self.arp.receive(frame, 14)
+            else:
+                self.drop("ethernet_type")
+        except Malformed as malformed:
+            self.drop(malformed.reason)
+
+    def neighbour(self, next_hop: bytes) -> Neighbour:
+        if next_hop == b"\xff\xff\xff\xff" or next_hop == self.broadcast:
+            return Neighbour(self.arp.header(ethernet.BROADCAST))
+        if 224 <= next_hop[0] < 240:
+            return Neighbour(self.arp.header(group_mac(next_hop)))
+        return self.arp.entries.get(next_hop) or self._unresolved
+
+    def resolve(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
+        self.arp.output(route, packet, offload)
+
+    def join(self, group: bytes) -> None:
+        """Take what is sent to this multicast group too; as often as `leave` follows."""
+        count = self.groups.get(group, 0)
+        if not count and len(self.groups) >= self.stack.limits.groups:
+            self.stack.stats.count("groups_full")
+            return
+        mac = group_mac(group)
+        self.groups[group] = count + 1
+        self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
+
+    def leave(self, group: bytes) -> None:
+        for counts, key in ((self.groups, group), (self.group_macs, group_mac(group))):
+            if counts.get(key, 0) > 1:
+                counts[key] -= 1
+            else:
+                counts.pop(key, None)

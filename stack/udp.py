@@ -1,0 +1,339 @@
+"""UDP of one host: who gets which datagram, and the sockets that send and queue them.
+
+A connected socket is found by both addresses, another by its own, bound to one address before bound to any; what is
+sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 bytes. RFC 768; RFC 1122 4.1.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EDESTADDRREQ, EINVAL, EMSGSIZE
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from netif.link import NONE, Buffer, Offload
+from netif.wire import Malformed, icmp
+from netif.wire.checksum import pseudo_header, verify
+from netif.wire.ip import UDP, format_address
+from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
+from stack.endpoint import Endpoint
+from stack.failure import failure
+from stack.icmp import errno_of
+
+if TYPE_CHECKING:
+    from stack.interface import Interface
+    from stack.routing import Route
+    from stack.stack import Stack
+
+Address: TypeAlias = tuple[bytes, int]
+Key = TypeVar("Key")
+
+_ANY = {4: bytes(4), 16: bytes(16)}
+_EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
+_BY_REFERENCE = 4096  # from this size on, bytes are sent without a copy
+_COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
+_OVERHEAD = 256  # what a queued datagram costs beside its payload
+
+
+class Udp:
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.ports: dict[int, list[UdpEndpoint]] = {}  # who holds a port, in order of binding
+        self._bound: dict[Address, list[UdpEndpoint]] = {}  # not connected, in order of binding
+        self._connected: dict[tuple[bytes, int, bytes, int], UdpEndpoint] = {}
+        stack.ip.handlers[UDP] = self.receive
+        stack.ip.group_handlers[UDP] = self.receive_group
+
+    # in
+
+    def receive(
+        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
+    ) -> None:
+        sport, dport, end = _open(src, dst, frame, start, end, offload)
+        endpoint = self._connected.get((dst, dport, src, sport))
+        if endpoint is None:
+            for candidate in self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport)) or ():
+                if candidate.interface is None or candidate.interface is interface:
+                    endpoint = candidate
+        if endpoint is not None:
+            endpoint.arrived(frame, start + HEADER_LENGTH, end, (src, sport), offload)
+            return
+        interface.drop("udp_no_socket")
+        if len(dst) == 4:
+            self.stack.icmp.unreachable(interface, icmp.PORT_UNREACHABLE, src, dst, frame, interface.link_length)
+
+    def receive_group(
+        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
+    ) -> None:
+        sport, dport, end = _open(src, dst, frame, start, end, offload)
+        source = (src, sport)
+        taken = False
+        for endpoint in self.ports.get(dport, ()):
+            if endpoint.takes_group(interface, dst, source):
+                endpoint.arrived(frame, start + HEADER_LENGTH, end, source, offload)
+                taken = True
+        if not taken:
+            interface.drop("udp_no_socket")
+
+    def icmp_error(
+        self, kind: int, code: int, src: bytes, dst: bytes, sport: int, dport: int, seq: int, mtu: int
+    ) -> None:
+        """About a datagram of ours, from `src` to `dst`. Only a connected socket is told, as the kernel does."""
+        endpoint = self._connected.get((src, sport, dst, dport))
+        if endpoint is None:
+            self.stack.drop("icmp_quote_not_ours", self)
+        else:
+            endpoint.unreachable(failure(errno_of(kind, code)))
+
+    # who holds what
+
+    def hold(self, endpoint: UdpEndpoint, local: Address) -> Address:
+        """Give `endpoint` this address, or an ephemeral port where the port is 0. OSError: EADDRINUSE."""
+        address, port = local
+        if not port:
+            port = self._ephemeral()
+        elif not self._free(endpoint, address, port):
+            raise failure(EADDRINUSE)
+        self.ports.setdefault(port, []).append(endpoint)
+        self._bound.setdefault((address, port), []).append(endpoint)
+        return address, port
+
+    def pair(self, endpoint: UdpEndpoint, remote: Address) -> None:
+        """`endpoint`, which holds its `local`, is to be found by both addresses from now on. OSError: EADDRINUSE."""
+        key = (*endpoint.local, *remote)
+        if self._connected.setdefault(key, endpoint) is not endpoint:
+            raise failure(EADDRINUSE)
+        _remove(self._bound, endpoint.local, endpoint)
+
+    def unhold(self, endpoint: UdpEndpoint) -> None:
+        """Take back what `hold` or `connect` gave."""
+        _remove(self.ports, endpoint.local[1], endpoint)
+        _remove(self._bound, endpoint.local, endpoint)
+        if endpoint.remote is not None:
+            self._connected.pop((*endpoint.local, *endpoint.remote), None)
+
+    def _free(self, endpoint: UdpEndpoint, address: bytes, port: int) -> bool:
+        """Nobody holds the port for an address that is the same or covers it; sockets that all reuse may share."""
+        return all(
+            other is endpoint
+            or (endpoint.reuse and other.reuse)
+            or len(other.local[0]) != len(address)
+            or (other.local[0] != address and any(other.local[0]) and any(address))
+            for other in self.ports.get(port, ())
+        )
+
+    def _ephemeral(self) -> int:
+        """RFC 6056 3.3.1: a random start, then the next that is free."""
+        first = self.stack.dice.randrange(0, _EPHEMERAL_COUNT)
+        for n in range(_EPHEMERAL_COUNT):
+            port = _EPHEMERAL_FIRST + (first + n) % _EPHEMERAL_COUNT
+            if port not in self.ports:
+                return port
+        raise failure(EADDRINUSE)
+
+
+def _remove(table: dict[Key, list[UdpEndpoint]], key: Key, endpoint: UdpEndpoint) -> None:
+    holders = table.get(key)
+    if holders and endpoint in holders:
+        holders.remove(endpoint)
+        if not holders:
+            del table[key]
+
+
+def _open(src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None) -> tuple[int, int, int]:
+    """(sport, dport, end of the payload), once the checksum is right or vouched for."""
+    sport, dport, length, checksum = parse(frame, start, end)
+    end = start + length
+    if (
+        checksum
+        and (offload is None or offload[0] == NONE)
+        and not verify(frame, start, end, pseudo_header(src, dst, UDP, length))
+    ):
+        raise Malformed("udp_checksum")
+    return sport, dport, end
+
+
+class UdpEndpoint(Endpoint):
+    """One UDP socket. `local` has port 0 until it is bound; `remote` is None unless it is connected."""
+
+    __slots__ = (
+        "_chosen",
+        "_queue",
+        "_queued_bytes",
+        "_route",
+        "broadcast",
+        "closed",
+        "interface",
+        "local",
+        "queue_limit",
+        "remote",
+        "reuse",
+        "tos",
+        "ttl",
+    )
+
+    def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
+        super().__init__(stack)
+        self.local: Address = (_ANY[address_length], 0)
+        self.remote: Address | None = None
+        self.interface: Interface | None = None  # the one it is bound to
+        self.reuse = False
+        self.broadcast = False  # may send to broadcast addresses
+        self.ttl = 64
+        self.tos = 0
+        self.queue_limit = stack.limits.udp_queue_bytes
+        self.closed = False
+        self._chosen = self.local[0]  # the address that `bind` was given
+        self._route: Route | None = None  # to where the last datagram went
+        self._queue: deque[tuple[bytes, Address]] | None = None
+        self._queued_bytes = 0
+
+    def __repr__(self) -> str:
+        local, remote = self.local, self.remote
+        peer = f" -> {format_address(remote[0])}:{remote[1]}" if remote is not None else ""
+        return f"<UdpEndpoint {format_address(local[0])}:{local[1]}{peer} of {self.stack.name}>"
+
+    # what the application does
+
+    def bind(self, address: bytes, port: int) -> None:
+        """All zero: any of our addresses; port 0: an ephemeral one. OSError: EINVAL, EADDRINUSE, EADDRNOTAVAIL."""
+        self._check()
+        if self.local[1]:
+            raise failure(EINVAL)
+        ip = self.stack.ip
+        if any(address) and not ip.is_local(address) and not ip.is_group(address):
+            raise failure(EADDRNOTAVAIL)
+        self.local = self.stack.udp.hold(self, (address, port))
+        self._chosen = address
+
+    def connect(self, address: bytes, port: int) -> None:
+        """From now on send to and receive from there alone. OSError: no route, EACCES for a broadcast."""
+        self._check()
+        route = self._find(address)
+        udp = self.stack.udp
+        if self.local[1]:
+            udp.unhold(self)
+        self.remote = None
+        self.local = udp.hold(self, (route.src, self.local[1]))
+        udp.pair(self, (address, port))
+        self.remote = (address, port)
+        self._route = route
+
+    def disconnect(self) -> None:
+        if self.remote is not None:
+            self.stack.udp.unhold(self)
+            self.remote = None
+            self.local = self.stack.udp.hold(self, (self._chosen, self.local[1]))
+
+    def send_to(self, data: Buffer, destination: Address | None = None) -> int | None:
+        """One datagram, at once. The bytes sent; None: would block. OSError: a pending error, no route, EMSGSIZE ..."""
+        self._check()
+        if destination is None:
+            destination = self.remote
+            if destination is None:
+                raise failure(EDESTADDRREQ)
+        address, port = destination
+        ip = self.stack.ip
+        route = self._route
+        if route is None or route.generation != ip.generation or route.dst != address:
+            route = self._route = self._find(address)
+        if route.interface.blocked:
+            route.interface.waiting[self] = None
+            return None
+        if not self.local[1]:
+            self.bind(self.local[0], 0)
+        size = len(data)
+        if not port:
+            raise failure(EINVAL)
+        if size + 28 > route.mtu:
+            raise failure(EMSGSIZE)
+        partial = size > _COMPLETE and route.tx_checksum
+        header = emit(route.src, address, self.local[1], port, data, partial=partial)
+        payload: tuple[Buffer, ...] = ()
+        if size < _BY_REFERENCE:
+            header += data
+        else:
+            payload = (data if type(data) is bytes else bytes(data),)
+        at = CHECKSUM_OFFSET if partial else None
+        ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos)
+        return size
+
+    def receive(self) -> tuple[bytes, Address] | None:
+        """The oldest datagram and whose it is; None: would block. OSError: a pending error."""
+        self._check()
+        queue = self._queue
+        if not queue:
+            return None
+        datagram = queue.popleft()
+        self._queued_bytes -= len(datagram[0]) + _OVERHEAD
+        return datagram
+
+    def peek(self) -> tuple[bytes, Address] | None:
+        """As `receive`, and it stays."""
+        self._check()
+        return self._queue[0] if self._queue else None
+
+    def close(self) -> None:
+        if not self.closed:
+            if self.local[1]:
+                self.stack.udp.unhold(self)
+            self.closed = True
+            self._queue = None
+            self.stack.owe(self)
+
+    def readable(self) -> bool:
+        return bool(self._queue) or self.error is not None or self.closed
+
+    def writable(self) -> bool:
+        return self._route is None or not self._route.interface.blocked or self.error is not None or self.closed
+
+    # what happens to it
+
+    def arrived(self, frame: Buffer, start: int, end: int, source: Address, offload: Offload | None) -> None:
+        """frame[start:end] is the payload of one datagram, or of several of gso_size each."""
+        size = end - start
+        if offload is not None and 0 < offload[3] < size:
+            for at in range(start, end, offload[3]):
+                self.arrived(frame, at, min(at + offload[3], end), source, None)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
+            self.stack.drop("udp_queue_full", self)
+            return
+        self._queue.append((bytes(frame[start:end]), source))
+        self._queued_bytes += size + _OVERHEAD
+        self.stack.owe(self)
+
+    def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:
+        """A datagram to the group or broadcast `dst` that came by `interface` is for this socket too."""
+        return (
+            (self.interface is None or self.interface is interface)
+            and (self.remote is None or self.remote == source)
+            and (self._chosen == dst or not any(self._chosen))
+        )
+
+    def unreachable(self, error: OSError) -> None:
+        if self.remote is not None:
+            self.error = error
+            self.stack.owe(self)
+
+    def abort(self, error: OSError) -> None:
+        self.close()
+        super().abort(error)
+
+    def _check(self) -> None:
+        if self.error is not None:
+            error = self.take_error()
+            assert error is not None
+            raise error
+        if self.closed:
+            raise failure(EBADF)
+
+    def _find(self, address: bytes) -> Route:
+        ip = self.stack.ip
+        src = self._chosen if self.remote is None else self.local[0]
+        route = ip.route(address, src if any(src) and not ip.is_group(src) else None, self.interface)
+        if not self.broadcast and ip.is_broadcast(address):
+            raise failure(EACCES)
+        route.owner = self
+        return route
