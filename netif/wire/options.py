@@ -33,6 +33,7 @@ class Options(NamedTuple):
 
 
 NO_OPTIONS = Options()
+_new = tuple.__new__
 
 
 def parse(frame: Buffer, start: int, end: int) -> Options:
@@ -41,7 +42,7 @@ def parse(frame: Buffer, start: int, end: int) -> Options:
     if end - start == 12:
         prefix, tsval, tsecr = _ALIGNED_TIMESTAMP.unpack_from(frame, start)
         if prefix == _ALIGNED_TIMESTAMP_PREFIX:
-            return Options(None, None, False, (tsval, tsecr))
+            return _new(Options, (None, None, False, (tsval, tsecr), ()))  # half the cost of Options(...)
     return _walk(bytes(frame[start:end]))
 
 

@@ -16,6 +16,7 @@ _FIRST_ONLY = tcp.CWR
 _LAST_ONLY = tcp.PSH | tcp.FIN
 _SMALL = 256  # bytes; frames up to this size always carry complete checksums
 _COMPLETE = Offload(VALID)
+_LINK_LENGTHS = {ethernet.IP: 14, ethernet.IPV6: 14, ethernet.VLAN: 18}  # by ethertype; a bare packet has none
 _VARYING = Struct("!HH4sH")  # of the IPv4 header: total length, ident, fragment to protocol, checksum
 
 
@@ -89,7 +90,7 @@ def _locate(frame: bytes, offload: Offload) -> tuple[int, int, int]:
         if offload.checksum == PARTIAL and offload.start % 4 == 0:  # IP headers are whole words, Ethernet's is not
             link = 0
         else:
-            link = 18 if frame[12] << 8 | frame[13] == ethernet.VLAN else 14
+            link = _LINK_LENGTHS.get(frame[12] << 8 | frame[13], 0)
         if frame[link] >> 4 == 4:
             l4, protocol = link + ((frame[link] & 15) << 2), frame[link + 9]
         else:

@@ -1,0 +1,41 @@
+"""Every reason to be malformed is named in one table, has its explanation, and can be met."""
+
+from __future__ import annotations
+
+import pytest
+
+from netif.link import PARTIAL, Offload
+from netif.wire import REASONS, Malformed, arp, ethernet, icmp, ip, options, segment, tcp, udp
+
+IP_HEADER = ip.emit(bytes(4), bytes(4), ip.UDP, 0, ident=0)
+PROVOKED = {
+    "ethernet_header_short": lambda: ethernet.parse(bytes(13)),
+    "arp_short": lambda: arp.parse(bytes(27), 0),
+    "arp_format": lambda: arp.parse(bytes(28), 0),
+    "ip_header_short": lambda: ip.parse(bytes(19), 0),
+    "ip_version": lambda: ip.parse(b"\x60" + bytes(19), 0),
+    "ip_header_length": lambda: ip.parse(b"\x44" + bytes(19), 0),
+    "ip_total_length": lambda: ip.parse(b"\x45" + bytes(19), 0),
+    "ip_checksum": lambda: ip.parse(b"\x45\1" + IP_HEADER[2:], 0),
+    "icmp_header_short": lambda: icmp.parse(bytes(7), 0, 7),
+    "icmp_checksum": lambda: icmp.parse(bytes(8), 0, 8),
+    "icmp_quote": lambda: icmp.parse_quote(bytes(28), 0, 28),
+    "udp_header_short": lambda: udp.parse(bytes(7), 0, 7),
+    "udp_length": lambda: udp.parse(bytes(8), 0, 8),
+    "tcp_header_short": lambda: tcp.parse(bytes(19), 0, 19),
+    "tcp_data_offset": lambda: tcp.parse(bytes(20), 0, 20),
+    "tcp_option_length": lambda: options.parse(b"\2\0\0\0", 0, 4),
+    "gso_format": lambda: segment.cut((bytes(60),), Offload(PARTIAL, 34, 16, 10)),
+}
+
+
+def test_every_reason_can_be_met():
+    assert PROVOKED.keys() == REASONS.keys()
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_reason_is_what_it_is_called(reason):
+    with pytest.raises(Malformed, match=f"^{reason}$") as caught:
+        PROVOKED[reason]()
+    assert caught.value.reason == reason
+    assert REASONS[reason]
