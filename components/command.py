@@ -1,13 +1,14 @@
 """How a command meets a person: one line for a mistake, an exit status that says what happened, no traceback.
 
 Knows exit statuses (0 done, 1 in vain, 2 asked wrongly, 130 Ctrl-C, 143 SIGTERM) and argparse; knows nothing of wires
-or stacks. SIGTERM takes Ctrl-C's way, so that one place in the runtime keeps the machine whole for both.
+or stacks. SIGTERM takes Ctrl-C's way, so that both end what is open in order.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -48,6 +49,16 @@ def explain(error: BaseException) -> str:
     return one_line(error) or type(error).__name__
 
 
+def program(script: str = "netif", module: str = "netif") -> str:
+    """How this person may start `script` here: by its name where a shell would find it, else by module."""
+    beside = os.path.join(os.path.dirname(sys.executable), script)
+    if shutil.which(script) == beside:
+        return script
+    here = os.path.relpath(sys.executable)
+    python = here if not here.startswith(os.pardir) else sys.executable
+    return f"{python} -m {module}"
+
+
 def run(body: Callable[[], int], *, prefix: str = "netif") -> int:
     """Run a command's body; the answer is the exit status."""
     terminated = False
@@ -55,9 +66,7 @@ def run(body: Callable[[], int], *, prefix: str = "netif") -> int:
     def terminate(_number: int, _frame: FrameType | None) -> None:
         nonlocal terminated
         terminated = True
-        if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL, None):
-            raise KeyboardInterrupt  # a shell started us in the background: nobody listens to SIGINT
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt  # the runtime puts a handler off until the machine is whole, and so the exception
 
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, terminate) if in_main else None

@@ -1,5 +1,239 @@
 """A whole network in one process: `Lan`, a switch that gives out addresses, and `Host`, a stack with a port on it.
 
-Knows which address is whose, and how faults and captures go around a port; everything else is the runtime's, the
-switch's and the stacks'. Addresses, MACs and dice follow from the seed and the order in which hosts are made.
+Knows whose address is whose, and in which order faults and captures go around a port; all else is the runtime's, the
+switch's and the stacks'. Addresses, MACs and dice follow from the seed and the order in which hosts are made, so that
+a scene on the virtual clock is the same at every run, bit for bit.
 """
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+
+from netif.closing import aclose_all, close_all
+from netif.netif import Netif
+from netif.wire import ethernet
+from stack import Stack
+from tapio import PcapngWriter, Sniff, Switch, TextTrace, impair
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from netif.link import Buffer, Driver, Offload, Runtime, Task
+    from stack.socket import socket
+    from stack.socket.aio import HostAio
+
+Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
+LINGER = 1.0  # seconds for what is still open at the end, all hosts together
+POLL = 0.002  # seconds between two looks at a condition, on a clock that nobody steps
+
+
+class SentFrames:
+    """A sink that takes each frame once, from its sender: what a capture in the cable would see, and the losses too."""
+
+    def __init__(self, sink: Any) -> None:
+        self.sink = sink
+
+    def frame(self, direction: str, *what: Any, **more: Any) -> None:
+        if direction == "out":
+            self.sink.frame(direction, *what, **more)
+
+
+class Host:
+    """One machine on a Lan: a stack, a network card, and whatever is spawned on it."""
+
+    def __init__(self, name: str, stack: Stack, netif: Netif) -> None:
+        self.name = name
+        self.stack = stack
+        self.netif = netif
+
+    @property
+    def ip(self) -> str:
+        return str(self.netif.ip_info.ip)
+
+    @property
+    def mac(self) -> str:
+        return ethernet.format_mac(self.netif.mac)
+
+    @property
+    def aio(self) -> HostAio:
+        """The awaiting sockets, on an asyncio clock."""
+        return self.stack.aio
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.stack.runtime
+
+    def spawn(self, fn: Callable[[], Any]) -> Task[Any]:
+        """Run `fn` as this host's application: on a virtual clock only spawned code may block."""
+        return self.stack.runtime.spawn(fn, f"{self.name}/{getattr(fn, '__name__', 'task')}")
+
+    def socket(self, *arguments: Any, **options: Any) -> socket:
+        return self.stack.socket(*arguments, **options)
+
+    def create_server(self, address: tuple[str, int], **options: Any) -> socket:
+        return self.stack.create_server(address, **options)
+
+    def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> socket:
+        return self.stack.create_connection(address, *arguments, **options)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.name} {self.ip} {self.mac}>"
+
+
+class Lan:
+    """A switch with hosts on it. Leave it by `with` (or `async with`, on an asyncio clock): everything ends with it."""
+
+    def __init__(
+        self,
+        seed: int | str = 0,
+        clock: Clock = "virtual",
+        *,
+        subnet: str = "10.0.0.0/24",
+        pcapng: str | PathLike[str] | None = None,
+        trace: TextIO | bool | None = None,
+        strict: bool = True,
+    ) -> None:
+        """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout)."""
+        self.network = IPv4Network(subnet)
+        self._free = self.network.hosts()
+        self._taken: set[IPv4Address] = set()
+        self.hosts: dict[str, Host] = {}
+        self.names: dict[str, bytes] = {}  # which every host here can look up
+        self.switch = Switch()
+        self.runtime: Any = make_runtime(clock, seed, strict)
+        self.sinks: list[Any] = []
+        self._writer = PcapngWriter(pcapng) if pcapng is not None else None
+        if self._writer is not None:
+            self.sinks.append(SentFrames(self._writer))
+        if trace:
+            self.sinks.append(SentFrames(TextTrace(sys.stdout if trace is True else trace)))
+
+    # -- hosts -------------------------------------------------------------------------------------------------------
+
+    def host(
+        self,
+        name: str,
+        *,
+        loss: Any = 0,
+        delay: Any = 0,
+        script: Any = None,
+        ip: str | None = None,
+        mac: str | None = None,
+        mtu: int | None = None,
+        offload: bool = True,
+    ) -> Host:
+        """A new host with the next free address. `loss` and `delay` hold per direction, or are pairs (out, in)."""
+        if name in self.hosts:
+            raise ValueError(f"there is a host {name!r} on this Lan already")
+        address = self._take(ip)
+        port = self.switch.port() if offload else self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False)
+        driver: Driver = impair(port, loss=loss, delay=delay, script=script)
+        if self.sinks:
+            driver = Sniff(driver, *self.sinks, name=name)
+        stack = Stack(name, runtime=self.runtime)
+        stack.hosts = self.names
+        mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
+        netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)
+        host = self.hosts[name] = Host(name, stack, netif)
+        self.names[name] = address.packed
+        return host
+
+    def _take(self, wanted: str | None) -> IPv4Address:
+        if wanted is not None:
+            address = IPv4Address(wanted)
+            if address in self._taken or address not in self.network:
+                raise ValueError(f"{address} is taken, or not in {self.network}")
+        else:
+            address = next((free for free in self._free if free not in self._taken), IPv4Address(0))
+            if not int(address):
+                raise ValueError(f"{self.network} has no address left: give the Lan a larger subnet")
+        self._taken.add(address)
+        return address
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self.hosts.values())
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        now: float = self.runtime.now()
+        return now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass for the caller: a spawned function, or any thread on a real clock."""
+        self.runtime.sleep(seconds)
+
+    def run_for(self, seconds: float) -> None:
+        """Let everything run for so long; what a spawned function raised is raised here."""
+        self.runtime.run_for(seconds)
+
+    def run_until(self, condition: Callable[[], bool], timeout: float = 3600.0) -> None:
+        """Let everything run until `condition()`. Raises TimeoutError; on a virtual clock Deadlock, which says who waits."""
+        self.runtime.run_until(condition, timeout)
+
+    def step(self) -> bool:
+        """Let one thing happen."""
+        happened: bool = self.runtime.step()
+        return happened
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, linger: float = LINGER) -> None:
+        """All hosts at once: their connections end in order within `linger` seconds, the rest is cut off."""
+        try:
+            close_all([host.netif for host in self], linger)
+        finally:
+            self._end()
+
+    async def aclose(self, linger: float = LINGER) -> None:
+        """As `close`, awaiting."""
+        try:
+            await aclose_all([host.netif for host in self], linger)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            for host in self:
+                host.stack.close(0)
+            self.runtime.close()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+
+    def __enter__(self) -> Lan:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close(LINGER if error is None else 0)
+        if error is None:
+            self.runtime.check()
+
+    async def __aenter__(self) -> Lan:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose(LINGER if error is None else 0)
+        if error is None:
+            self.runtime.check()
+
+    def __repr__(self) -> str:
+        return f"<Lan {self.network}: {', '.join(self.hosts) or 'nobody yet'}>"
+
+
+def make_runtime(clock: str, seed: int | str, strict: bool) -> Runtime:
+    from netif import runtime
+
+    if clock == "virtual":
+        return runtime.VirtualRuntime(seed=seed, strict=strict)
+    if clock == "real":
+        return runtime.ThreadedRuntime(seed=seed, strict=strict)
+    if clock == "asyncio":
+        return runtime.AsyncioRuntime(seed=seed, strict=strict)
+    raise ValueError(f'clock={clock!r}: write "virtual", "real" or "asyncio"')
