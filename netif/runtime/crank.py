@@ -1,0 +1,316 @@
+"""The turn that every runtime shares: drain the wires, let deadlines act, flush what was touched, resume who waits.
+
+Knows stacks, ports, deadlines and Waiters, finds work by what is marked, and never asks every stack. Refuses to know
+how anybody sleeps: the runtimes say that in `_resume`, `poke`, `watch` and `wait`. All is done under the gate.
+An exception out of a stack stops here: counted, logged once per place, the connection in hand aborted, and the batch
+goes on. An OSError out of a driver takes its link down.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+from _thread import allocate_lock
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from netif.runtime.deadlines import Deadlines
+from netif.runtime.gate import Gate
+from netif.runtime.port import StackSlot, WirePort
+
+if TYPE_CHECKING:
+    from netif.link import Attachment, Dice, NetStack, Port, Waiter
+
+logger = logging.getLogger(__name__)
+
+BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
+BATCH_BYTES = 256 * 1024
+ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
+FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
+
+
+class Crank:
+    """What is to be done, and the turn that does it. A runtime is a Crank that knows how to sleep."""
+
+    shared = True
+
+    def __init__(self, *, clock: Callable[[], float], gate: Gate, strict: bool, seed: int | str | None) -> None:
+        self.now = clock
+        self.gate = gate
+        self.enter = gate.acquire
+        self.strict = strict
+        self.seed = seed
+        self.internal_errors = 0
+        self.closed = False
+        self.dirty = False  # something below was marked since the last turn
+        self.stacks: dict[NetStack, StackSlot] = {}
+        self.ports: dict[Attachment, WirePort] = {}
+        self.touched: dict[NetStack, None] = {}
+        self.ready: deque[WirePort] = deque()  # announced themselves: drained in this turn
+        self.again: list[WirePort] = []  # polled, and may hold more than their batch: the next poll does not sleep
+        self.arrivals: deque[WirePort] = deque()  # poked by foreign threads, without the gate
+        self.roomy: list[WirePort] = []
+        self.broken: list[WirePort] = []
+        self.woken: list[Any] = []  # Waiters to resume when this turn ends
+        self.watchers: dict[Waiter, None] = {}  # woken, once, by any turn
+        self.posted: deque[Callable[[], None]] = deque()
+        self._posting = allocate_lock()
+        self.deadlines = Deadlines()
+        self._first_error: BaseException | None = None
+        self._logged: set[tuple[str, int]] = set()
+
+    # -- what a runtime adds -----------------------------------------------------------------------------------------
+
+    def poke(self) -> None:
+        """Wake whoever sleeps in the poll. From any thread, without the gate."""
+        raise NotImplementedError
+
+    def watch(self, port: WirePort) -> None:
+        """Poll the port's descriptor as it wants now."""
+        raise NotImplementedError
+
+    def _resume(self, waiters: list[Any]) -> None:
+        """These were woken; let them go on when the gate is free."""
+        raise NotImplementedError
+
+    def _settle(self) -> None:
+        """The turn of an application call."""
+        self.turn()
+
+    def _start(self) -> None:
+        """The first stack has come."""
+
+    def _stop(self) -> None:
+        """The last stack has gone. The gate is held."""
+
+    # -- stacks and ports --------------------------------------------------------------------------------------------
+
+    def add_stack(self, stack: NetStack) -> None:
+        if self.closed:
+            raise RuntimeError("this runtime is closed")
+        if stack not in self.stacks:
+            if not self.stacks:
+                self._start()
+            self.stacks[stack] = StackSlot(self, stack)
+            self.touch(stack)
+
+    def remove_stack(self, stack: NetStack) -> None:
+        slot = self.stacks.pop(stack, None)
+        if slot is None:
+            return
+        for netif in [netif for netif, port in self.ports.items() if port.stack is stack]:
+            self.remove(netif)
+        self.deadlines.forget(slot)
+        self.touched.pop(stack, None)
+        if not self.stacks:
+            self._stop()
+
+    def add(self, stack: NetStack, netif: Attachment) -> Port:
+        if netif in self.ports:
+            raise ValueError(f"{netif.if_key} has a port in this runtime already")
+        self.add_stack(stack)
+        port = WirePort(self, stack, netif, self.dice(f"{stack.name}/{netif.if_key}"))
+        self.ports[netif] = port
+        try:
+            self.watch(port)
+        except BaseException:
+            del self.ports[netif]
+            raise
+        return port
+
+    def remove(self, netif: Attachment) -> None:
+        port = self.ports.pop(netif, None)
+        if port is None:
+            return
+        port.dead = True
+        self.watch(port)
+        self.deadlines.forget(port)
+        if port.queued:
+            self.ready.remove(port)
+            port.queued = False
+        if port in self.again:
+            self.again.remove(port)
+
+    def touch(self, stack: NetStack) -> None:
+        self.touched[stack] = None
+        self.dirty = True
+
+    # -- the turn ----------------------------------------------------------------------------------------------------
+
+    def turn(self, until: Waiter | None = None) -> None:
+        """At most `ROUNDS` of drain, expire, flush; then resume. Ends early once `until` is woken."""
+        now = self.now()
+        left = False
+        for _ in range(ROUNDS):
+            while self.arrivals:
+                self.arrivals.popleft().readable()
+            if self.ready:
+                self._drain_ready()
+                now = self.now()
+            heap = self.deadlines.heap
+            if heap and heap[0][0] <= now:
+                self._expire(now)
+            if self.roomy or self.broken:
+                self._tell_netifs()
+            if self.touched:
+                self._flush(now)
+            left = bool(self.ready or self.touched or self.roomy or self.broken)
+            if not left or (until is not None and until.woken):
+                break
+        while self.watchers:
+            self.watchers.popitem()[0].wake()
+        if self.woken:
+            woken, self.woken = self.woken, []
+            self._resume(woken)
+        self.dirty = left
+
+    def _drain_ready(self) -> None:
+        ready = self.ready
+        for _ in range(len(ready)):  # those who announce themselves meanwhile have the next round
+            port = ready.popleft()
+            port.queued = False
+            self._drain(port)
+
+    def _drain(self, port: WirePort) -> None:
+        """One batch of frames out of one port."""
+        stack = port.stack
+        self.touched[stack] = None
+        receive, deliver = port.driver.receive, port.netif.receive
+        room, frames = BATCH_BYTES, BATCH_FRAMES
+        frame: Any = b""
+        try:
+            stack.advance(self.now())
+            while frames and room > 0 and not port.dead:
+                frame = None
+                got = receive()
+                if got is None:
+                    if port.hung and frames == BATCH_FRAMES:  # polled again and again, this would never end
+                        port.failed(OSError(errno.ENETDOWN, "the descriptor hung up"))
+                    return
+                frame, offload = got
+                frames -= 1
+                room -= len(frame)
+                deliver(frame, offload)
+        except Exception as error:
+            if frame is None:
+                self._driver_failed(port, error)
+                return
+            self.caught(error, stack)
+        self._more(port)
+
+    def _more(self, port: WirePort) -> None:
+        """The batch ended before the port was empty."""
+        if port.descriptor is None:
+            port.readable()
+        elif not port.dead:
+            self.again.append(port)
+
+    def _driver_failed(self, port: WirePort, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            self.caught(error)
+            error = OSError(f"{type(error).__name__}: {error}")
+        port.failed(error)
+
+    def _expire(self, now: float) -> None:
+        due = self.deadlines.due
+        while (item := due(now)) is not None:
+            item.fire(now)
+
+    def _tell_netifs(self) -> None:
+        """Hand on what drivers said in passing: room again, or dead."""
+        roomy, self.roomy = self.roomy, []
+        broken, self.broken = self.broken, []
+        for port in roomy:
+            port.roomy = False
+            if not port.dead:
+                self.touched[port.stack] = None
+                self._guarded(port.netif.writable, port.stack)
+        for port in broken:
+            self.watch(port)
+            self.deadlines.forget(port)
+            error = port.error
+            if error is not None:
+                self.touched[port.stack] = None
+                self._guarded(partial(port.netif.failed, error), port.stack)
+
+    def _guarded(self, call: Callable[[], None], stack: NetStack) -> None:
+        try:
+            call()
+        except Exception as error:
+            self.caught(error, stack)
+
+    def _flush(self, now: float) -> None:
+        touched, self.touched = self.touched, {}
+        for stack in touched:
+            slot = self.stacks.get(stack)
+            if slot is None:
+                continue
+            try:
+                stack.flush(now)
+                slot.deadline = stack.next_deadline()
+                slot.failures = 0
+            except Exception as error:
+                self.caught(error, stack)
+                slot.failures += 1
+                if slot.failures < FLUSH_FAILURES:
+                    self.touched[stack] = None  # the rest of what it owes
+            entries = slot.entries
+            if slot.deadline is not None and (not entries or slot.deadline < entries[-1]):
+                self.deadlines.arm(slot)
+
+    # -- the gate ----------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        try:
+            if self.dirty:
+                self._settle()
+        finally:
+            self.gate.release()
+
+    # -- exceptions --------------------------------------------------------------------------------------------------
+
+    def caught(self, error: BaseException, stack: NetStack | None = None) -> None:
+        """An exception escaped from the core, or from a driver where only OSError may."""
+        self.internal_errors += 1
+        if self._first_error is None:
+            self._first_error = error
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ("", 0)
+        if place not in self._logged:
+            self._logged.add(place)
+            logger.error("internal error", exc_info=error)
+        if stack is not None:
+            try:
+                stack.abort_current(error)
+            except Exception as second:
+                self.caught(second)
+
+    def check(self) -> None:
+        """Raise the first exception that the crank caught, if `strict`."""
+        error, self._first_error = self._first_error, None
+        if error is not None and self.strict:
+            raise error
+
+    def run_posted(self) -> None:
+        """Run the posted handlers in order, one at a time, with the gate free."""
+        while self.posted and self._posting.acquire(False):
+            try:
+                handler = self.posted.popleft()
+                handler()
+            except Exception:
+                logger.exception("an event handler raised")
+            finally:
+                self._posting.release()
+
+    # -- randomness --------------------------------------------------------------------------------------------------
+
+    def dice(self, name: str) -> Dice:
+        """Without a seed nobody can guess them; with one they follow from seed and name alone."""
+        if self.seed is None:
+            return random.SystemRandom()
+        return random.Random(f"{self.seed}/{name}")

@@ -1,0 +1,53 @@
+"""The event thread: runs posted handlers in order, one at a time, with the gate free.
+
+Knows the queue of one runtime. Refuses to start before there is something in it, or to wake while it is empty.
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import allocate_lock, get_ident
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netif.runtime.crank import Crank
+
+
+class EventThread:
+    """Started by the first `rouse`, ended by `stop` when the queue is empty; may be started again."""
+
+    def __init__(self, crank: Crank) -> None:
+        self._crank = crank
+        self._lock = allocate_lock()
+        self._lock.acquire()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def rouse(self) -> None:
+        """Something was posted. From any thread."""
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._stopping = False
+            self._thread = threading.Thread(target=self._run, name="netif events", daemon=True)
+            self._thread.start()
+        self._signal()
+
+    def stop(self) -> None:
+        """Deliver what is queued, then end. From the event thread itself: end when the handler returns."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping = True
+            self._signal()
+            if thread.ident != get_ident():
+                thread.join()
+
+    def _signal(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:  # signalled already
+            pass
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._lock.acquire()
+            self._crank.run_posted()

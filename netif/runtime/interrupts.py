@@ -1,0 +1,88 @@
+"""Ctrl-C that never tears the machine: put off while the main thread is inside a call of a runtime.
+
+Knows which handler it found (default or the program's own), chains to it, and puts it back. Being inside is read off
+the stack of frames at the moment of the signal, so that it costs a call nothing. Refuses to guard signals whose
+handler is not a Python function: those do not run between our bytecodes.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from _thread import get_ident
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from netif.runtime.gate import Gate
+
+GUARDED = (signal.SIGINT, signal.SIGTERM)  # SIGTERM only where the program has given it a handler
+
+
+class Interrupts:
+    """The deferred signals of one runtime."""
+
+    def __init__(self, gate: Gate, wake: Callable[[], None], calls: frozenset[CodeType]) -> None:
+        self.pending: list[int] = []
+        self.active = False
+        self._gate = gate
+        self._wake = wake  # ends the call in which the main thread sleeps; runs in the signal handler
+        self._calls = calls  # whoever is in one of these is inside; each delivers what is pending as it ends
+        self._found: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """From the main thread; anywhere else this does nothing."""
+        if self.active or threading.current_thread() is not threading.main_thread():
+            return
+        self.active = True
+        for signum in GUARDED:
+            found = signal.getsignal(signum)
+            if callable(found) and not isinstance(found, signal.Handlers) and found != self._handle:
+                self._found[signum] = found
+                signal.signal(signum, self._handle)
+
+    def restore(self) -> None:
+        """Put back what was found. Where somebody chained to us in the meantime, we stay in their chain."""
+        self.active = False
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for signum, found in self._found.items():
+            if signal.getsignal(signum) == self._handle:
+                signal.signal(signum, _still_active(signum, found))
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.active and self._inside(frame):
+            if signum not in self.pending:
+                self.pending.append(signum)
+            self._wake()
+        else:
+            self._found[signum](signum, frame)
+
+    def _inside(self, frame: FrameType | None) -> bool:
+        if self._gate.owner == get_ident():
+            return True
+        while frame is not None:
+            if frame.f_code in self._calls:
+                return True
+            frame = frame.f_back
+        return False
+
+    def waiting(self) -> bool:
+        """Something is pending, and this is the thread that has to take it."""
+        return bool(self.pending) and threading.current_thread() is threading.main_thread()
+
+    def deliver(self) -> None:
+        """Call the found handlers for what is pending. The gate is free; KeyboardInterrupt comes from here."""
+        if threading.current_thread() is threading.main_thread():
+            while self.pending:
+                signum = self.pending.pop(0)
+                self._found[signum](signum, None)
+
+
+def _still_active(signum: int, handler: Any) -> Any:
+    """Skip the handlers of runtimes that ended before this one did."""
+    owner = getattr(handler, "__self__", None)
+    while isinstance(owner, Interrupts) and not owner.active:
+        handler = owner._found[signum]
+        owner = getattr(handler, "__self__", None)
+    return handler

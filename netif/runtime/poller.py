@@ -1,0 +1,136 @@
+"""Sleeping on descriptors, with a way to be woken.
+
+Knows epoll and eventfd, and where a system has neither, `selectors` and a socketpair. Refuses to know what a
+descriptor is for. One thread polls; any thread may `wake` it or change what is watched.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import socket
+from typing import Protocol
+
+READ, WRITE, GONE = 1, 4, 8 | 16  # as epoll has them: EPOLLIN, EPOLLOUT, EPOLLERR | EPOLLHUP
+MAX_EVENTS = 64
+
+
+class Poller(Protocol):
+    """What a runtime with a real clock sleeps on."""
+
+    def watch(self, fd: int, write: bool) -> None:
+        """Poll `fd` for reading, and for writing too if `write`; again with another `write` to change it."""
+
+    def forget(self, fd: int) -> None: ...
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait for events, a wake or the timeout; (fd, mask) of what is ready."""
+
+    def wake(self) -> None:
+        """End the poll that runs, or the next one. From any thread, and from a signal handler."""
+
+    def close(self) -> None: ...
+
+
+class EpollPoller:
+    """Linux."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wake_fd, READ)
+        self._watched: dict[int, int] = {}
+
+    def watch(self, fd: int, write: bool) -> None:
+        mask = READ | WRITE if write else READ
+        if fd not in self._watched:
+            self._epoll.register(fd, mask)
+        elif self._watched[fd] != mask:
+            self._epoll.modify(fd, mask)
+        self._watched[fd] = mask
+
+    def forget(self, fd: int) -> None:
+        if self._watched.pop(fd, None) is not None:
+            try:
+                self._epoll.unregister(fd)
+            except OSError:  # its owner has closed it: the kernel forgot it by itself
+                pass
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        events = self._epoll.poll(timeout, MAX_EVENTS)
+        for event in events:
+            if event[0] == self._wake_fd:
+                os.eventfd_read(self._wake_fd)
+                events.remove(event)
+                break
+        return events
+
+    def wake(self) -> None:
+        os.eventfd_write(self._wake_fd, 1)
+
+    def close(self) -> None:
+        self._epoll.close()
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
+
+
+class SelectorPoller:
+    """Everywhere else."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+
+    def watch(self, fd: int, write: bool) -> None:
+        mask = selectors.EVENT_READ | selectors.EVENT_WRITE if write else selectors.EVENT_READ
+        if fd not in self._selector.get_map():
+            self._selector.register(fd, mask)
+        else:
+            self._selector.modify(fd, mask)
+        self.wake()  # a select that runs does not see the change
+
+    def forget(self, fd: int) -> None:
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, OSError):
+            return
+        self.wake()
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        events: list[tuple[int, int]] = []
+        for key, mask in self._selector.select(timeout):
+            if key.fileobj is self._wake_in:
+                self._drain()
+            else:
+                readable = READ if mask & selectors.EVENT_READ else 0
+                events.append((key.fd, readable | (WRITE if mask & selectors.EVENT_WRITE else 0)))
+        return events
+
+    def _drain(self) -> None:
+        try:
+            while self._wake_in.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def wake(self) -> None:
+        try:
+            self._wake_out.send(b"\0")
+        except BlockingIOError:  # full of wakes already
+            pass
+
+    def close(self) -> None:
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+
+def make_poller() -> Poller:
+    """The best that this system has."""
+    if hasattr(select, "epoll") and hasattr(os, "eventfd"):
+        return EpollPoller()
+    return SelectorPoller()

@@ -1,0 +1,108 @@
+"""One driver's place in a runtime, and one stack's.
+
+Knows the driver, its netif and its stack, and notes what the driver asks for; the crank acts on the notes at a safe
+moment, so that no call of a driver ever runs into the middle of a machine. Refuses to know when that moment is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from netif.runtime.deadlines import Timed
+
+if TYPE_CHECKING:
+    from netif.link import Attachment, Dice, NetStack, Runtime
+    from netif.runtime.crank import Crank
+
+
+class StackSlot(Timed):
+    """What the runtime keeps for one stack."""
+
+    __slots__ = ("crank", "failures", "stack")
+
+    def __init__(self, crank: Crank, stack: NetStack) -> None:
+        super().__init__()
+        self.crank = crank
+        self.stack = stack
+        self.failures = 0  # flushes that raised, in a row
+
+    def fire(self, now: float) -> None:
+        self.crank.touch(self.stack)  # first: whatever happens, its next deadline is asked for
+        try:
+            self.stack.advance(now)
+        except Exception as error:
+            self.crank.caught(error, self.stack)
+
+    def alive(self) -> bool:
+        return self.stack.pending()
+
+
+class WirePort(Timed):
+    """The `Port` of one driver."""
+
+    __slots__ = (
+        "crank", "dead", "descriptor", "dice", "driver", "error",
+        "hung", "netif", "queued", "roomy", "runtime", "stack",
+    )  # fmt: skip
+
+    def __init__(self, crank: Crank, stack: NetStack, netif: Attachment, dice: Dice) -> None:
+        super().__init__()
+        self.crank = crank
+        self.runtime = cast("Runtime", crank)  # every Crank that is made is a whole runtime
+        self.stack = stack
+        self.netif = netif
+        self.driver = netif.driver
+        self.dice = dice
+        self.descriptor: int | None = None  # as it is polled now
+        self.queued = False  # in crank.ready
+        self.roomy = False  # in crank.roomy
+        self.hung = False  # the poll says that the other end is gone
+        self.dead = False  # failed, or removed
+        self.error: OSError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Port {self.stack.name}/{self.netif.if_key}>"
+
+    def now(self) -> float:
+        return self.crank.now()
+
+    def readable(self) -> None:
+        if not self.queued and not self.dead:
+            self.queued = self.crank.dirty = True
+            self.crank.ready.append(self)
+
+    def poke(self) -> None:
+        if not self.dead:
+            self.crank.arrivals.append(self)
+            self.crank.poke()
+
+    def writable(self) -> None:
+        if not self.roomy and not self.dead:
+            self.roomy = self.crank.dirty = True
+            self.crank.roomy.append(self)
+
+    def watch(self) -> None:
+        self.crank.watch(self)
+
+    def call_at(self, when: float) -> None:
+        if (self.deadline is None or when < self.deadline) and not self.dead:
+            self.deadline = when
+            self.crank.deadlines.arm(self)
+            self.crank.dirty = True  # whoever sleeps may have to sleep less
+
+    def failed(self, error: OSError) -> None:
+        if not self.dead:
+            self.dead = self.crank.dirty = True
+            self.error = error
+            self.crank.broken.append(self)
+
+    def fire(self, now: float) -> None:
+        if self.dead:
+            return
+        try:
+            self.driver.advance(now)
+        except OSError as error:
+            self.failed(error)
+        except Exception as error:
+            self.crank.caught(error)
+            self.failed(OSError(f"{type(error).__name__}: {error}"))

@@ -1,0 +1,366 @@
+"""What runtimes on a real clock share: threads that sleep on locks of their own, tasks as threads, events, Ctrl-C.
+
+Knows who sleeps, and how to wait with the gate given away. Refuses to know who polls the descriptors: a runtime says
+that in `_sleep`. A caller that only passes time (`sleep`, `run_*`) is a bystander, and never polls.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import logging
+import threading
+import time
+from _thread import allocate_lock, get_ident
+from collections.abc import Callable
+from typing import Any
+
+from netif.runtime.crank import Crank
+from netif.runtime.events import EventThread
+from netif.runtime.forking import descendants, let_go
+from netif.runtime.gate import Gate, Lock
+from netif.runtime.interrupts import Interrupts
+from netif.runtime.joining import Joining
+from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.waiters import ThreadWaiter
+
+logger = logging.getLogger(__name__)
+
+RECHECK = 0.001  # seconds between two looks of `run_until` at its condition while turns go on
+FOREVER = 3600.0  # seconds; the default patience of run_until
+JOIN_TIMEOUT = 2.0  # seconds that close() gives a spawned function to end
+CHILD = "this runtime belongs to the parent process; after a fork, make a Stack of your own"
+
+
+class RealTime(Joining):
+    """A Crank on a real clock."""
+
+    def __init__(
+        self,
+        *,
+        strict: bool,
+        seed: int | str | None,
+        clock: Callable[[], float] = time.monotonic,
+        new_lock: Callable[[], Lock] = allocate_lock,
+    ) -> None:
+        super().__init__(clock=clock, gate=Gate(new_lock), strict=strict, seed=seed)
+        self._new_lock = new_lock
+        self._followers: dict[ThreadWaiter, None] = {}  # asleep, and may be handed the lead
+        self._bystanders: dict[ThreadWaiter, None] = {}  # asleep, and may not
+        self._watching: dict[ThreadWaiter, None] = {}  # run_*: woken by every task that ends
+        self._task_threads: dict[Task, threading.Thread] = {}
+        self._events = EventThread(self)
+        self.interrupts = Interrupts(self.gate, self._wake_main, _calls(type(self)))
+        self._pending = self.interrupts.pending
+        self._main = threading.main_thread().ident
+        self._main_sleeper: ThreadWaiter | None = None
+        self._ending = False  # the last stack has gone; leave() ends threads and descriptors
+        self._running = False
+
+    # -- entering and leaving ----------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        try:
+            if self.dirty:
+                self._settle()
+        finally:
+            self.gate.release()
+        if self._pending or self._ending:
+            self._afterwards()
+
+    def _afterwards(self) -> None:
+        if self._ending:
+            self._end()
+        self.interrupts.deliver()
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    def waiter(self, operation: str, endpoint: object) -> ThreadWaiter:
+        return ThreadWaiter(self, operation, endpoint)
+
+    def wait(self, waiter: Any, deadline: float | None) -> bool:
+        return self._wait(waiter, deadline, self._sleep)
+
+    def wait_closing(self, waiter: Any, deadline: float) -> bool:
+        return self._wait(waiter, deadline, self._sleep)
+
+    def _wait(
+        self, waiter: ThreadWaiter, deadline: float | None, sleep: Callable[[ThreadWaiter, float | None], None]
+    ) -> bool:
+        if self.dirty:
+            self._settle()
+        try:
+            while not waiter.woken:
+                if self.closed:
+                    raise self._closed_error()
+                if self._pending and self.interrupts.waiting():
+                    self._interrupted()
+                elif deadline is not None and self.now() >= deadline:
+                    return False
+                else:
+                    sleep(waiter, deadline)
+            waiter.woken = False
+            return True
+        finally:
+            self._awake(waiter)
+
+    def _sleep(self, waiter: ThreadWaiter, deadline: float | None) -> None:
+        """Sleep once, the gate given away meanwhile; may end early."""
+        self._follow(waiter, deadline, self._followers)
+
+    def _rest(self, waiter: ThreadWaiter, deadline: float | None) -> None:
+        """As `_sleep`, without ever polling."""
+        self._follow(waiter, deadline, self._bystanders)
+
+    def _awake(self, waiter: ThreadWaiter) -> None:
+        """`waiter` will not sleep again: it gives back what it was handed."""
+
+    def _follow(self, waiter: ThreadWaiter, deadline: float | None, line: dict[ThreadWaiter, None]) -> None:
+        lock = waiter.lock
+        if lock is None:
+            lock = waiter.lock = self._new_lock()
+            lock.acquire()
+        timeout = -1.0 if deadline is None else min(max(0.0, deadline - self.now()), threading.TIMEOUT_MAX)
+        line[waiter] = None
+        waiter.asleep = True
+        main = get_ident() == self._main
+        if main:
+            self._main_sleeper = waiter
+        self.gate.release()
+        if not (main and self._pending):
+            lock.acquire(True, timeout)
+        if main:
+            self._main_sleeper = None
+        self.gate.acquire()
+        waiter.asleep = False
+        line.pop(waiter, None)
+
+    async def wait_async(self, waiter: Any, deadline: float | None) -> bool:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if self.dirty:
+            self._settle()
+        if self.closed and not waiter.woken:
+            raise self._closed_error()
+        if not waiter.woken:
+            future = waiter.sleep_on(loop)
+            waiter.asleep = True
+            self._bystanders[waiter] = None
+            timer = None
+            if deadline is not None:
+                timer = loop.call_at(loop.time() + max(0.0, deadline - self.now()), waiter.rouse)
+            self.gate.release()
+            try:
+                await future
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                self.gate.acquire()
+                waiter.asleep = False
+                waiter.future = None
+                self._bystanders.pop(waiter, None)
+            if self.closed and not waiter.woken:
+                raise self._closed_error()
+        woken: bool = waiter.woken
+        waiter.woken = False
+        return woken
+
+    def _resume(self, waiters: list[ThreadWaiter]) -> None:
+        for waiter in waiters:
+            if waiter.asleep:
+                waiter.asleep = False
+                self._followers.pop(waiter, None)
+                waiter.rouse()
+
+    def _closed_error(self) -> BaseException:
+        ident = get_ident()
+        if any(thread.ident == ident for thread in self._task_threads.values()):
+            return TaskEnded()
+        return OSError(errno.EBADF, "the runtime is closed")
+
+    # -- Ctrl-C ------------------------------------------------------------------------------------------------------
+
+    def _wake_main(self) -> None:
+        """In the signal handler: end the sleep of the main thread."""
+        sleeper = self._main_sleeper
+        if sleeper is not None:
+            sleeper.rouse()
+
+    def _interrupted(self) -> None:
+        """The main thread was interrupted while it waited: run the handlers with the gate free."""
+        self.gate.release()
+        try:
+            self.interrupts.deliver()
+        finally:
+            self.gate.acquire()
+
+    # -- tasks and time ----------------------------------------------------------------------------------------------
+
+    def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
+        task = self._new_task(fn, name)
+        thread = threading.Thread(target=self._run_task, args=(task,), name=task.name, daemon=True)
+        self._task_threads[task] = thread
+        thread.start()
+        return task
+
+    def _run_task(self, task: Task) -> None:
+        task.call()
+        self._finish_task(task)
+
+    def _finish_task(self, task: Task) -> None:
+        self.gate.acquire()
+        self._task_ended(task)
+        self._task_threads.pop(task, None)
+        for waiter in self._watching:
+            waiter.wake()
+        self.leave()
+
+    def sleep(self, seconds: float) -> None:
+        deadline = self.now() + seconds
+        self.enter()
+        try:
+            self._wait(self.waiter("sleep", self), deadline, self._rest)
+        finally:
+            self.leave()
+
+    def run_for(self, seconds: float) -> None:
+        """Let everything run for a while; an exception in a spawned function surfaces here."""
+        self._watch(lambda: False, self.now() + seconds, turns=False)
+
+    def run_until(self, condition: Callable[[], bool], timeout: float = FOREVER) -> None:
+        """Let everything run until `condition()`; looked at when a task ends and as turns go on."""
+        if not self._watch(condition, self.now() + timeout, turns=True):
+            raise TimeoutError(f"the condition did not come true within {timeout:g} s")
+
+    def step(self, timeout: float = FOREVER) -> bool:
+        """Wait for one turn, or for a task to end; False if there was none in time."""
+        looks = iter((False, True))
+        return self._watch(lambda: next(looks), self.now() + timeout, turns=True)
+
+    def _watch(self, condition: Callable[[], bool], deadline: float, *, turns: bool) -> bool:
+        waiter = self.waiter("run", condition)
+        try:
+            while True:
+                self.enter()
+                waiter.woken = False
+                self._watching[waiter] = None
+                if turns:
+                    self.watchers[waiter] = None
+                self.leave()
+                self._surface()
+                if condition():
+                    return True
+                if not self._look_away(waiter, deadline):
+                    return False
+        finally:
+            self.enter()
+            self._watching.pop(waiter, None)
+            self.watchers.pop(waiter, None)
+            self.leave()
+
+    def _look_away(self, waiter: ThreadWaiter, deadline: float) -> bool:
+        """Sleep until something happened, and then a little more, since turns come in crowds; False: time is up."""
+        self.enter()
+        try:
+            if not self._wait(waiter, deadline, self._rest):
+                return False
+            if waiter not in self.watchers and not self._failed:
+                self._wait(waiter, min(deadline, self.now() + RECHECK), self._rest)
+            return True
+        finally:
+            self.leave()
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def post(self, handler: Callable[[], None]) -> None:
+        self.posted.append(handler)
+        self._events.rouse()
+
+    # -- lifetime ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._ending = False
+        if not self._running:
+            self._open()
+            self._running = True
+            self.interrupts.install()
+            descendants.add(self)
+            atexit.register(self.close)
+
+    def _stop(self) -> None:
+        self._ending = True
+
+    def _end(self) -> None:
+        """End threads and descriptors, unless a stack has come meanwhile. The gate is free."""
+        self.gate.acquire()
+        threads: list[threading.Thread] = []
+        if self._ending:
+            self._ending = self._running = False
+            self.interrupts.restore()
+            descendants.discard(self)
+            atexit.unregister(self.close)
+            threads = self._shut()
+        self.gate.release()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self._events.stop()
+        self.gate.acquire()
+        if not self._running:
+            self._shut_down()
+        self.gate.release()
+
+    def _open(self) -> None:
+        """Open what is polled, start what polls. The gate is held."""
+
+    def _shut(self) -> list[threading.Thread]:
+        """Tell who polls to end; answers whom to wait for. The gate is held."""
+        return []
+
+    def _shut_down(self) -> None:
+        """They have ended: close what was polled. The gate is held."""
+
+    def close(self) -> None:
+        """Close the stacks that are left, end blocked tasks, threads and descriptors. Idempotent."""
+        if self.closed:
+            return
+        for stack in list(self.stacks):
+            try:
+                stack.close()
+            except Exception:
+                logger.exception("%s did not close", stack.name)
+        self.enter()
+        try:
+            for stack in list(self.stacks):
+                self.remove_stack(stack)
+            self.closed = True
+            for waiter in (*self._followers, *self._bystanders):
+                waiter.rouse()
+            self.poke()
+            threads = [thread for thread in self._task_threads.values() if thread.ident != get_ident()]
+        finally:
+            self.leave()
+        self._events.stop()
+        for thread in threads:
+            thread.join(JOIN_TIMEOUT)
+        self._log_unseen()
+        self.interrupts.deliver()
+
+    def forked(self) -> None:
+        """This is a child process: no descriptor, no thread and no call is ours any more."""
+        self.closed = True
+        self.gate.bury(CHILD)
+        for port in self.ports.values():
+            if port.descriptor is not None:
+                let_go(port.descriptor)
+        self.interrupts.restore()
+        atexit.unregister(self.close)
+        self._running = self._ending = False
+
+
+def _calls(kind: type[Crank]) -> frozenset[Any]:
+    """The calls inside which Ctrl-C is put off: each of them delivers it as it ends."""
+    names = ("leave", "wait", "wait_closing", "sleep", "run_for", "run_until", "step", "join", "close")
+    codes = [getattr(kind, name).__code__ for name in names]
+    return frozenset([*codes, Gate.acquire.__code__])

@@ -1,0 +1,67 @@
+"""What `spawn` returns: a function on its way, and its result.
+
+Knows whether it is done, and who waits for it. Refuses to know what thread runs it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netif.link import Waiter
+    from netif.runtime.joining import Joining
+
+logger = logging.getLogger(__name__)
+
+
+class TaskEnded(BaseException):
+    """The runtime was closed under a spawned function: raised out of its blocking call, to unwind it silently."""
+
+
+class Task:
+    """One spawned function."""
+
+    __slots__ = ("__weakref__", "error", "finished", "fn", "name", "runtime", "value", "waiters")
+
+    def __init__(self, runtime: Joining, fn: Callable[[], Any], name: str) -> None:
+        self.runtime = runtime
+        self.fn: Callable[[], Any] | None = fn
+        self.name = name
+        self.finished = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.waiters: dict[Waiter, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}{' done' if self.finished else ''}>"
+
+    def done(self) -> bool:
+        return self.finished
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the function returned, or its exception; waits until it is done (TimeoutError after `timeout`)."""
+        if not self.finished:
+            self.runtime.join(self, timeout)
+        if self.error is not None:
+            self.runtime.seen(self)
+            raise self.error
+        return self.value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        if not self.finished:
+            await self.runtime.join_async(self)
+        return self.result()
+
+    def call(self) -> None:
+        """Run the function and keep what comes of it."""
+        fn, self.fn = self.fn, None
+        try:
+            if fn is not None:
+                self.value = fn()
+        except BaseException as error:
+            self.error = error
