@@ -1,0 +1,276 @@
+"""What an arriving segment does to a connection: RFC 9293 section 3.10.7.3 and .4, in its order, with the tests that
+RFC 7323 (PAWS) and RFC 5961 (exact RST, challenge ACKs) put into it.
+
+Changes state and notes what is owed; sends nothing, wakes nobody: that is `output.flush`.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from netif.wire.tcp import ACK, FIN, RST, SYN
+from stack.failure import failure
+from stack.seq import unwrap
+from stack.tcp.sender import SENT
+from stack.tcp.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECEIVED,
+    SYN_SENT,
+)
+
+if TYPE_CHECKING:
+    from stack.tcp.connection import Connection
+    from stack.tcp.segment import Segment
+
+_PAWS_IDLE = 24 * 86400.0  # seconds after which a timestamp says nothing any more (RFC 7323 5.5)
+
+
+def segment_arrives(connection: Connection, segment: Segment, now: float) -> None:
+    """RFC 9293 3.10.7: what `segment`, whose numbers are still those of the wire, does to `connection`."""
+    state = connection.state
+    if state is SYN_SENT:
+        _in_syn_sent(connection, segment, now)
+        return
+    receiver = connection.receiver
+    rcv_nxt = receiver.rcv_nxt
+    seq = segment.seq = unwrap(segment.seq, rcv_nxt)
+    flags = segment.flags
+    if connection.stamped and not _fresh(connection, segment, now):
+        return
+    connection.last_heard = now
+    connection.probes = 0
+
+    # First, the sequence number
+    length = segment.length
+    if seq != rcv_nxt or length > receiver.edge - seq:
+        if state is SYN_RECEIVED and flags & SYN and seq == rcv_nxt - 1:
+            if not _handshake_repeated(connection, segment):
+                return
+        elif not receiver.acceptable(seq, length + (flags & FIN) + (1 if flags & SYN else 0)):
+            if not _unacceptable(connection, segment):
+                return
+            length = 0
+        flags = segment.flags
+
+    if flags & (RST | SYN):
+        # Second, the RST bit
+        if flags & RST:
+            if seq == rcv_nxt:
+                connection.reset_by_peer()
+            else:
+                connection.stack.stats.drop("tcp_reset_in_window")
+                connection.challenge()
+            return
+        # Third, security. Fourth, the SYN bit
+        connection.stack.stats.drop("tcp_syn_in_window")
+        connection.challenge()
+        return
+
+    if connection.stamped and seq <= connection.last_ack_sent:  # RFC 7323 5.3 R3
+        timestamp = segment.options.timestamp
+        assert timestamp is not None, "PAWS lets nothing else but a RST come here"
+        connection.ts_recent = timestamp[0]
+        connection.ts_recent_at = now
+
+    # Fifth, the ACK field
+    if not flags & ACK:
+        connection.stack.stats.drop("tcp_unacceptable")
+        return
+    if not _acknowledgment(connection, segment, now):
+        return
+
+    # Sixth, the URG bit: urgent data is delivered in line (RFC 6093). Seventh, the text. Eighth, the FIN bit
+    if length or flags & FIN:
+        _text(connection, segment, now)
+
+
+def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
+    """RFC 7323 5.3 R1: not an old duplicate, by its timestamp (PAWS)."""
+    timestamp = segment.options.timestamp
+    recent = connection.ts_recent
+    if timestamp is not None:
+        tsval = timestamp[0]
+        if tsval == recent or unwrap(tsval, recent) > recent or now - connection.ts_recent_at > _PAWS_IDLE:
+            return True
+        connection.receiver.ack_now |= not segment.flags & RST
+    if segment.flags & RST:
+        return True
+    connection.stack.stats.drop("tcp_paws")  # RFC 7323 3.2: also when it bears none though both sides agreed on it
+    return False
+
+
+def _handshake_repeated(connection: Connection, segment: Segment) -> bool:
+    """The peer's SYN again, in SYN-RECEIVED. True: it acknowledges ours, so that the rest of it counts."""
+    if segment.flags & RST:
+        return False
+    if segment.flags & ACK:  # both sides opened at once: figure 7
+        segment.flags &= ~SYN
+        connection.receiver.ack_now = True
+        return True
+    connection.syn_owed = True  # ours was lost
+    return False
+
+
+def _unacceptable(connection: Connection, segment: Segment) -> bool:
+    """A segment outside the window. True: its acknowledgment counts all the same (the window being closed)."""
+    if segment.flags & RST:
+        connection.stack.stats.drop("tcp_unacceptable")
+        return False
+    receiver = connection.receiver
+    if segment.length or segment.flags & FIN:
+        receiver.ack_now = True
+        if segment.seq == receiver.rcv_nxt and receiver.edge == receiver.rcv_nxt and not segment.flags & SYN:
+            segment.flags &= ~FIN
+            return True
+    else:
+        connection.challenge()  # two that disagree must not answer each other for ever
+    connection.stack.stats.drop("tcp_unacceptable")
+    return False
+
+
+def _acknowledgment(connection: Connection, segment: Segment, now: float) -> bool:
+    """Fifth check. False: the segment is dropped."""
+    sender = connection.sender
+    una = sender.snd_una
+    ack = segment.ack = unwrap(segment.ack, una)
+    state = connection.state
+    if state is SYN_RECEIVED:
+        if not una < ack <= sender.snd_nxt:
+            connection.layer.refuse(connection.local, connection.remote, segment)
+            connection.stack.stats.drop("tcp_unacceptable")
+            return False
+        if not connection.established(segment, now):
+            return False
+        una = sender.snd_una
+    if ack > sender.snd_nxt or ack < una - sender.max_window:
+        connection.stack.stats.drop("tcp_ack_unsent")  # RFC 5961 5.2
+        connection.challenge()
+        return False
+    window = segment.window << connection.send_shift
+    if ack > una:
+        _new_data_acknowledged(connection, segment, ack - una, now)
+    elif (
+        ack == una and not segment.length and not segment.flags & FIN and window == sender.snd_wnd and sender.in_flight
+    ):
+        _duplicate(connection, now)
+    if ack >= una:
+        sender.window_update(segment.seq, ack, window)
+        if connection.probing:
+            connection.probe_answered()
+    if sender.fin == SENT and sender.snd_una == sender.snd_nxt:
+        return _fin_acknowledged(connection, now)
+    return True
+
+
+def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int, now: float) -> None:
+    sender = connection.sender
+    flight = sender.snd_nxt - sender.snd_una - sender.lost_bytes
+    sent_at = sender.acknowledged(segment.ack)
+    if sent_at is not None:
+        connection.rtt.sample(now - sent_at)
+    elif connection.stamped:  # RFC 7323 4.1: an echo tells even of what was sent twice
+        connection.sample_echo(segment, now)
+    connection.retries = 0
+    connection.progress_at = now
+    recovery = connection.recovery
+    was_fast = recovery.fast
+    if recovery.acknowledged(sender.snd_una, acked, sender.mss):
+        sender.lose_head()
+        if not recovery.restart_timer():
+            return
+    elif was_fast:
+        connection.congestion.recovered(sender.snd_nxt - sender.snd_una)
+    else:
+        connection.congestion.acknowledged(acked, flight, now)
+    connection.retransmit_at = None  # RFC 6298 5.2, 5.3: flush starts it again if anything is in flight
+
+
+def _duplicate(connection: Connection, now: float) -> None:
+    """RFC 5681 2 and 3.2"""
+    sender = connection.sender
+    if connection.recovery.duplicate(sender.snd_una, sender.snd_nxt, sender.mss):
+        connection.congestion.fast_retransmit(sender.snd_nxt - sender.snd_una, now)
+        connection.fast_retransmits += 1
+        sender.lose_head()
+
+
+def _fin_acknowledged(connection: Connection, now: float) -> bool:
+    """Ours is acknowledged. False: nothing more is to be done with the segment."""
+    state = connection.state
+    if state is FIN_WAIT_1:
+        connection.become(FIN_WAIT_2)
+        if connection.orphan:
+            connection.idle_at = now + connection.config.fin_wait_2
+    elif state is CLOSING:
+        connection.enter_time_wait(now)
+    elif state is LAST_ACK:
+        connection.become(CLOSED)
+        return False
+    return True
+
+
+def _text(connection: Connection, segment: Segment, now: float) -> None:
+    """Seventh and eighth"""
+    state = connection.state
+    if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
+        connection.receiver.ack_now = True  # after the peer's FIN: its copy, whose ACK was lost
+        return
+    receiver = connection.receiver
+    if connection.orphan and segment.seq + segment.length > receiver.rcv_nxt and segment.length:
+        connection.stack.stats.drop("tcp_after_close")
+        connection.drop(None, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
+        return
+    if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
+        return
+    if state is ESTABLISHED:
+        connection.become(CLOSE_WAIT)
+    elif state is FIN_WAIT_1:
+        receiver.ack_now = True
+        connection.become(CLOSING)
+    else:
+        receiver.ack_now = True
+        connection.enter_time_wait(now)
+
+
+def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
+    """RFC 9293 3.10.7.3"""
+    sender = connection.sender
+    flags = segment.flags
+    stats = connection.stack.stats
+    ack = segment.ack = unwrap(segment.ack, sender.snd_nxt)
+    if flags & ACK and not sender.snd_una < ack <= sender.snd_nxt:
+        if not flags & RST:
+            connection.layer.refuse(connection.local, connection.remote, segment)
+        stats.drop("tcp_unacceptable")
+        return
+    if flags & RST:
+        if flags & ACK:
+            connection.drop(failure(errno.ECONNREFUSED))
+        else:
+            stats.drop("tcp_unacceptable")
+        return
+    if not flags & SYN:
+        stats.drop("tcp_unacceptable")
+        return
+    connection.syn_arrived(segment, now)
+    if not flags & ACK:  # both open at once: figure 7
+        connection.become(SYN_RECEIVED)
+        connection.syn_owed = True
+        return
+    if not connection.established(segment, now):
+        return
+    sender.snd_wnd = segment.window  # RFC 7323 2.2: never scaled in a SYN
+    sender.max_window = max(sender.max_window, segment.window)
+    sender.snd_wl1 = segment.seq
+    sender.snd_wl2 = ack
+    connection.receiver.ack_now = True
+    if segment.length or flags & FIN:
+        segment.seq += 1
+        _text(connection, segment, now)

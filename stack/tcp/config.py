@@ -1,0 +1,40 @@
+"""What may be set for a connection, with the defaults and their units. Validated here, never per packet.
+
+Times are seconds, sizes bytes. Where a default differs from an RFC's, the line says so.
+"""
+
+from __future__ import annotations
+
+import attrs
+from attrs.validators import ge, in_, instance_of, optional
+
+
+def _positive(default: float) -> float:
+    return attrs.field(default=default, validator=attrs.validators.gt(0))
+
+
+@attrs.frozen(kw_only=True)
+class TcpConfig:
+    receive_buffer: int = attrs.field(default=1 << 20, validator=ge(256))
+    send_buffer: int = attrs.field(default=1 << 20, validator=ge(256))
+    nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4)
+    delayed_ack: float = attrs.field(default=0.04, validator=[ge(0), attrs.validators.lt(0.5)])  # RFC 9293 MUST-58
+    min_rto: float = _positive(0.2)  # RFC 6298 2.4 says 1 s; Linux has 0.2, added to SRTT (see rtt.py)
+    initial_rto: float = _positive(1.0)
+    max_rto: float = _positive(120.0)
+    syn_retries: int = attrs.field(default=6, validator=ge(0))
+    synack_retries: int = attrs.field(default=5, validator=ge(0))
+    retries: int = attrs.field(default=15, validator=ge(0))  # RFC 9293 MUST-20's R2, counted
+    keepalive: bool = False
+    keepalive_idle: float = _positive(7200.0)
+    keepalive_interval: float = _positive(75.0)
+    keepalive_count: int = attrs.field(default=9, validator=ge(1))
+    msl: float = attrs.field(default=30.0, validator=ge(0))  # RFC 9293 says 2 minutes; Linux' TIME-WAIT is 60 s too
+    fin_wait_2: float = _positive(60.0)  # how long a FIN-WAIT-2 that nobody owns may last
+    window_scale: bool = True
+    timestamps: bool = True
+    initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
+    linger: float | None = attrs.field(default=None, validator=optional(ge(0)))  # None: close in the background
+    user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`
+    mss: int | None = attrs.field(default=None, validator=optional(in_(range(48, 65536))))  # None: by the link's MTU
+    initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap

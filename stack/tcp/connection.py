@@ -1,0 +1,465 @@
+"""One connection: the transmission control block, what the application may do with it, and its one change of state.
+
+Segments act on it in `arrival`, all it sends is in `output`; its halves (`sender`, `receiver`) and its estimators know
+nothing of it. RFC 9293 3.9.1 (the user's calls), 3.6 (closing).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from netif.link import Buffer
+from netif.wire.ip import format_address
+from netif.wire.options import emit_syn
+from stack.endpoint import Endpoint
+from stack.failure import failure
+from stack.seq import MASK, unwrap
+from stack.tcp import arrival, output
+from stack.tcp.config import TcpConfig
+from stack.tcp.congestion import CongestionControl, NewReno
+from stack.tcp.emitter import Emitter
+from stack.tcp.handshake import own_mss, peer_mss, window_shift
+from stack.tcp.info import TcpInfo
+from stack.tcp.receiver import Receiver
+from stack.tcp.recovery import Recovery
+from stack.tcp.rtt import RttEstimator
+from stack.tcp.segment import Segment
+from stack.tcp.sender import OPEN, QUEUED, Sender
+from stack.tcp.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    TRANSITIONS,
+    State,
+)
+
+if TYPE_CHECKING:
+    from stack.routing import Route
+    from stack.tcp.layer import Tcp
+    from stack.tcp.listener import Listener
+
+_UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
+
+
+class Connection(Endpoint):
+    __slots__ = (
+        "acknowledge_at",
+        "config",
+        "congestion",
+        "counted",
+        "emitter",
+        "fast_retransmits",
+        "idle_at",
+        "last_ack_sent",
+        "last_heard",
+        "last_sent",
+        "layer",
+        "listener",
+        "local",
+        "orphan",
+        "passive",
+        "probes",
+        "probing",
+        "progress_at",
+        "receiver",
+        "recovery",
+        "remote",
+        "reset_owed",
+        "retransmissions",
+        "retransmit_at",
+        "retries",
+        "rtt",
+        "send_shift",
+        "sender",
+        "soft_error",
+        "stamped",
+        "state",
+        "syn_owed",
+        "syn_shift",
+        "timeouts",
+        "timestamp_base",
+        "ts_recent",
+        "ts_recent_at",
+    )
+    state: State
+    config: TcpConfig
+    sender: Sender
+    receiver: Receiver
+    congestion: CongestionControl
+    orphan: bool
+    stamped: bool
+    ts_recent: int
+
+    def __init__(
+        self,
+        layer: Tcp,
+        local: tuple[bytes, int],
+        remote: tuple[bytes, int],
+        route: Route,
+        config: TcpConfig,
+        listener: Listener | None = None,
+        iss: int | None = None,
+    ) -> None:
+        super().__init__(layer.stack)
+        now = layer.stack.now
+        self.layer = layer
+        self.local = local
+        self.remote = remote
+        self.config = config
+        self.listener = listener  # until it accepts
+        self.state = LISTEN if listener is not None else CLOSED
+        route.owner = self
+        self.emitter = Emitter(layer.stack.ip, route, local[1], remote[1])
+        if iss is None:
+            iss = config.initial_sequence
+            if iss is None:
+                iss = layer.numbers.choose(local, remote, now)
+        self.sender = Sender(iss, config.send_buffer, config.nodelay)
+        self.receiver = Receiver(config.receive_buffer, layer.max_ranges)
+        self.recovery = Recovery(iss)
+        self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
+        self.congestion = layer.unopened  # its own begins with the handshake's end
+        self.syn_shift = window_shift(config.receive_buffer) if config.window_scale else None
+        self.send_shift = 0
+        self.stamped = False  # both sides send timestamps
+        self.timestamp_base = layer.numbers.timestamp_base
+        self.ts_recent = 0  # 32 bits: the timestamp to echo
+        self.ts_recent_at = now
+        self.last_ack_sent = 0
+        self.last_heard = now
+        self.last_sent = now
+        self.progress_at = now  # when the peer last acknowledged anything new
+        self.retransmit_at: float | None = None
+        self.acknowledge_at: float | None = None
+        self.idle_at: float | None = None
+        self.retries = 0  # time-outs in a row without progress
+        self.probes = 0  # keep-alives in a row without a sign of life
+        self.probing = False  # a closed window is being asked
+        self.syn_owed = False
+        self.reset_owed = False
+        self.orphan = False  # the application has closed it
+        self.counted = False  # among the layer's orphans
+        self.passive = listener is not None
+        self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
+        self.retransmissions = 0
+        self.timeouts = 0
+        self.fast_retransmits = 0
+
+    def __repr__(self) -> str:
+        here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
+        arrow = "<-" if self.passive else "->"
+        return f"<Connection {here} {arrow} {there} {self.state.value}>"
+
+    # --- the machine ------------------------------------------------------------------------------------------
+
+    def become(self, state: State) -> None:
+        """The only change of state."""
+        old = self.state
+        assert state in TRANSITIONS[old], f"{old.value} may not become {state.value}"
+        self.state = state
+        trace = self.stack.trace
+        if trace is not None:
+            trace("state", self, f"{old.value} -> {state.value}")
+        if state is CLOSED:
+            self.retransmit_at = self.acknowledge_at = self.idle_at = None
+            self.layer.forget(self, old)
+
+    def open(self) -> None:
+        """Send a SYN; with `listener`, in answer to one (`syn_arrived` has been told)."""
+        self.become(SYN_SENT if self.listener is None else SYN_RECEIVED)
+        self.syn_owed = True
+        self.stack.owe(self)
+
+    def segment_arrives(self, segment: Segment, now: float) -> None:
+        arrival.segment_arrives(self, segment, now)
+        self.stack.owe(self)
+
+    def syn_arrived(self, segment: Segment, now: float) -> None:
+        """The peer's SYN: where it begins, and what its options make of our offer."""
+        options, config = segment.options, self.config
+        self.receiver.start(segment.seq + 1, min(self.receiver.capacity, 0xFFFF))
+        if options.window_scale is None or self.syn_shift is None:
+            self.syn_shift = None
+            self.receiver.scale(0)
+        else:
+            self.receiver.scale(self.syn_shift)
+            self.send_shift = options.window_scale
+        if options.timestamp is not None and config.timestamps:
+            self.stamped = True
+            self.emitter.stamp()
+            self.ts_recent = options.timestamp[0]
+            self.ts_recent_at = now
+        emitter, route = self.emitter, self.emitter.route
+        address_length = len(self.local[0])
+        announced = peer_mss(options)
+        self.receiver.mss = own_mss(config, route.mtu, address_length) + 20 - emitter.header_length
+        mss = min(announced, own_mss(config, route.mtu, address_length)) + 20 - emitter.header_length
+        emitter.mss = self.sender.mss = max(mss, 1)
+        self.sender.snd_wnd = self.sender.max_window = segment.window
+
+    def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
+        config = self.config
+        mss = own_mss(config, self.emitter.route.mtu, len(self.local[0]))
+        return emit_syn(mss=mss, window_scale=self.syn_shift, timestamp=timestamp)
+
+    def established(self, segment: Segment, now: float) -> bool:
+        """Our SYN is acknowledged, and the peer's has come. False: the listener has no room for it now."""
+        listener = self.listener
+        if listener is not None and not listener.take(self):
+            return False
+        sender, rtt = self.sender, self.rtt
+        if self.stamped:
+            self.sample_echo(segment, now)
+        elif not self.retries:
+            rtt.sample(now - self.last_sent)
+        initial = self.config.initial_window * sender.mss
+        if self.retries:  # RFC 6298 5.7, RFC 5681 3.1
+            rtt.restart_after_lost_syn()
+            initial = sender.mss
+        self.congestion = NewReno(sender.mss, initial)
+        sender.snd_una += 1
+        sender.snd_sml = sender.snd_una
+        sender.snd_wl1 = segment.seq
+        sender.snd_wl2 = segment.ack
+        self.retransmit_at = None
+        self.retries = 0
+        self.progress_at = now
+        self.become(ESTABLISHED)
+        if self.config.keepalive:
+            self.idle_at = now + self.config.keepalive_idle
+        if sender.fin == QUEUED:  # closed before it was open
+            self.become(FIN_WAIT_1)
+        return True
+
+    def sample_echo(self, segment: Segment, now: float) -> None:
+        """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""
+        timestamp = segment.options.timestamp
+        if timestamp is not None and timestamp[1]:
+            clock = int(now * 1000) + self.timestamp_base
+            elapsed = clock - unwrap(timestamp[1], clock)
+            if 0 <= elapsed <= 1000 * self.config.max_rto:
+                self.rtt.sample(elapsed / 1000)
+
+    def probe_answered(self) -> None:
+        """An ACK came while a closed window was being probed (RFC 9293 MUST-37: that is no reason to give up)."""
+        self.retries = 0
+        sender = self.sender
+        if sender.snd_wnd > 0:
+            self.probing = False
+            self.rtt.restore()
+            if sender.in_flight:
+                sender.lose_all()  # the probe was refused
+            self.retransmit_at = None
+
+    def challenge(self) -> None:
+        """Owe the ACK that makes an honest peer say exactly what it means (RFC 5961), within the rate limit."""
+        if self.layer.may_challenge():
+            self.receiver.ack_now = True
+
+    def reset_by_peer(self) -> None:
+        state = self.state
+        if state is SYN_RECEIVED and self.listener is not None:
+            self.drop(None)  # back to LISTEN, as if it had never come
+        elif state is SYN_RECEIVED:
+            self.drop(failure(errno.ECONNREFUSED))
+        elif state is CLOSING or state is LAST_ACK:
+            self.drop(None)
+        else:
+            self.drop(failure(errno.EPIPE if state is CLOSE_WAIT else errno.ECONNRESET))
+
+    def drop(self, error: OSError | None, *, reset: bool = False) -> None:
+        """The connection ends here and now; with `reset`, the peer is told."""
+        self.error = error
+        self.reset_owed = reset
+        if self.state is not CLOSED:
+            self.become(CLOSED)
+        self.stack.owe(self)
+
+    def enter_time_wait(self, now: float) -> None:
+        self.become(TIME_WAIT)
+        self.retransmit_at = self.idle_at = None
+        self.emitter.route.owner = None
+        self.layer.enter_time_wait(self, now)
+
+    # --- the application's calls ------------------------------------------------------------------------------
+
+    def connected(self) -> bool:
+        """The handshake is done."""
+        return self.state not in _UNCONNECTED
+
+    def readable(self) -> bool:
+        receiver = self.receiver
+        return receiver.queued > 0 or receiver.finished() or self.state is CLOSED
+
+    def writable(self) -> bool:
+        state = self.state
+        if state is ESTABLISHED or state is CLOSE_WAIT:
+            sender = self.sender
+            return sender.fin != OPEN or (sender.capacity - sender.buffered) << 2 >= sender.capacity
+        if self.orphan:
+            return self.all_acknowledged()  # for whoever lingers
+        return state is not SYN_SENT and state is not SYN_RECEIVED
+
+    def write(self, data: Buffer) -> int:
+        """Accept bytes to send: how many, 0 if it would block. Raises what ended the connection, else EPIPE."""
+        state = self.state
+        if state is ESTABLISHED or state is CLOSE_WAIT:
+            accepted = self.sender.write(data)
+            if accepted:
+                self.stack.owe(self)
+            return accepted
+        self.raise_error()
+        if state is SYN_SENT or state is SYN_RECEIVED:
+            return 0
+        raise failure(errno.EPIPE)
+
+    def read(self, count: int) -> bytes | None:
+        """Up to `count` bytes; None if it would block; b"" at the end. Raises, once, what ended the connection."""
+        receiver = self.receiver
+        if receiver.queued:
+            data = receiver.read(count)
+            if receiver.update_due():
+                self.stack.owe(self)
+            return data
+        return b"" if self._ended() else None
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        receiver = self.receiver
+        if receiver.queued:
+            count = receiver.read_into(buffer)
+            if receiver.update_due():
+                self.stack.owe(self)
+            return count
+        return 0 if self._ended() else None
+
+    def peek(self, count: int) -> bytes | None:
+        """As `read`, leaving the bytes where they are."""
+        if self.receiver.queued:
+            return self.receiver.peek(count)
+        return b"" if self._ended() else None
+
+    def _ended(self) -> bool:
+        if self.receiver.finished():
+            return True
+        self.raise_error()
+        return self.state is CLOSED
+
+    def raise_error(self) -> None:
+        error = self.error
+        if error is not None:
+            self.error = None
+            raise error
+
+    def shutdown_write(self) -> None:
+        """No more data: FIN, after what is queued (RFC 9293 3.10.4). Raises ENOTCONN before there is a connection."""
+        state = self.state
+        if state is CLOSED or state is SYN_SENT or state is LISTEN:
+            self.raise_error()
+            raise failure(errno.ENOTCONN)
+        self._finish()
+
+    def _finish(self) -> None:
+        self.sender.finish()
+        if self.state is ESTABLISHED:
+            self.become(FIN_WAIT_1)
+        elif self.state is CLOSE_WAIT:
+            self.become(LAST_ACK)
+        self.stack.owe(self)
+
+    def close(self, linger: float | None = None) -> None:
+        """The application is done with it: what is queued is sent, then FIN, while others go on.
+
+        Linger 0, or bytes that nobody has read: RST (RFC 9293 3.6.1, RFC 2525 2.17). Whoever wants to wait for the end
+        looks at `all_acknowledged`.
+        """
+        if self.orphan:
+            return
+        self.orphan = True
+        state = self.state
+        if state is TIME_WAIT:
+            self.layer.release_time_wait(self)
+        elif state is CLOSED or state is SYN_SENT:
+            self.drop(None)
+        elif linger == 0 or self.receiver.queued:
+            self.receiver.discard()
+            self.abort()
+        elif not self.layer.adopt(self):
+            self.abort()
+        else:
+            self._finish()
+            if state is FIN_WAIT_2:
+                self.idle_at = self.stack.now + self.config.fin_wait_2
+
+    def all_acknowledged(self) -> bool:
+        """All that was written is acknowledged, FIN included, or never will be."""
+        return self.state is CLOSED or self.state is TIME_WAIT or self.sender.fin_acknowledged()
+
+    def abort(self, error: OSError | None = None) -> None:
+        """RFC 9293 3.10.5: forget everything, and tell the peer by a RST where there is one to tell."""
+        state = self.state
+        if state is CLOSED:
+            return
+        told = state not in (SYN_SENT, LISTEN, CLOSING, LAST_ACK, TIME_WAIT)
+        if state is TIME_WAIT:
+            self.layer.release_time_wait(self)
+        self.drop(error, reset=told)
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings of a living connection, as setsockopt does. ValueError for what cannot be."""
+        config = self.config = attrs.evolve(self.config, **changes)
+        sender, receiver = self.sender, self.receiver
+        sender.capacity = config.send_buffer
+        sender.nodelay = config.nodelay
+        if self.state is SYN_SENT or self.state is CLOSED:
+            receiver.capacity = config.receive_buffer
+        else:
+            receiver.capacity = min(config.receive_buffer, 0xFFFF << receiver.shift)
+        if not config.keepalive:
+            self.idle_at = self.idle_at if self.orphan else None
+        elif self.idle_at is None and self.connected():
+            self.idle_at = self.last_heard + config.keepalive_idle
+        self.stack.owe(self)
+
+    def info(self) -> TcpInfo:
+        return TcpInfo.of(self)
+
+    # --- what the stack tells it ------------------------------------------------------------------------------
+
+    def flush(self, now: float) -> None:
+        output.flush(self, now)
+        if self.readers is not None and self.readable():
+            self.wake_readers()
+        if self.writers is not None and self.writable():
+            self.wake_writers()
+
+    def expire(self, now: float) -> None:
+        self.stack.owe(self)
+
+    def unreachable(self, error: OSError) -> None:
+        """No neighbour, or no route: the end of a connection that is not open yet, else a thing to remember."""
+        if self.state is SYN_SENT:
+            self.drop(error)
+        else:
+            self.soft_error = error
+
+    def icmp_error(self, error: OSError, hard: bool, seq: int) -> None:
+        """Believed if it quotes what is in flight (RFC 5927 4.1); fatal only before it is open (5.2)."""
+        sender = self.sender
+        seq = unwrap(seq & MASK, sender.snd_una)
+        if not sender.snd_una <= seq < sender.snd_nxt:
+            self.stack.stats.drop("icmp_quote_not_ours")
+        elif hard and self.state is SYN_SENT:
+            self.drop(error)
+        else:
+            self.soft_error = error

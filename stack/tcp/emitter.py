@@ -1,0 +1,111 @@
+"""Turns what a connection says into packets: one header, its checksum, its offload.
+
+Knows the addresses, the route, the timestamps' base and how IP wants to be called; not why a segment is sent.
+Headers are fresh bytes, for a wire may hold them; payload goes by in views. RFC 9293 3.1, RFC 7323 3 and appendix A.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from netif.link import Buffer
+from netif.wire import tcp
+from netif.wire.checksum import partial_sum, sum_buffers
+from stack.seq import MASK
+
+if TYPE_CHECKING:
+    from stack.ip import Ip
+    from stack.routing import Route
+
+_PLAIN = tcp.HEADER
+_STAMPED = Struct("!HHIIHHHHIII")  # the header, then NOP NOP 8 10, TSval, TSecr
+_NOP_NOP_TIMESTAMP = 0x0101080A
+_SMALL = 256  # bytes of a frame; up to it checksums are complete, so that captures read well
+
+
+class Emitter:
+    __slots__ = ("dport", "header_length", "ip", "mss", "partial_above", "plain", "pseudo", "route", "sport", "stamped")
+
+    def __init__(self, ip: Ip, route: Route, sport: int, dport: int) -> None:
+        self.ip = ip
+        self.route = route
+        self.sport = sport
+        self.dport = dport
+        self.mss = 536  # payload of a wire segment, net of options
+        self.header_length = 20
+        self.stamped = False
+        self.pseudo = int.from_bytes(route.src + route.dst, "big") % 65535 + tcp.PROTOCOL
+        self.plain = self.pseudo + sport + dport + 20 + 0x5000  # what all option-less headers have in common
+        self.partial_above = _SMALL - 14 - 20 - 20
+
+    def stamp(self) -> None:
+        """From now on every segment carries a timestamp."""
+        self.stamped = True
+        self.header_length = 32
+        self.plain += 12 + 0x3000 + 0x0101 + 0x080A
+        self.partial_above -= 12
+
+    def payload_limit(self) -> int:
+        """The largest payload of one packet, super-frame or not: a multiple of mss."""
+        mss = self.mss
+        route = self.route
+        if not route.tx_checksum:
+            return mss  # a super-frame's checksum is never complete
+        room = route.gso_max - (20 if len(route.src) == 4 else 40) - self.header_length
+        return room - room % mss if room >= mss else mss
+
+    def segment(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        tsval: int,
+        tsecr: int,
+        payload: tuple[Buffer, ...] = (),
+        length: int = 0,
+    ) -> None:
+        """Send one segment of an open connection."""
+        seq &= MASK
+        ack &= MASK
+        route = self.route
+        gso_size = 0
+        partial_at: int | None = None
+        if length > self.partial_above and route.tx_checksum:
+            checksum = (self.pseudo + self.header_length + length) % 65535
+            partial_at = tcp.CHECKSUM_OFFSET
+            if length > self.mss:
+                gso_size = self.mss
+        else:
+            words = self.plain + length + flags + window + seq + ack + tsval + tsecr
+            if length:
+                words += partial_sum(payload[0]) if len(payload) == 1 else sum_buffers(payload)
+            checksum = -words % 65535
+            if length > self.mss:
+                gso_size = self.mss
+        if self.stamped:
+            header = _STAMPED.pack(
+                self.sport,
+                self.dport,
+                seq,
+                ack,
+                0x8000 | flags,
+                window,
+                checksum,
+                0,
+                _NOP_NOP_TIMESTAMP,
+                tsval,
+                tsecr,
+            )
+            self.ip.send(route, 6, header, payload, 32 + length, partial_at=partial_at, gso_size=gso_size)
+        else:
+            header = _PLAIN.pack(self.sport, self.dport, seq, ack, 0x5000 | flags, window, checksum, 0)
+            self.ip.send(route, 6, header, payload, 20 + length, partial_at=partial_at, gso_size=gso_size)
+
+    def syn(self, seq: int, ack: int, flags: int, window: int, options: bytes) -> None:
+        """Send a SYN or SYN-ACK."""
+        header = tcp.emit_complete(
+            self.sport, self.dport, seq & MASK, ack & MASK, flags, window, options, pseudo=self.pseudo
+        )
+        self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header))

@@ -1,0 +1,322 @@
+"""TCP of one host: which segment belongs to which connection, and what is said to those that belong to none.
+
+Demultiplexes by (local address, local port, remote address, remote port), 4- or 16-byte addresses and ints: exact match
+first, then a listener, then RST (RFC 9293 3.10.7.1). Holds what connections share: ports, initial numbers, bounds.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, TypeAlias
+
+from netif.link import NONE, Buffer, Offload, Waiter
+from netif.wire import Malformed, icmp, options, tcp
+from netif.wire.checksum import verify
+from netif.wire.tcp import ACK, FIN, RST, SYN
+from stack.failure import failure
+from stack.icmp import errno_of
+from stack.limits import Rate
+from stack.seq import MASK
+from stack.tcp.config import TcpConfig
+from stack.tcp.congestion import NewReno
+from stack.tcp.connection import Connection
+from stack.tcp.handshake import InitialNumbers
+from stack.tcp.listener import Listener
+from stack.tcp.ports import Ports
+from stack.tcp.segment import Segment
+from stack.tcp.states import LISTEN, SYN_RECEIVED, TIME_WAIT, State
+from stack.tcp.time_wait import TimeWait, TimeWaits
+
+if TYPE_CHECKING:
+    from stack.interface import Interface
+    from stack.stack import Stack
+
+Address: TypeAlias = tuple[bytes, int]
+Key: TypeAlias = tuple[bytes, int, bytes, int]
+_ANY = {4: bytes(4), 16: bytes(16)}
+_FATAL = {icmp.PROTOCOL_UNREACHABLE, icmp.PORT_UNREACHABLE}  # RFC 1122 4.2.3.9; code 4 is path MTU discovery's
+
+
+class Tcp:
+    def __init__(self, stack: Stack) -> None:
+        limits = stack.limits
+        self.stack = stack
+        self.config = stack.tcp_config
+        self.connections: dict[Key, Connection | TimeWait] = {}
+        self.listeners: dict[Address, Listener] = {}
+        self.ports = Ports(stack.dice)
+        self.numbers = InitialNumbers(stack.dice)
+        self.time_waits = TimeWaits(self, limits.time_wait)
+        self.half_open = 0
+        self.max_half_open = limits.syn_table
+        self.orphans = 0
+        self.max_ranges = limits.out_of_order_ranges
+        self.unopened = NewReno(536, 536)  # what every connection has until it knows its own segment size
+        self._challenges = Rate(limits.challenge_acks)
+        self._resets = Rate(limits.resets)
+        self._draining: dict[Interface, tuple[Waiter, dict[Connection, None]]] = {}
+        stack.ip.handlers[tcp.PROTOCOL] = self.receive
+
+    # --- in ---------------------------------------------------------------------------------------------------
+
+    def receive(
+        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
+    ) -> None:
+        sport, dport, seq, ack, header_len, flags, window, _ = tcp.parse(frame, start, end)
+        gso_size = 0
+        if offload is None or offload.checksum == NONE:
+            addresses = int.from_bytes(src + dst, "big")
+            if not verify(frame, start, end, addresses + tcp.PROTOCOL + end - start):
+                raise Malformed("tcp_checksum")
+        else:
+            gso_size = offload.gso_size
+        said = options.parse(frame, start + 20, start + header_len) if header_len > 20 else options.NO_OPTIONS
+        length = end - start - header_len
+        payload: Buffer
+        if not length:
+            payload = b""
+        elif length + length >= len(frame):
+            payload = memoryview(frame)[end - length : end]
+        else:
+            payload = bytes(frame[end - length : end])
+        segment = Segment(seq, ack, flags, window, said, payload, length, gso_size)
+        entry = self.connections.get((dst, dport, src, sport))
+        stack = self.stack
+        if entry is not None:
+            if type(entry) is Connection:
+                stack.current = entry
+                trace = stack.trace
+                if trace is not None:
+                    trace("receive", entry, segment)
+            entry.segment_arrives(segment, stack.now)
+            return
+        local, remote = (dst, dport), (src, sport)
+        listener = self.listener_at(local)
+        if listener is not None:
+            listener.segment_arrives(local, remote, segment)
+            return
+        stack.stats.drop("tcp_no_connection")
+        if not flags & RST:
+            self.refuse(local, remote, segment)
+
+    def listener_at(self, local: Address) -> Listener | None:
+        return self.listeners.get(local) or self.listeners.get((_ANY[len(local[0])], local[1]))
+
+    def icmp_error(
+        self, kind: int, code: int, src: bytes, dst: bytes, sport: int, dport: int, seq: int, mtu: int
+    ) -> None:
+        """About a segment of ours from `src` to `dst`."""
+        entry = self.connections.get((src, sport, dst, dport))
+        if not isinstance(entry, Connection):
+            self.stack.stats.drop("icmp_quote_not_ours")
+            return
+        entry.icmp_error(failure(errno_of(kind, code)), kind == icmp.UNREACHABLE and code in _FATAL, seq)
+
+    # --- out, for nobody's segments ---------------------------------------------------------------------------
+
+    def refuse(self, local: Address, remote: Address, segment: Segment) -> None:
+        """RST in answer to a segment that belongs to no connection (RFC 9293 3.5.2, group 1)."""
+        if segment.flags & RST:
+            return
+        if not self._resets.allows(self.stack.now):
+            self.stack.stats.drop("reset_rate")
+        elif segment.flags & ACK:
+            self.answer((*local, *remote), segment.ack & MASK, 0, RST, 0, None)
+        else:
+            length = segment.length + (1 if segment.flags & SYN else 0) + (segment.flags & FIN)
+            self.answer((*local, *remote), 0, segment.seq + length & MASK, RST | ACK, 0, None)
+
+    def answer(self, key: Key, seq: int, ack: int, flags: int, window: int, tsecr: int | None) -> None:
+        """A bare segment that no connection sends; with a timestamp if there is one to echo."""
+        local, lport, remote, rport = key
+        route = self.stack.ip.route_back(remote, local)
+        if route is None:
+            return
+        said = b"" if tsecr is None else options.emit_timestamp(self.clock(), tsecr)
+        pseudo = int.from_bytes(local + remote, "big") + tcp.PROTOCOL
+        header = tcp.emit_complete(lport, rport, seq, ack, flags, window, said, pseudo=pseudo)
+        self.stack.ip.send(route, tcp.PROTOCOL, header, (), len(header))
+
+    def clock(self) -> int:
+        """The timestamp clock: milliseconds, from a secret beginning."""
+        return int(self.stack.now * 1000) + self.numbers.timestamp_base & MASK
+
+    def may_challenge(self) -> bool:
+        """RFC 5961 7"""
+        if self._challenges.allows(self.stack.now):
+            return True
+        self.stack.stats.drop("challenge_ack_rate")
+        return False
+
+    # --- opening ----------------------------------------------------------------------------------------------
+
+    def bind(self, local: tuple[bytes | None, int], reuse: bool = False) -> Address:
+        """Reserve an address of ours, or any (None or zeros), and a port (0: a free one), until `release`, or until
+        `listen` or `connect` takes it over. OSError: EADDRNOTAVAIL, EADDRINUSE."""
+        address = local[0] or _ANY[4]
+        if any(address) and not self.stack.ip.is_local(address):
+            raise failure(errno.EADDRNOTAVAIL)
+        return self.ports.reserve(address, local[1], reuse)
+
+    def release(self, local: Address) -> None:
+        self.ports.release(local)
+
+    def listen(
+        self, local: tuple[bytes | None, int], backlog: int = 128, config: TcpConfig | None = None, reuse: bool = False
+    ) -> Listener:
+        """A passive open. Takes over what `bind` reserved, or binds. OSError: EADDRINUSE, EADDRNOTAVAIL."""
+        at = (local[0] or _ANY[4], local[1])
+        if at in self.listeners:
+            raise failure(errno.EADDRINUSE)
+        if at not in self.ports.reserved:
+            at = self.bind(local, reuse)
+        listener = self.listeners[at] = Listener(self, at, backlog, config or self.config)
+        return listener
+
+    def unlisten(self, listener: Listener) -> None:
+        del self.listeners[listener.local]
+        self.ports.release(listener.local)
+
+    def connect(
+        self,
+        local: tuple[bytes | None, int] | None,
+        remote: Address,
+        config: TcpConfig | None = None,
+        interface: Interface | None = None,
+    ) -> Connection:
+        """An active open; takes over what `bind` reserved. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
+        address, port = local or (None, 0)
+        ip = self.stack.ip
+        if ip.is_group(remote[0]) or not remote[1]:
+            raise failure(errno.ENETUNREACH if remote[1] else errno.EADDRNOTAVAIL)  # RFC 9293 MUST-46; Linux' words
+        route = ip.route(remote[0], address if address and any(address) else None, interface)
+        here = route.src
+        if port:
+            if (here, port, *remote) in self.connections:
+                raise failure(errno.EADDRINUSE)
+        else:
+            connections, reserved = self.connections, self.ports.reserved
+            anywhere = _ANY[len(here)]
+            port = self.ports.ephemeral(
+                lambda port: (
+                    (here, port, *remote) not in connections
+                    and (here, port) not in reserved
+                    and (anywhere, port) not in reserved
+                )
+            )
+        connection = Connection(self, (here, port), remote, route, config or self.config)
+        self._enter(connection)
+        if local is not None and local in self.ports.reserved:
+            self.ports.release((address or _ANY[4], port))
+        connection.open()
+        return connection
+
+    def create(
+        self, local: Address, remote: Address, config: TcpConfig, listener: Listener, iss: int | None
+    ) -> Connection | None:
+        """The connection that a SYN to a listener makes; None if there is no way back."""
+        try:
+            route = self.stack.ip.route(remote[0], local[0])
+        except OSError:
+            return None
+        connection = Connection(self, local, remote, route, config, listener, iss)
+        self.half_open += 1
+        self._enter(connection)
+        return connection
+
+    def _enter(self, connection: Connection) -> None:
+        self.connections[*connection.local, *connection.remote] = connection
+        self.ports.hold(connection.local[1])
+
+    # --- closing ----------------------------------------------------------------------------------------------
+
+    def forget(self, connection: Connection, state: State) -> None:
+        """A connection that was in `state` is closed."""
+        if state is TIME_WAIT:
+            return  # the table has had a TimeWait in its place
+        del self.connections[*connection.local, *connection.remote]
+        self.ports.unhold(connection.local[1])
+        self._left(connection, state)
+
+    def _left(self, connection: Connection, state: State) -> None:
+        if connection.orphan and state is not LISTEN:
+            self.orphans -= connection.counted
+            connection.counted = False
+        listener = connection.listener
+        if listener is not None and state is SYN_RECEIVED:
+            listener.half_open.pop(connection, None)
+            self.half_open -= 1
+        if self._draining:
+            self._drained(connection)
+
+    def adopt(self, connection: Connection) -> bool:
+        """The application has closed it while it still has something to do. False: there are too many such."""
+        if self.orphans >= self.stack.limits.orphans:
+            self.stack.stats.count("orphans_full")
+            return False
+        self.orphans += 1
+        connection.counted = True
+        return True
+
+    def enter_time_wait(self, connection: Connection, now: float) -> None:
+        key = (*connection.local, *connection.remote)
+        entry = self.connections[key] = TimeWait(self, key, connection, now)
+        self._left(connection, TIME_WAIT)
+        self.time_waits.add(entry)
+
+    def release_time_wait(self, connection: Connection) -> None:
+        """The application has no more interest in a connection that is in TIME-WAIT."""
+        entry = self.connections.get((*connection.local, *connection.remote))
+        if isinstance(entry, TimeWait) and entry.connection is connection:
+            entry.connection = None
+
+    def end_time_wait(self, entry: TimeWait) -> None:
+        del self.connections[entry.key]
+        self.ports.unhold(entry.key[1])
+        self.time_waits.remove(entry)
+        entry.over()
+
+    def reopen(self, entry: TimeWait, segment: Segment, now: float) -> None:
+        """A SYN that is surely new came for a TIME-WAIT (RFC 9293 3.6.1 MAY-2, RFC 6191)."""
+        local, remote = entry.key[:2], entry.key[2:]
+        listener = self.listener_at(local)
+        if listener is None or listener.full():
+            self.stack.stats.drop("tcp_no_connection" if listener is None else "tcp_backlog_full")
+            return
+        self.end_time_wait(entry)
+        listener.segment_arrives(local, remote, segment, entry.snd_nxt + 0x10001 & MASK)
+
+    # --- an interface goes ------------------------------------------------------------------------------------
+
+    def finish(self, interface: Interface, waiter: Waiter) -> bool:
+        """Close in order what lives by this interface; True if `waiter` will be woken when the last is gone."""
+        left = dict.fromkeys(self._living_by(interface))
+        for connection in left:
+            connection.close()
+        left = dict.fromkeys(self._living_by(interface))
+        if left:
+            self._draining[interface] = (waiter, left)
+        return bool(left)
+
+    def abort(self, interface: Interface, error: OSError) -> None:
+        """Its address is gone, or the interface itself: RST, and `error` for the application."""
+        for connection in self._living_by(interface):
+            connection.abort(error)
+        for entry in list(self.time_waits.entries.values()):
+            if entry.key[0] == interface.address:
+                self.end_time_wait(entry)
+
+    def _living_by(self, interface: Interface) -> list[Connection]:
+        return [
+            entry
+            for entry in self.connections.values()
+            if isinstance(entry, Connection)
+            and (entry.local[0] == interface.address or entry.emitter.route.interface is interface)
+        ]
+
+    def _drained(self, connection: Connection) -> None:
+        for interface, (waiter, left) in list(self._draining.items()):
+            left.pop(connection, None)
+            if not left:
+                del self._draining[interface]
+                waiter.wake()

@@ -1,0 +1,113 @@
+"""A passive open (RFC 9293 3.10.1): takes SYNs, and hands on the connections that have completed their handshake.
+
+`backlog` is listen(2)'s: how many completed connections may wait for `accept`; it is asked when a SYN comes and again
+when the handshake ends. Half-open ones are bounded by the layer's SYN table.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from netif.wire.ip import format_address
+from netif.wire.tcp import ACK, RST, SYN
+from stack.endpoint import Endpoint
+from stack.tcp.config import TcpConfig
+from stack.tcp.connection import Connection
+from stack.tcp.states import CLOSED, LISTEN, State
+
+if TYPE_CHECKING:
+    from stack.tcp.layer import Tcp
+    from stack.tcp.segment import Segment
+
+
+class Listener(Endpoint):
+    __slots__ = ("backlog", "config", "half_open", "layer", "local", "queue", "state")
+
+    def __init__(self, layer: Tcp, local: tuple[bytes, int], backlog: int, config: TcpConfig) -> None:
+        super().__init__(layer.stack)
+        self.layer = layer
+        self.local = local
+        self.backlog = backlog
+        self.config = config
+        self.state: State = LISTEN
+        self.queue: deque[Connection] = deque()  # open, and not yet accepted
+        self.half_open: dict[Connection, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Listener {format_address(self.local[0])}:{self.local[1]} {self.state.value}>"
+
+    def readable(self) -> bool:
+        return bool(self.queue) or self.state is CLOSED
+
+    def writable(self) -> bool:
+        return self.state is CLOSED
+
+    def full(self) -> bool:
+        return len(self.queue) > self.backlog  # as in Linux, one more than it says
+
+    def accept(self) -> Connection | None:
+        """The next open connection; None if it would block."""
+        if not self.queue:
+            return None
+        connection = self.queue.popleft()
+        connection.listener = None
+        return connection
+
+    def segment_arrives(
+        self, local: tuple[bytes, int], remote: tuple[bytes, int], segment: Segment, iss: int | None = None
+    ) -> None:
+        """RFC 9293 3.10.7.2; `iss` where an earlier connection's sequence numbers must not come again."""
+        flags = segment.flags
+        stats = self.stack.stats
+        if flags & RST:
+            stats.drop("tcp_no_connection")
+        elif flags & ACK:
+            self.layer.refuse(local, remote, segment)
+            stats.drop("tcp_no_connection")
+        elif not flags & SYN:
+            stats.drop("tcp_no_connection")
+        elif self.full():
+            stats.drop("tcp_backlog_full")
+        elif self.layer.half_open >= self.layer.max_half_open:
+            stats.drop("syn_table_full")
+        else:
+            connection = self.layer.create(local, remote, self.config, self, iss)
+            if connection is not None:
+                self.half_open[connection] = None
+                connection.syn_arrived(segment, self.stack.now)
+                connection.open()
+
+    def take(self, connection: Connection) -> bool:
+        """A handshake is complete. False: there is no room, the peer must say so again."""
+        if self.full():
+            self.stack.stats.drop("tcp_backlog_full")
+            return False
+        del self.half_open[connection]
+        self.layer.half_open -= 1
+        self.queue.append(connection)
+        self.stack.owe(self)
+        return True
+
+    def close(self) -> None:
+        """Nobody will accept any more: whatever came for us is refused."""
+        if self.state is CLOSED:
+            return
+        self.state = CLOSED
+        self.layer.unlisten(self)
+        for connection in [*self.half_open, *self.queue]:
+            connection.abort()
+            connection.listener = None
+        self.half_open.clear()
+        self.queue.clear()
+        self.stack.owe(self)
+
+    def abort(self, error: OSError | None = None) -> None:
+        self.close()
+        self.error = error
+
+    def flush(self, now: float) -> None:
+        if self.readers is not None and self.readable():
+            self.wake_readers()
+        if self.writers is not None and self.writable():
+            self.wake_writers()

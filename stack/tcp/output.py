@@ -1,0 +1,215 @@
+"""What a connection sends now, and when it acts next: one answer, `flush`, asked after any number of changes.
+
+Everything that is sent is sent here: SYNs, data, what was lost, probes, acknowledgments, the last RST. Timers are three
+(`retransmit_at`: RTO, persist or SYN; `acknowledge_at`; `idle_at`: keep-alive or FIN-WAIT-2); their time comes here.
+RFC 9293 3.8, RFC 6298 5, RFC 5681, RFC 9293 3.8.6.1 (probes), 3.8.4 (keep-alive), 3.8.6.3 (delayed ACK).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from netif.wire.tcp import ACK, FIN, PSH, RST, SYN
+from stack.failure import failure
+from stack.seq import MASK
+from stack.tcp.sender import QUEUED, Transmission
+from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
+
+if TYPE_CHECKING:
+    from stack.tcp.connection import Connection
+
+BURST = 256 << 10  # bytes sent in one flush; the rest in the next turn, so that what arrives is heard in between
+
+
+def flush(connection: Connection, now: float) -> None:
+    """Send what is owed and set `connection.deadline`."""
+    interface = connection.emitter.route.interface
+    if interface.blocked and connection.state is not CLOSED:
+        interface.waiting[connection] = None
+        connection.deadline = None  # whatever is due by then is due when there is room again
+        return
+    at = connection.retransmit_at
+    if at is not None and at <= now:
+        _retransmission_timeout(connection, now)
+    at = connection.idle_at
+    if at is not None and at <= now:
+        _idle_timeout(connection, now)
+    state = connection.state
+    if state is CLOSED:
+        _last_word(connection, now)
+        connection.deadline = None
+        return
+    if state is SYN_SENT or state is SYN_RECEIVED:
+        if connection.syn_owed:
+            _send_syn(connection, now)
+        connection.deadline = connection.retransmit_at
+        return
+    soon = _send_data(connection, now)
+    _acknowledge(connection, now)
+    deadline = now if soon else connection.retransmit_at
+    at = connection.acknowledge_at
+    if at is not None and (deadline is None or at < deadline):
+        deadline = at
+    at = connection.idle_at
+    if at is not None and (deadline is None or at < deadline):
+        deadline = at
+    connection.deadline = deadline
+
+
+def _send_data(connection: Connection, now: float) -> bool:
+    """Send all that windows and the link allow. True: more may go, in the next turn."""
+    sender = connection.sender
+    soon = False
+    if sender.unsent_bytes or sender.lost or sender.fin == QUEUED:
+        congestion = connection.congestion
+        if not sender.in_flight and not sender.lost:
+            connection.progress_at = now
+            if now - connection.last_sent > connection.rtt.rto:
+                congestion.idle()
+        cwnd = congestion.cwnd + connection.recovery.inflation
+        limit = connection.emitter.payload_limit()
+        interface = connection.emitter.route.interface
+        burst = BURST
+        while (transmission := sender.next(now, cwnd, limit)) is not None:
+            transmit(connection, transmission, now)
+            burst -= transmission.end - transmission.seq
+            if interface.blocked:
+                interface.waiting[connection] = None
+                break
+            if burst <= 0:
+                soon = True
+                break
+    if sender.in_flight or sender.lost:
+        if connection.retransmit_at is None:
+            connection.retransmit_at = now + connection.rtt.rto
+    elif sender.unsent_bytes or sender.fin == QUEUED:
+        if connection.retransmit_at is None and not soon:
+            connection.retransmit_at = now + connection.rtt.rto  # to probe the window
+    else:
+        connection.retransmit_at = None
+    return soon
+
+
+def transmit(connection: Connection, transmission: Transmission, now: float) -> None:
+    """Send one range of sequence numbers; it acknowledges all that has come."""
+    sender, receiver = connection.sender, connection.receiver
+    length = transmission.end - transmission.seq
+    flags = ACK
+    if transmission.fin:
+        length -= 1
+        flags = ACK | FIN
+    if length and not sender.unsent_bytes and not sender.lost:
+        flags |= PSH
+    if transmission.retransmitted:
+        connection.retransmissions += 1
+    connection.last_sent = now
+    connection.acknowledge_at = None
+    ack = connection.last_ack_sent = receiver.rcv_nxt
+    connection.emitter.segment(
+        transmission.seq,
+        ack,
+        flags,
+        receiver.advertise(),
+        int(now * 1000) + connection.timestamp_base & MASK,
+        connection.ts_recent,
+        transmission.views,
+        length,
+    )
+
+
+def _acknowledge(connection: Connection, now: float) -> None:
+    receiver = connection.receiver
+    if not receiver.ack_now and receiver.owed < 2 and not receiver.update_due():
+        if not receiver.owed:
+            return
+        at = connection.acknowledge_at
+        if at is None:
+            connection.acknowledge_at = now + connection.config.delayed_ack
+            return
+        if at > now:
+            return
+    send_ack(connection, now, connection.sender.snd_nxt)
+
+
+def send_ack(connection: Connection, now: float, seq: int, flags: int = ACK) -> None:
+    receiver = connection.receiver
+    connection.acknowledge_at = None
+    ack = connection.last_ack_sent = receiver.rcv_nxt
+    tsval = int(now * 1000) + connection.timestamp_base & MASK
+    connection.emitter.segment(seq, ack, flags, receiver.advertise(), tsval, connection.ts_recent)
+
+
+def _last_word(connection: Connection, now: float) -> None:
+    """The connection is closed; its RST goes out, and nothing more ever."""
+    if connection.reset_owed:
+        connection.reset_owed = False
+        send_ack(connection, now, connection.sender.snd_nxt, RST | ACK)
+    connection.emitter.route.owner = None
+
+
+def _send_syn(connection: Connection, now: float) -> None:
+    sender, receiver, config, emitter = connection.sender, connection.receiver, connection.config, connection.emitter
+    connection.syn_owed = False
+    answering = connection.state is SYN_RECEIVED
+    timestamp = (int(now * 1000) + connection.timestamp_base & MASK, connection.ts_recent)
+    options = connection.syn_options(timestamp if connection.stamped or (config.timestamps and not answering) else None)
+    window = min(receiver.capacity, 0xFFFF)
+    sender.snd_nxt = sender.snd_una + 1
+    connection.last_sent = now
+    connection.last_ack_sent = receiver.rcv_nxt
+    emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, SYN | ACK if answering else SYN, window, options)
+    if connection.retransmit_at is None:
+        connection.retransmit_at = now + connection.rtt.rto
+
+
+def _retransmission_timeout(connection: Connection, now: float) -> None:
+    """RFC 6298 5.4 to 5.7; for a closed window the persist timer."""
+    connection.retransmit_at = None
+    sender, config = connection.sender, connection.config
+    state = connection.state
+    if state is SYN_SENT or state is SYN_RECEIVED:
+        limit = config.syn_retries if state is SYN_SENT else config.synack_retries
+    else:
+        limit = config.retries
+    patience = config.user_timeout
+    if connection.retries >= limit if patience is None else now - connection.progress_at >= patience:
+        connection.drop(connection.soft_error or failure(errno.ETIMEDOUT))
+        return
+    connection.retries += 1
+    connection.rtt.back_off()
+    if state is SYN_SENT or state is SYN_RECEIVED:
+        connection.syn_owed = True
+        return
+    if sender.snd_wnd == 0 or not sender.in_flight:
+        connection.probing = True
+        transmission = sender.probe(now)
+        if transmission is not None:
+            transmit(connection, transmission, now)
+        connection.retransmit_at = now + connection.rtt.rto
+        return
+    connection.congestion.timed_out(sender.snd_nxt - sender.snd_una, connection.retries == 1, now)
+    connection.recovery.timed_out(sender.snd_nxt)
+    connection.timeouts += 1
+    sender.lose_all()
+
+
+def _idle_timeout(connection: Connection, now: float) -> None:
+    """Keep-alive (RFC 9293 3.8.4), or the end of a FIN-WAIT-2 that nobody owns."""
+    connection.idle_at = None
+    if connection.state is FIN_WAIT_2 and connection.orphan:
+        connection.drop(None)
+        return
+    config = connection.config
+    if not config.keepalive:
+        return
+    if not connection.probes and now - connection.last_heard < config.keepalive_idle:
+        connection.idle_at = connection.last_heard + config.keepalive_idle
+        return
+    if connection.probes >= config.keepalive_count:
+        connection.drop(connection.soft_error or failure(errno.ETIMEDOUT), reset=True)
+        return
+    connection.probes += 1
+    connection.idle_at = now + config.keepalive_interval
+    if not connection.sender.in_flight:
+        send_ack(connection, now, connection.sender.snd_nxt - 1)

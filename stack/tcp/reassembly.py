@@ -1,0 +1,51 @@
+"""What arrived out of order: payloads by where they begin, and the ranges that they cover.
+
+Bounded by ranges, and by pieces (many small ones would cost far more than their bytes). What came first is kept where
+later segments overlap it. Knows no window: the receiver has trimmed to it.
+"""
+
+from __future__ import annotations
+
+from netif.link import Buffer
+from stack.ranges import Ranges
+
+
+class Reassembly:
+    __slots__ = ("max_pieces", "pieces", "ranges")
+
+    def __init__(self, max_ranges: int, max_pieces: int) -> None:
+        self.ranges = Ranges(max_ranges)
+        self.pieces: dict[int, Buffer] = {}  # disjoint, by their first sequence number
+        self.max_pieces = max_pieces
+
+    def add(self, seq: int, payload: Buffer) -> bool:
+        """Keep what is new of a payload. False: there is no room for it."""
+        end = seq + len(payload)
+        gaps = list(self.ranges.gaps(seq, end))
+        if len(self.pieces) + len(gaps) > self.max_pieces or not self.ranges.add(seq, end):
+            return False
+        if len(gaps) == 1 and gaps[0] == (seq, end):
+            self.pieces[seq] = payload
+        else:
+            for start, stop in gaps:
+                self.pieces[start] = payload[start - seq : stop - seq]
+        return True
+
+    def next(self, rcv_nxt: int) -> Buffer | None:
+        """Take the piece that begins at `rcv_nxt`, or was overtaken by it."""
+        ranges = self.ranges
+        if not len(ranges) or ranges.starts[0] > rcv_nxt:
+            return None
+        piece = self.pieces.pop(rcv_nxt, None)
+        if piece is None:
+            piece = self._overtaken(rcv_nxt)
+        ranges.remove_below(rcv_nxt + len(piece))
+        return piece
+
+    def _overtaken(self, rcv_nxt: int) -> Buffer:
+        """A segment in order reached into what was kept: drop what it brought again."""
+        for seq in sorted(self.pieces):
+            piece = self.pieces.pop(seq)
+            if seq + len(piece) > rcv_nxt:
+                return piece[rcv_nxt - seq :]
+        return b""

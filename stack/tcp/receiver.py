@@ -1,0 +1,237 @@
+"""What the peer has sent: bytes in order for the application, bytes out of order, and what we owe in acknowledgments.
+
+The window comes from the room in the buffer; its right edge never moves left, and moves right in steps that are worth
+a segment (RFC 9293 3.8.6.2.2, MUST-39). Under window scaling it is `edge`, the furthest ever offered, that is honoured
+(RFC 7323 2.4). Knows no clock, no timer, no header, no state of RFC 9293.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from netif.link import Buffer
+from stack.tcp.reassembly import Reassembly
+
+_SMALL = 512  # bytes; payloads below this are gathered, so that objects do not outweigh their bytes
+_GATHER = 4096
+_UPDATE = 256 << 10  # bytes that a read has to open for a window update of its own, or a quarter of the buffer
+
+
+class Receiver:
+    __slots__ = (
+        "ack_now",
+        "capacity",
+        "edge",
+        "fin_at",
+        "max_ranges",
+        "mss",
+        "owed",
+        "queue",
+        "queued",
+        "rcv_nxt",
+        "reassembly",
+        "shift",
+    )
+
+    def __init__(self, capacity: int, max_ranges: int) -> None:
+        self.capacity = capacity
+        self.max_ranges = max_ranges
+        self.rcv_nxt = 0
+        self.edge = 0  # the first sequence number that was never offered
+        self.shift = 0  # RFC 7323 window scale of what we offer
+        self.mss = 536  # the peer's segments, as far as we know
+        self.queue: deque[Buffer] | None = None
+        self.queued = 0  # bytes in order that nobody has read
+        self.reassembly: Reassembly | None = None
+        self.fin_at: int | None = None
+        self.owed = 0  # segments that nothing has acknowledged
+        self.ack_now = False
+
+    def start(self, rcv_nxt: int, window: int) -> None:
+        """The peer's SYN has told where it begins; `window` was offered by ours."""
+        self.rcv_nxt = rcv_nxt
+        self.edge = rcv_nxt + window
+
+    def scale(self, shift: int) -> None:
+        """The handshake agreed on a window scale; a buffer larger than it can express is never offered whole."""
+        self.shift = shift
+        self.capacity = min(self.capacity, 0xFFFF << shift)
+
+    # --- windows and acknowledgments --------------------------------------------------------------------------
+
+    def advertise(self) -> int:
+        """The window field of a segment that acknowledges rcv_nxt; with it every debt of ACKs is paid."""
+        edge = self.rcv_nxt + self.capacity - self.queued
+        grown = edge - self.edge
+        if grown > 0 and (grown >= self.mss or grown + grown >= self.capacity):
+            self.edge = edge
+        self.owed = 0
+        self.ack_now = False
+        return (self.edge - self.rcv_nxt) >> self.shift
+
+    def update_due(self) -> bool:
+        """Reading has opened enough to tell the peer without being asked."""
+        grown = self.rcv_nxt + self.capacity - self.queued - self.edge
+        return grown >= _UPDATE or (grown << 2 >= self.capacity and grown > 0)
+
+    def acceptable(self, seq: int, length: int) -> bool:
+        """RFC 9293 3.10.7.4, first check; `length` counts SYN and FIN."""
+        window = self.edge - self.rcv_nxt
+        if not length:
+            return self.rcv_nxt <= seq < self.edge if window else seq == self.rcv_nxt
+        return window > 0 and seq < self.edge and seq + length > self.rcv_nxt
+
+    # --- from the peer ----------------------------------------------------------------------------------------
+
+    def text(self, seq: int, payload: Buffer, fin: bool, gso_size: int) -> bool:
+        """Take an acceptable segment's bytes. True when, with them or before them, the FIN has come into order."""
+        length = len(payload)
+        rcv_nxt = self.rcv_nxt
+        limit = self.edge
+        if fin:
+            self._note_fin(seq + length)
+        if self.fin_at is not None:
+            limit = self.fin_at
+        if seq + length > limit:
+            length = max(0, limit - seq)
+            payload = payload[:length]
+        if seq < rcv_nxt:
+            self.ack_now = True  # RFC 9293: what was received before is acknowledged again
+            payload = payload[rcv_nxt - seq :]
+            length = len(payload)
+            seq = rcv_nxt
+        if length and seq > rcv_nxt:
+            self._out_of_order(seq, payload)
+            return False
+        if length:
+            size = gso_size or self.mss
+            self.owed += 1 if length <= size else -(-length // size)
+            self._append(payload, length)
+            self.rcv_nxt = rcv_nxt + length
+            if self.reassembly is not None:
+                self._fill()
+        if self.fin_at is not None:
+            if self.rcv_nxt == self.fin_at:
+                self.rcv_nxt += 1
+                self.edge = max(self.edge, self.rcv_nxt)
+                self.owed += not length
+                self.reassembly = None
+                return True
+            self.ack_now = True
+        return False
+
+    def finished(self) -> bool:
+        """The FIN has been received, and all before it."""
+        return self.fin_at is not None and self.rcv_nxt > self.fin_at
+
+    def _note_fin(self, at: int) -> None:
+        """A FIN beyond the window is cut off with what precedes it; one before bytes that are there is a lie."""
+        if self.fin_at is None and self.rcv_nxt <= at <= self.edge:
+            reassembly = self.reassembly
+            if reassembly is None or reassembly.ranges.ends[-1] <= at:
+                self.fin_at = at
+
+    def _append(self, payload: Buffer, length: int) -> None:
+        queue = self.queue
+        self.queued += length
+        if queue is None:
+            self.queue = deque((payload,))
+        elif length >= _SMALL or not queue or len(last := queue[-1]) >= _GATHER:
+            queue.append(payload)
+        elif type(last) is bytearray:
+            last += payload
+        elif len(last) < _SMALL:
+            queue[-1] = bytearray(last) + payload
+        else:
+            queue.append(payload)
+
+    def _out_of_order(self, seq: int, payload: Buffer) -> None:
+        self.ack_now = True  # RFC 5681 4.2
+        reassembly = self.reassembly
+        if reassembly is None:
+            reassembly = self.reassembly = Reassembly(self.max_ranges, 256 + self.capacity // 512)
+        reassembly.add(seq, payload)
+
+    def _fill(self) -> None:
+        """Bytes in order may have closed a hole: move what follows it."""
+        reassembly = self.reassembly
+        assert reassembly is not None
+        self.ack_now = True  # RFC 5681 4.2: also when a hole is filled in part
+        while (piece := reassembly.next(self.rcv_nxt)) is not None:
+            if piece:
+                self._append(piece, len(piece))
+                self.rcv_nxt += len(piece)
+        if not reassembly.pieces:
+            self.reassembly = None
+
+    # --- to the application -----------------------------------------------------------------------------------
+
+    def read(self, count: int) -> bytes:
+        """Up to `count` bytes; there must be some."""
+        queue = self.queue
+        assert queue is not None
+        first = queue[0]
+        size = len(first)
+        if len(queue) == 1 and size <= count:
+            self.queue = None
+            self.queued = 0
+            return first if type(first) is bytes else bytes(first)
+        if size > count:
+            view = memoryview(first)
+            queue[0] = view[count:]
+            self.queued -= count
+            return bytes(view[:count])
+        taken = [queue.popleft()]
+        while queue and size < count:
+            first = queue[0]
+            rest = count - size
+            if len(first) <= rest:
+                taken.append(queue.popleft())
+                size += len(first)
+            else:
+                view = memoryview(first)
+                taken.append(view[:rest])
+                queue[0] = view[rest:]
+                size = count
+        if not queue:
+            self.queue = None
+        self.queued -= size
+        return b"".join(taken)
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` as far as there are bytes; how many."""
+        queue = self.queue
+        at, room = 0, len(buffer)
+        while queue and room:
+            first = queue[0]
+            size = len(first)
+            if size <= room:
+                buffer[at : at + size] = first
+                queue.popleft()
+            else:
+                view = memoryview(first)
+                buffer[at:] = view[:room]
+                queue[0] = view[room:]
+                size = room
+            at += size
+            room -= size
+        if not queue:
+            self.queue = None
+        self.queued -= at
+        return at
+
+    def peek(self, count: int) -> bytes:
+        queue = self.queue
+        taken: list[Buffer] = []
+        for part in queue or ():
+            if count <= 0:
+                break
+            taken.append(part if len(part) <= count else memoryview(part)[:count])
+            count -= len(part)
+        return b"".join(taken)
+
+    def discard(self) -> None:
+        """Nobody will read what there is."""
+        self.queue = None
+        self.queued = 0
+        self.reassembly = None

@@ -1,0 +1,48 @@
+"""The round-trip time and the retransmission time-out (RFC 6298). Knows no segment and no clock: it takes samples.
+
+The minimum is added to SRTT, not put under the sum: a peer that delays its ACKs by up to `minimum` then never
+causes a time-out (RFC 6298 2.4 would have 1 s; Linux does as here).
+"""
+
+from __future__ import annotations
+
+
+class RttEstimator:
+    __slots__ = ("latest", "maximum", "minimum", "rto", "rttvar", "srtt")
+
+    def __init__(self, initial: float, minimum: float, maximum: float) -> None:
+        self.srtt: float | None = None
+        self.rttvar = 0.0
+        self.rto = initial  # seconds, backed off or not
+        self.latest = 0.0
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def sample(self, rtt: float) -> None:
+        """A round trip of a segment sent once (Karn), or vouched for by its timestamp. Ends any back-off (5.7)."""
+        self.latest = rtt
+        srtt = self.srtt
+        if srtt is None:
+            self.srtt = rtt
+            self.rttvar = rtt / 2
+        else:
+            error = rtt - srtt
+            self.rttvar += ((error if error >= 0 else -error) - self.rttvar) / 4
+            self.srtt = srtt + error / 8
+        self.restore()
+
+    def restore(self) -> None:
+        """Forget the back-off, since the path is known to be alive."""
+        if self.srtt is not None:
+            variance = 4 * self.rttvar
+            rto = self.srtt + (variance if variance > self.minimum else self.minimum)
+            self.rto = rto if rto < self.maximum else self.maximum
+
+    def back_off(self) -> None:
+        """RFC 6298 5.5"""
+        self.rto = min(self.rto * 2, self.maximum)
+
+    def restart_after_lost_syn(self) -> None:
+        """RFC 6298 5.7: the SYN was sent more than once, so nothing has been measured yet."""
+        if self.srtt is None:
+            self.rto = min(3.0, self.maximum)

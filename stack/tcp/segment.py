@@ -1,0 +1,25 @@
+"""One segment that arrived: plain values, made once by the layer, its numbers unwrapped by whom it belongs to."""
+
+from __future__ import annotations
+
+import attrs
+
+from netif.link import Buffer
+from netif.wire.options import Options
+
+
+@attrs.define(eq=False)
+class Segment:
+    seq: int
+    ack: int
+    flags: int
+    window: int  # as on the wire, unscaled
+    options: Options
+    payload: Buffer
+    length: int  # of the payload
+    gso_size: int  # payload bytes of each wire segment, 0 where the wire did not say
+
+    def __str__(self) -> str:
+        from netif.wire.notation import format_segment  # only who wants to read one pays for it
+
+        return format_segment(self.flags, self.seq, self.length, self.ack, self.window, self.options)

@@ -1,0 +1,113 @@
+"""TIME-WAIT (RFC 9293 3.6, figure 5): what is left of a connection for 2 MSL, as little as its duties need.
+
+It acknowledges the peer's FIN again, refuses what else belongs to the old connection, and gives way to a new SYN that
+cannot be mistaken for an old one (RFC 9293 3.6.1 MAY-2, RFC 6191). One deadline for all of them: they expire in order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netif.wire.tcp import ACK, FIN, RST, SYN
+from stack.seq import MASK, unwrap
+from stack.tcp.states import CLOSED, TIME_WAIT
+from stack.timers import Timed
+
+if TYPE_CHECKING:
+    from stack.tcp.connection import Connection
+    from stack.tcp.layer import Key, Tcp
+    from stack.tcp.segment import Segment
+
+
+class TimeWait:
+    __slots__ = ("connection", "duration", "expires", "key", "layer", "rcv_nxt", "snd_nxt", "ts_recent", "window")
+    state = TIME_WAIT
+
+    def __init__(self, layer: Tcp, key: Key, connection: Connection, now: float) -> None:
+        self.layer = layer
+        self.key = key
+        self.connection: Connection | None = None if connection.orphan else connection  # told when it is over
+        self.duration = 2 * connection.config.msl
+        self.expires = now + self.duration
+        self.snd_nxt = connection.sender.snd_nxt
+        self.rcv_nxt = connection.receiver.rcv_nxt
+        self.window = (connection.receiver.edge - connection.receiver.rcv_nxt) >> connection.receiver.shift
+        self.ts_recent = connection.ts_recent if connection.stamped else None
+
+    def segment_arrives(self, segment: Segment, now: float) -> None:
+        seq = unwrap(segment.seq, self.rcv_nxt)
+        flags = segment.flags
+        timestamp = segment.options.timestamp
+        recent = self.ts_recent
+        newer = recent is not None and timestamp is not None and unwrap(timestamp[0], recent) > recent
+        if flags & (SYN | ACK | RST) == SYN:
+            if newer or (seq > self.rcv_nxt and (recent is None or timestamp is None)):
+                self.layer.reopen(self, segment, now)
+                return
+        elif flags & RST:
+            if seq == self.rcv_nxt:
+                self.layer.end_time_wait(self)
+            else:
+                self.layer.stack.stats.drop("tcp_reset_in_window")
+            return
+        if flags & FIN and seq + segment.length + 1 == self.rcv_nxt:
+            if newer and timestamp is not None:
+                self.ts_recent = timestamp[0]
+            self.layer.time_waits.restart(self, now)
+        else:
+            self.layer.stack.stats.drop("tcp_unacceptable")
+            if not segment.length and not flags & SYN and seq == self.rcv_nxt:
+                return
+        if self.layer.may_challenge():
+            self.layer.answer(self.key, self.snd_nxt & MASK, self.rcv_nxt & MASK, ACK, self.window, self.ts_recent)
+
+    def over(self) -> None:
+        if self.connection is not None:
+            self.connection.become(CLOSED)
+            self.connection.stack.owe(self.connection)
+
+
+class TimeWaits(Timed):
+    """All of one host's, in the order in which they end."""
+
+    __slots__ = ("_layer", "entries", "limit")
+
+    def __init__(self, layer: Tcp, limit: int) -> None:
+        super().__init__()
+        self.maintenance = True
+        self._layer = layer
+        self.limit = limit
+        self.entries: dict[Key, TimeWait] = {}
+
+    def add(self, entry: TimeWait) -> None:
+        self.entries[entry.key] = entry
+        if len(self.entries) > self.limit:
+            self._layer.stack.stats.count("time_wait_full")
+            self._layer.end_time_wait(next(iter(self.entries.values())))
+        self._aim()
+
+    def restart(self, entry: TimeWait, now: float) -> None:
+        """The peer's FIN came again: it has not got our ACK of it."""
+        entry.expires = now + entry.duration
+        del self.entries[entry.key]
+        self.entries[entry.key] = entry
+        self._aim()
+
+    def remove(self, entry: TimeWait) -> None:
+        del self.entries[entry.key]
+
+    def expire(self, now: float) -> None:
+        while self.entries:
+            first = next(iter(self.entries.values()))
+            if first.expires > now:
+                break
+            self._layer.end_time_wait(first)
+        self._aim()
+
+    def _aim(self) -> None:
+        """The first ends first, but for connections whose MSL differs: those may end a little late."""
+        first = next(iter(self.entries.values()), None)
+        deadline = first.expires if first is not None else None
+        if deadline != self.deadline:
+            self.deadline = deadline
+            self._layer.stack.arm(self)
