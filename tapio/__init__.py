@@ -9,18 +9,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, Switch, SwitchPort, pair
+    from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
+    from tapio.tap import Tap, tapio_create, tapio_output
+    from tapio.tundev import TapError
     from tapio.wire import WireError
+    from tapio.wrapper import Wrapper
 
-_HOMES = {
-    "PairEnd": "memory",
-    "Switch": "memory",
-    "SwitchPort": "memory",
-    "pair": "memory",
-    "WireError": "wire",
+_ROOM = {
+    "impairment": ("Impair", "impair"),
+    "memory": ("PairEnd", "Switch", "SwitchPort", "pair"),
+    "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
+    "tap": ("Tap", "tapio_create", "tapio_output"),
+    "tundev": ("TapError",),
+    "wire": ("WireError",),
+    "wrapper": ("Wrapper",),
 }
+_HOMES = {name: home for home, names in _ROOM.items() for name in names}
 
-__all__ = ["PairEnd", "Switch", "SwitchPort", "WireError", "pair"]
+__all__ = [
+    "DROP",
+    "DUPLICATE",
+    "Impair",
+    "PASS",
+    "PairEnd",
+    "Switch",
+    "SwitchPort",
+    "Tap",
+    "TapError",
+    "WireError",
+    "Wrapper",
+    "drop",
+    "duplicate",
+    "impair",
+    "late",
+    "pair",
+    "tapio_create",
+    "tapio_output",
+]
 
 
 def __getattr__(name: str) -> object:

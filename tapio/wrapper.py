@@ -1,0 +1,41 @@
+"""A driver around a driver that changes nothing: what each wrapper begins with. The port is handed through."""
+
+from __future__ import annotations
+
+from netif.link import Buffer, Driver, LinkCaps, Offload, Port
+
+
+class Wrapper:
+    """`driver` is the one inside."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    @property
+    def shared_wire(self) -> bool:
+        """Other processes are on this wire: default MACs take care of that."""
+        return bool(getattr(self.driver, "shared_wire", False))
+
+    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
+        return self.driver.open(want, port)
+
+    def fileno(self) -> int | None:
+        return self.driver.fileno()
+
+    def wants_write(self) -> bool:
+        return self.driver.wants_write()
+
+    def receive(self) -> tuple[Buffer, Offload | None] | None:
+        return self.driver.receive()
+
+    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        return self.driver.transmit(buffers, offload)
+
+    def advance(self, now: float) -> None:
+        self.driver.advance(now)
+
+    def close(self) -> None:
+        self.driver.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.driver!r}>"
