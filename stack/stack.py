@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netif.link import Attachment
-    from stack.socket.aio import HostAio
     from stack.socket import blocking
+    from stack.socket.aio import HostAio
 
 
 class Stack:
@@ -181,8 +181,9 @@ class Stack:
                 endpoint.flush(now)
                 if endpoint.deadline is not None:
                     arm(endpoint)
-        finally:  # an exception on its way to the crank must not lose the others
+        except BaseException:  # on its way to the crank; it must not lose the others
             self.dirty.update(dict.fromkeys(waiting))
+            raise
 
     def _tell_stranded(self) -> None:
         stranded, self._stranded = self._stranded, []
