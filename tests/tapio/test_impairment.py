@@ -128,10 +128,6 @@ class TestLoss:
 
         assert lost(1, False) == lost(1, True)
         assert lost(1, False) != lost(2, False)
-        assert lost(
-            1,
-            False,
-        ) != lost(1, False, script=drop("1st frame"))
 
 
 class TestDelay:
