@@ -70,38 +70,28 @@ class Emitter:
         seq &= MASK
         ack &= MASK
         route = self.route
-        gso_size = 0
+        gso_size = self.mss if length > self.mss else 0
         partial_at: int | None = None
         if length > self.partial_above and route.tx_checksum:
             checksum = (self.pseudo + self.header_length + length) % 65535
             partial_at = tcp.CHECKSUM_OFFSET
-            if length > self.mss:
-                gso_size = self.mss
         else:
-            words = self.plain + length + flags + window + seq + ack + tsval + tsecr
+            words = self.plain + length + flags + window + seq + ack
+            if self.stamped:
+                words += tsval + tsecr
             if length:
                 words += partial_sum(payload[0]) if len(payload) == 1 else sum_buffers(payload)
             checksum = -words % 65535
-            if length > self.mss:
-                gso_size = self.mss
+        sport, dport = self.sport, self.dport
         if self.stamped:
             header = _STAMPED.pack(
-                self.sport,
-                self.dport,
-                seq,
-                ack,
-                0x8000 | flags,
-                window,
-                checksum,
-                0,
-                _NOP_NOP_TIMESTAMP,
-                tsval,
-                tsecr,
+                sport, dport, seq, ack, 0x8000 | flags, window, checksum, 0, _NOP_NOP_TIMESTAMP, tsval, tsecr
             )
-            self.ip.send(route, 6, header, payload, 32 + length, partial_at=partial_at, gso_size=gso_size)
+            length += 32
         else:
-            header = _PLAIN.pack(self.sport, self.dport, seq, ack, 0x5000 | flags, window, checksum, 0)
-            self.ip.send(route, 6, header, payload, 20 + length, partial_at=partial_at, gso_size=gso_size)
+            header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 | flags, window, checksum, 0)
+            length += 20
+        self.ip.send(route, tcp.PROTOCOL, header, payload, length, partial_at=partial_at, gso_size=gso_size)
 
     def syn(self, seq: int, ack: int, flags: int, window: int, options: bytes) -> None:
         """Send a SYN or SYN-ACK."""
