@@ -21,7 +21,7 @@ def close_all(netifs: Iterable[Netif], linger: float) -> None:
     for runtime, group in _by_runtime(netifs):
         with ExitStack() as last:
             _begin(runtime, group, last)
-            if runtime is not None and linger > 0:
+            if runtime is not None and group and linger > 0:
                 deadline = runtime.now() + linger
                 for waiter in _finish(runtime, group):
                     runtime.wait_closing(waiter, deadline)
@@ -32,7 +32,7 @@ async def aclose_all(netifs: Iterable[Netif], linger: float) -> None:
     for runtime, group in _by_runtime(netifs):
         with ExitStack() as last:
             _begin(runtime, group, last)
-            if runtime is not None and linger > 0:
+            if runtime is not None and group and linger > 0:
                 deadline = runtime.now() + linger
                 for waiter in _finish(runtime, group):
                     await runtime.wait_async(waiter, deadline)
@@ -48,7 +48,11 @@ def _by_runtime(netifs: Iterable[Netif]) -> list[tuple[Runtime | None, list[Neti
 def _begin(runtime: Runtime | None, group: list[Netif], last: ExitStack) -> None:
     """Take the gate, and leave it to `last` to end every interface and to free it. Drops from `group` who is closed."""
     if runtime is not None:
-        runtime.enter()
+        try:
+            runtime.enter()
+        except OSError:  # a forked child: all of it is the parent's, and the runtime has given up its descriptors
+            group.clear()
+            return
         last.callback(runtime.leave)
     group[:] = [netif for netif in group if netif.begin_close()]
     for netif in group:

@@ -41,6 +41,7 @@ class Frames:
         self.tx_frames = self.tx_bytes = self.tx_dropped = 0
         self._input: Callable[[Any, Buffer, Offload | None], Any] = self._no_input
         self._transmit: Transmit = self._no_transmit
+        self._driver_transmit: Transmit = self._no_transmit  # what `_transmit` is while the link is up
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
         """From the stack. False: the driver is full, and says `writable` when there is room."""
@@ -71,10 +72,11 @@ class Frames:
     @property
     def counters(self) -> Counters:
         rx_dropped = self.rx_dropped + getattr(self.driver, "dropped", 0)
-        return Counters(self.rx_frames, self.rx_bytes, rx_dropped, self.tx_frames, self.tx_bytes, self.tx_dropped)
+        tx_dropped = self.tx_dropped + getattr(self._driver_transmit, "dropped", 0)
+        return Counters(self.rx_frames, self.rx_bytes, rx_dropped, self.tx_frames, self.tx_bytes, tx_dropped)
 
-    def _pass_frames(self, input_fn: Callable[[Any, Buffer, Offload | None], Any], transmit: Transmit) -> None:
-        self._input, self._transmit = input_fn, transmit
+    def _pass_frames(self, input_fn: Callable[[Any, Buffer, Offload | None], Any]) -> None:
+        self._input, self._transmit = input_fn, self._driver_transmit
 
     def _drop_frames(self) -> None:
         self._input, self._transmit = self._no_input, self._no_transmit

@@ -34,7 +34,7 @@ class Offload(NamedTuple):
     checksum: NONE, the L4 checksum is complete and nobody has vouched for it; PARTIAL, its field holds only the folded,
     not inverted pseudo-header sum (trusted, to be finished before it reaches a medium that cannot); VALID, it is
     complete and right. start: bytes from the frame's first byte to the L4 header; offset: from there to the checksum
-    field (both meaningful for PARTIAL alone). gso_size: L4 payload bytes per segment of a super-frame, 0 for a plain one.
+    field (both meaningful for PARTIAL alone). gso_size: L4 payload bytes per segment of a super-frame; 0: a plain one.
     """
 
     checksum: int = NONE
@@ -105,7 +105,8 @@ class Driver(Protocol):
     """What moves frames. The constructor opened the descriptor, so its errors came there."""
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
-        """Negotiate: answer what is granted of `want`, and keep `port`. Raises OSError or ValueError."""
+        """Negotiate: answer what is granted of `want`, and keep `port`. Raises OSError or ValueError. After a stop
+        of the netif it is opened again, with another port."""
 
     def fileno(self) -> int | None:
         """The descriptor to poll for reading; None for a wire that announces itself by `port.readable()`."""

@@ -33,7 +33,7 @@ from netif.events import DriverFailed, Event, GotIp, LinkDown, LinkUp, LostIp, N
 from netif.frames import Frames
 from netif.lifecycle import TRANSITIONS, Held, State
 from netif.link import LinkCaps, NetStack, Runtime, StackInterface
-from netif.push import Transmit, bind, close_handle, plain
+from netif.push import bind, close_handle, plain
 from netif.registry import Registry, free_key, netstack_config, registry_of
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,6 @@ class Netif(Frames, Observable):
         self._addresses = Addresses(base.ip_info)
         self._claimed = b""
         self._wants_finished = False
-        self._driver_transmit: Transmit = self._no_transmit
 
     @property
     def state(self) -> State:
@@ -224,7 +223,7 @@ class Netif(Frames, Observable):
         assert self.interface is not None
         assert self.caps is not None
         self._become(State.UP)
-        self._pass_frames(self.config.stack.input_fn, self._driver_transmit)
+        self._pass_frames(self.config.stack.input_fn)
         self.interface.link_up(self.caps)
         self._publish(LinkUp(self))
         self._publish(NetifUp(self))
