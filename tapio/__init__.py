@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tapio.capture import PcapngWriter, Sniff, TextTrace
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, Switch, SwitchPort, pair
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tapio.wrapper import Wrapper
 
 _ROOM = {
+    "capture": ("PcapngWriter", "Sniff", "TextTrace"),
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "Switch", "SwitchPort", "pair"),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
@@ -34,10 +36,13 @@ __all__ = [
     "Impair",
     "PASS",
     "PairEnd",
+    "PcapngWriter",
+    "Sniff",
     "Switch",
     "SwitchPort",
     "Tap",
     "TapError",
+    "TextTrace",
     "WireError",
     "Wrapper",
     "drop",

@@ -1,0 +1,216 @@
+"""Looking at a wire: `Sniff` around any driver, and two sinks: a pcapng file and a text trace.
+
+A frame is noted as it passes, with what its wire said of it: PARTIAL checksums and super-frames are written as they
+are (and said to be so in a comment) unless asked to finish them, which costs 110 us for 64 KiB. Times are the port's.
+A sink that fails is given up with one warning; the wire goes on.
+pcapng: draft-ietf-opsawg-pcapng (section header 4.1, interface description 4.2, enhanced packet 4.3).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from struct import Struct
+from types import TracebackType
+from typing import BinaryIO, Protocol, TextIO
+
+from netif.link import PARTIAL, VALID, Buffer, Driver, LinkCaps, Offload, Port
+from netif.wire import Malformed
+from netif.wire.notation import Relative
+from netif.wire.segment import finish
+from tapio.script import Direction
+from tapio.wrapper import Wrapper
+
+logger = logging.getLogger(__name__)
+
+LINKTYPE_ETHERNET = 1
+
+_SECTION = Struct("<IIIHHq")  # type, length, byte-order magic, version 1.0, section length unknown
+_INTERFACE = Struct("<IIHHI")  # type, length, link type, reserved, snap length: none
+_PACKET = Struct("<IIIIIII")  # type, length, interface, time high and low, captured, original length
+_OPTION = Struct("<HH")  # code, length
+_FLAGS = Struct("<HHI")  # of a packet's flags: code, length, bits
+_LENGTH = Struct("<I")
+_IF_NAME, _IF_TSRESOL, _COMMENT, _EPB_FLAGS, _END = 2, 9, 1, 2, bytes(4)
+_NANOSECONDS = 9  # the resolution of times, as a negative power of ten
+_DIRECTIONS = {"in": _FLAGS.pack(_EPB_FLAGS, 4, 1), "out": _FLAGS.pack(_EPB_FLAGS, 4, 2)}
+
+
+class Sink(Protocol):
+    """What a Sniff hands frames to. May have `flush()` too, which is called when a wire is closed."""
+
+    def frame(
+        self, direction: Direction, when: float, buffers: tuple[Buffer, ...], offload: Offload | None, interface: str, /
+    ) -> None:
+        """One frame that passed; whoever keeps it copies it."""
+
+
+class Sniff(Wrapper):
+    """Hands what passes to sinks. What the driver inside refuses is not noted until it is taken."""
+
+    def __init__(self, driver: Driver, *sinks: Sink, name: str = "netif", finish: bool = False) -> None:
+        super().__init__(driver)
+        self.name = name
+        self.sinks = list(sinks)
+        self._finish = finish
+        self._port: Port | None = None
+
+    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
+        self._port = port
+        return self.driver.open(want, port)
+
+    def receive(self) -> tuple[Buffer, Offload | None] | None:
+        item = self.driver.receive()
+        if item is not None:
+            self._note("in", (item[0],), item[1])
+        return item
+
+    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        sent = self.driver.transmit(buffers, offload)
+        if sent:
+            self._note("out", buffers, offload)
+        return sent
+
+    def _note(self, direction: Direction, buffers: tuple[Buffer, ...], offload: Offload | None) -> None:
+        if self._port is None:
+            return
+        when = self._port.now()
+        if self._finish and offload is not None and offload.checksum == PARTIAL:
+            try:
+                buffers, offload = (finish(buffers, offload),), Offload(VALID, 0, 0, offload.gso_size)
+            except Malformed:
+                pass  # noted as it is
+        for sink in tuple(self.sinks):
+            try:
+                sink.frame(direction, when, buffers, offload, self.name)
+            except (OSError, ValueError) as error:  # ValueError: it was closed
+                self.sinks.remove(sink)
+                logger.warning("%s: %r is given up: %s", self.name, sink, error)
+
+    def close(self) -> None:
+        self._port = None
+        self.driver.close()
+        for sink in tuple(self.sinks):
+            flush = getattr(sink, "flush", None)
+            if flush is not None:
+                try:
+                    flush()
+                except (OSError, ValueError) as error:
+                    self.sinks.remove(sink)
+                    logger.warning("%s: %r is given up: %s", self.name, sink, error)
+
+
+class PcapngWriter:
+    """A pcapng file, one interface in it for each name that frames come with.
+
+    `epoch` is added to the ports' times: `time.time() - port.now()` makes the monotonic clock's times of day.
+    """
+
+    def __init__(
+        self, file: str | os.PathLike[str] | BinaryIO, *, epoch: float = 0.0, link_type: int = LINKTYPE_ETHERNET
+    ) -> None:
+        self._owned = isinstance(file, (str, os.PathLike))
+        if isinstance(file, (str, os.PathLike)):
+            self._file: BinaryIO = open(file, "wb")  # noqa: SIM115 - `close` closes it
+        else:
+            self._file = file
+        self._epoch = int(epoch * 1e9)
+        self._link_type = link_type
+        self._interfaces: dict[str, int] = {}
+        self._comments: dict[Offload, bytes] = {}
+        self._write(_SECTION.pack(0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1))
+
+    def _write(self, block: bytes) -> None:
+        """A block as far as its second length field, which every block repeats at its end."""
+        self._file.write(block + block[4:8])
+
+    def interface(self, name: str) -> int:
+        """The number of an interface in the file, described there when it is first heard of."""
+        number = self._interfaces.get(name)
+        if number is None:
+            options = _option(_IF_NAME, name.encode()) + _option(_IF_TSRESOL, bytes([_NANOSECONDS])) + _END
+            self._write(_INTERFACE.pack(1, 20 + len(options), self._link_type, 0, 0) + options)
+            number = self._interfaces[name] = len(self._interfaces)
+        return number
+
+    def frame(
+        self,
+        direction: Direction,
+        when: float,
+        buffers: tuple[Buffer, ...],
+        offload: Offload | None,
+        interface: str,
+        comment: str = "",
+    ) -> None:
+        number = self.interface(interface)
+        time = max(0, int(when * 1e9) + self._epoch)
+        length = sum(map(len, buffers))
+        options = _DIRECTIONS[direction]
+        if comment:
+            options += _option(_COMMENT, comment.encode())
+        if offload is not None and (offload.checksum == PARTIAL or offload.gso_size):
+            options += self._comment(offload)
+        total = 32 + length + -length % 4 + len(options) + 4
+        header = _PACKET.pack(6, total, number, time >> 32, time & 0xFFFFFFFF, length, length)
+        self._write(b"".join((header, *buffers, bytes(-length % 4), options, _END)))
+
+    def _comment(self, offload: Offload) -> bytes:
+        comment = self._comments.get(offload)
+        if comment is None:
+            words = [f"super-frame, {offload.gso_size} bytes a segment"] if offload.gso_size else []
+            if offload.checksum == PARTIAL:
+                words.append("checksum left to the receiver")
+            if len(self._comments) >= 1024:
+                self._comments.clear()
+            comment = self._comments[offload] = _option(_COMMENT, ", ".join(words).encode())
+        return comment
+
+    def flush(self) -> None:
+        if not self._file.closed:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write all out; a file that was given stays open."""
+        self.flush()
+        if self._owned:
+            self._file.close()
+
+    def __enter__(self) -> PcapngWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<PcapngWriter {getattr(self._file, 'name', self._file)}>"
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return _OPTION.pack(code, len(value)) + value + bytes(-len(value) % 4)
+
+
+class TextTrace:
+    """A line a frame, in the project's notation: seconds since the first frame, interface, direction, frame."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._relative = Relative()
+        self._first: float | None = None
+
+    def frame(
+        self, direction: Direction, when: float, buffers: Iterable[Buffer], offload: Offload | None, interface: str
+    ) -> None:
+        if self._first is None:
+            self._first = when
+        text = self._relative.format_frame(b"".join(buffers))
+        way = "Out" if direction == "out" else "In "
+        self._stream.write(f"{when - self._first:9.6f} {interface} {way} {text}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __repr__(self) -> str:
+        return f"<TextTrace to {getattr(self._stream, 'name', self._stream)}>"
