@@ -61,7 +61,7 @@ class AsyncioRuntime(RealTime):
         self._poked = False
         if self.closed:
             return
-        self.gate.acquire()
+        self.enter()
         again, self.again = self.again, []
         for port in again:
             port.readable()
@@ -73,12 +73,12 @@ class AsyncioRuntime(RealTime):
         self._on_poke()
 
     def _on_readable(self, port: WirePort) -> None:
-        self.gate.acquire()
+        self.enter()
         port.readable()
         self.leave()
 
     def _on_writable(self, port: WirePort) -> None:
-        self.gate.acquire()
+        self.enter()
         port.fire(self.now())
         self.touch(port.stack)
         self.leave()

@@ -11,14 +11,14 @@ from __future__ import annotations
 import errno
 import logging
 import random
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netif.runtime.deadlines import Deadlines
-from netif.runtime.gate import Gate
+from netif.runtime.gate import Gate, Lock
 from netif.runtime.port import StackSlot, WirePort
 
 if TYPE_CHECKING:
@@ -32,20 +32,26 @@ ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
 
 
-class Crank:
+class Crank(Gate):
     """What is to be done, and the turn that does it. A runtime is a Crank that knows how to sleep."""
 
     shared = True
 
-    def __init__(self, *, clock: Callable[[], float], gate: Gate, strict: bool, seed: int | str | None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        strict: bool,
+        seed: int | str | None,
+        new_lock: Callable[[], Lock] = allocate_lock,
+    ) -> None:
+        super().__init__(new_lock)
         self.now = clock
-        self.gate = gate
-        self.enter = gate.acquire
         self.strict = strict
         self.seed = seed
         self.internal_errors = 0
         self.closed = False
-        self.dirty = False  # something below was marked since the last turn
+        self.stirred = False  # some port has said something since the last round
         self.stacks: dict[NetStack, StackSlot] = {}
         self.ports: dict[Attachment, WirePort] = {}
         self.touched: dict[NetStack, None] = {}
@@ -89,13 +95,19 @@ class Crank:
     # -- stacks and ports --------------------------------------------------------------------------------------------
 
     def add_stack(self, stack: NetStack) -> None:
-        if self.closed:
+        """With the gate held or free: a stack joins in its constructor."""
+        if self.owner != get_ident():
+            self.enter()
+            try:
+                self.add_stack(stack)
+            finally:
+                self.leave()
+        elif self.closed:
             raise RuntimeError("this runtime is closed")
-        if stack not in self.stacks:
+        elif stack not in self.stacks:
             if not self.stacks:
                 self._start()
             self.stacks[stack] = StackSlot(self, stack)
-            self.touch(stack)
 
     def remove_stack(self, stack: NetStack) -> None:
         slot = self.stacks.pop(stack, None)
@@ -141,31 +153,42 @@ class Crank:
     # -- the turn ----------------------------------------------------------------------------------------------------
 
     def turn(self, until: Waiter | None = None) -> None:
-        """At most `ROUNDS` of drain, expire, flush; then resume. Ends early once `until` is woken."""
+        """Do what is to be done, in at most `ROUNDS`; then resume who was woken. Ends early once `until` is."""
         now = self.now()
+        heap = self.deadlines.heap
         left = False
-        for _ in range(ROUNDS):
-            while self.arrivals:
-                self.arrivals.popleft().readable()
-            if self.ready:
-                self._drain_ready()
-                now = self.now()
-            heap = self.deadlines.heap
-            if heap and heap[0][0] <= now:
-                self._expire(now)
-            if self.roomy or self.broken:
-                self._tell_netifs()
-            if self.touched:
-                self._flush(now)
-            left = bool(self.ready or self.touched or self.roomy or self.broken)
-            if not left or (until is not None and until.woken):
-                break
-        while self.watchers:
-            self.watchers.popitem()[0].wake()
+        if not (self.stirred or self.arrivals or (heap and heap[0][0] <= now)):
+            self._flush(now)  # all that most calls leave behind
+        if self.stirred or self.touched or self.arrivals or (heap and heap[0][0] <= now):
+            left = self._rounds(until)
+        if self.watchers:
+            for waiter in self.watchers:
+                waiter.wake()
+            self.watchers.clear()
         if self.woken:
             woken, self.woken = self.woken, []
             self._resume(woken)
         self.dirty = left
+
+    def _rounds(self, until: Waiter | None) -> bool:
+        """Drain, expire, flush, and again while ports are ready; True if something is left."""
+        for _ in range(ROUNDS):
+            self.stirred = False
+            while self.arrivals:
+                self.arrivals.popleft().readable()
+            if self.ready:
+                self._drain_ready()
+            now = self.now()
+            self._expire(now)
+            if self.roomy or self.broken:
+                self._tell_netifs()
+            self._flush(now)
+            self.stirred = bool(self.ready or self.roomy or self.broken)
+            if not (self.stirred or self.touched):
+                return False
+            if until is not None and until.woken:
+                break
+        return True
 
     def _drain_ready(self) -> None:
         ready = self.ready
@@ -177,7 +200,7 @@ class Crank:
     def _drain(self, port: WirePort) -> None:
         """One batch of frames out of one port."""
         stack = port.stack
-        self.touched[stack] = None
+        self.touch(stack)
         receive, deliver = port.driver.receive, port.netif.receive
         room, frames = BATCH_BYTES, BATCH_FRAMES
         frame: Any = b""
@@ -226,14 +249,14 @@ class Crank:
         for port in roomy:
             port.roomy = False
             if not port.dead:
-                self.touched[port.stack] = None
+                self.touch(port.stack)
                 self._guarded(port.netif.writable, port.stack)
         for port in broken:
             self.watch(port)
             self.deadlines.forget(port)
             error = port.error
             if error is not None:
-                self.touched[port.stack] = None
+                self.touch(port.stack)
                 self._guarded(partial(port.netif.failed, error), port.stack)
 
     def _guarded(self, call: Callable[[], None], stack: NetStack) -> None:
@@ -243,32 +266,34 @@ class Crank:
             self.caught(error, stack)
 
     def _flush(self, now: float) -> None:
-        touched, self.touched = self.touched, {}
+        touched = self.touched
+        if not touched:
+            return
+        self.touched = {}
+        stacks = self.stacks
         for stack in touched:
-            slot = self.stacks.get(stack)
+            slot = stacks.get(stack)
             if slot is None:
                 continue
             try:
                 stack.flush(now)
-                slot.deadline = stack.next_deadline()
-                slot.failures = 0
+                deadline = slot.deadline = stack.next_deadline()
             except Exception as error:
-                self.caught(error, stack)
-                slot.failures += 1
-                if slot.failures < FLUSH_FAILURES:
-                    self.touched[stack] = None  # the rest of what it owes
-            entries = slot.entries
-            if slot.deadline is not None and (not entries or slot.deadline < entries[-1]):
+                self._flush_failed(slot, error)
+                continue
+            if slot.failures:
+                slot.failures = 0
+            if deadline is not None and (not slot.entries or deadline < slot.entries[-1]):
                 self.deadlines.arm(slot)
 
-    # -- the gate ----------------------------------------------------------------------------------------------------
-
-    def leave(self) -> None:
-        try:
-            if self.dirty:
-                self._settle()
-        finally:
-            self.gate.release()
+    def _flush_failed(self, slot: StackSlot, error: Exception) -> None:
+        """Once more, for the rest of what it owes; but a stack that fails every time waits for its next event."""
+        self.caught(error, slot.stack)
+        slot.failures += 1
+        if slot.failures < FLUSH_FAILURES:
+            self.touch(slot.stack)
+        else:
+            slot.failures = 0
 
     # -- exceptions --------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Deadlines:
         item.deadline = None
         if item.entries:
             item.entries.clear()
-            self.heap = [entry for entry in self.heap if entry[2] is not item]
+            self.heap[:] = [entry for entry in self.heap if entry[2] is not item]
             heapify(self.heap)
 
     def alive(self) -> bool:

@@ -14,29 +14,32 @@ if TYPE_CHECKING:
 
 
 class EventThread:
-    """Started by the first `rouse`, ended by `stop` when the queue is empty; may be started again."""
+    """Started when something is posted, ended by `stop` when the queue is empty; may be started again."""
 
     def __init__(self, crank: Crank) -> None:
         self._crank = crank
         self._lock = allocate_lock()
         self._lock.acquire()
         self._thread: threading.Thread | None = None
-        self._stopping = False
 
-    def rouse(self) -> None:
-        """Something was posted. From any thread."""
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._stopping = False
+    def rouse(self) -> bool:
+        """Something was posted; False: there is no thread yet. From anywhere, a finalizer included."""
+        if self._thread is None:
+            return False
+        self._signal()
+        return True
+
+    def start(self) -> None:
+        """Start the thread, if there is none and something to do. Not from a finalizer; one caller at a time."""
+        if self._thread is None and self._crank.posted:
             self._thread = threading.Thread(target=self._run, name="netif events", daemon=True)
             self._thread.start()
-        self._signal()
+            self._signal()
 
     def stop(self) -> None:
         """Deliver what is queued, then end. From the event thread itself: end when the handler returns."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            self._stopping = True
             self._signal()
             if thread.ident != get_ident():
                 thread.join()
@@ -48,6 +51,7 @@ class EventThread:
             pass
 
     def _run(self) -> None:
-        while not self._stopping:
+        me = threading.current_thread()
+        while self._thread is me:
             self._lock.acquire()
             self._crank.run_posted()

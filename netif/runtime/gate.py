@@ -24,9 +24,9 @@ class Lock(Protocol):
 
 
 class Gate:
-    """`acquire` and `release` by the same thread, in turn; `owner` is that thread's ident, or 0."""
+    """What a runtime is first of all. `enter` and `leave` by the same thread, in turn; `owner` is its ident, or 0."""
 
-    __slots__ = ("_free", "_line", "_new_lock", "_take", "buried", "owner")
+    __slots__ = ("__dict__", "__weakref__", "_free", "_line", "_new_lock", "_take", "buried", "dirty", "later", "owner")
 
     def __init__(self, new_lock: Callable[[], Lock] = allocate_lock) -> None:
         lock = new_lock()
@@ -36,29 +36,55 @@ class Gate:
         self._line: deque[Lock] = deque()  # tickets of those who ran out of patience; popped by the holder alone
         self.owner = 0
         self.buried: str | None = None
+        self.dirty = False  # there is something to do before the gate is left
+        self.later = False  # there is something to do after that
 
-    def acquire(self) -> None:
+    def enter(self) -> None:
         """Take the gate. RuntimeError for its holder: hooks, traces and drivers run under it."""
         if not self._take(False):
             self._queue_up()
         self.owner = get_ident()
+
+    def leave(self) -> None:
+        """Settle what was begun, free the gate, and do what has to be done outside."""
+        if self.dirty:
+            try:
+                self._settle()
+            except BaseException:
+                self.release()
+                raise
+        self.owner = 0
+        if self._line:
+            self._line.popleft().release()
+        else:
+            self._free()  # as `release` does, here without a call: every operation of every socket ends so
+            if self._line:
+                self._serve()
+        if self.later:
+            self._afterwards()
 
     def release(self) -> None:
         """Free the gate, or hand it to the first in line."""
         self.owner = 0
         if self._line:
             self._line.popleft().release()  # the lock stays taken: it is theirs
-            return
-        self._free()
-        if self._line:
-            self._serve()
+        else:
+            self._free()
+            if self._line:
+                self._serve()
 
     def bury(self, reason: str) -> None:
-        """Nobody gets in any more: every `acquire` raises OSError with this reason."""
+        """Nobody gets in any more: every `enter` raises OSError with this reason."""
         self.buried = reason
         self._take = _refuse
         self._free = _ignore
         self._line.clear()
+
+    def _settle(self) -> None:
+        self.dirty = False
+
+    def _afterwards(self) -> None:
+        self.later = False
 
     def _queue_up(self) -> None:
         if self.owner == get_ident():

@@ -54,6 +54,7 @@ class Interrupts:
         if self.active and self._inside(frame):
             if signum not in self.pending:
                 self.pending.append(signum)
+            self._gate.later = True
             self._wake()
         else:
             self._found[signum](signum, frame)

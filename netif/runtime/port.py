@@ -68,8 +68,9 @@ class WirePort(Timed):
 
     def readable(self) -> None:
         if not self.queued and not self.dead:
-            self.queued = self.crank.dirty = True
-            self.crank.ready.append(self)
+            crank = self.crank
+            self.queued = crank.stirred = crank.dirty = True
+            crank.ready.append(self)
 
     def poke(self) -> None:
         if not self.dead:
@@ -78,8 +79,9 @@ class WirePort(Timed):
 
     def writable(self) -> None:
         if not self.roomy and not self.dead:
-            self.roomy = self.crank.dirty = True
-            self.crank.roomy.append(self)
+            crank = self.crank
+            self.roomy = crank.stirred = crank.dirty = True
+            crank.roomy.append(self)
 
     def watch(self) -> None:
         self.crank.watch(self)
@@ -92,9 +94,10 @@ class WirePort(Timed):
 
     def failed(self, error: OSError) -> None:
         if not self.dead:
-            self.dead = self.crank.dirty = True
+            crank = self.crank
+            self.dead = crank.stirred = crank.dirty = True
             self.error = error
-            self.crank.broken.append(self)
+            crank.broken.append(self)
 
     def fire(self, now: float) -> None:
         if self.dead:

@@ -6,6 +6,7 @@ that in `_sleep`. A caller that only passes time (`sleep`, `run_*`) is a bystand
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import errno
 import logging
@@ -43,35 +44,29 @@ class RealTime(Joining):
         clock: Callable[[], float] = time.monotonic,
         new_lock: Callable[[], Lock] = allocate_lock,
     ) -> None:
-        super().__init__(clock=clock, gate=Gate(new_lock), strict=strict, seed=seed)
-        self._new_lock = new_lock
+        super().__init__(clock=clock, strict=strict, seed=seed, new_lock=new_lock)
         self._followers: dict[ThreadWaiter, None] = {}  # asleep, and may be handed the lead
         self._bystanders: dict[ThreadWaiter, None] = {}  # asleep, and may not
         self._watching: dict[ThreadWaiter, None] = {}  # run_*: woken by every task that ends
         self._task_threads: dict[Task, threading.Thread] = {}
         self._events = EventThread(self)
-        self.interrupts = Interrupts(self.gate, self._wake_main, _calls(type(self)))
+        self.interrupts = Interrupts(self, self._wake_main, _calls(type(self)))
         self._pending = self.interrupts.pending
         self._main = threading.main_thread().ident
         self._main_sleeper: ThreadWaiter | None = None
         self._ending = False  # the last stack has gone; leave() ends threads and descriptors
         self._running = False
 
-    # -- entering and leaving ----------------------------------------------------------------------------------------
-
-    def leave(self) -> None:
-        try:
-            if self.dirty:
-                self._settle()
-        finally:
-            self.gate.release()
-        if self._pending or self._ending:
-            self._afterwards()
-
     def _afterwards(self) -> None:
+        """Called with the gate free, where that was asked for under it."""
+        self.later = False
+        if self.posted:
+            self._start_events()
         if self._ending:
             self._end()
-        self.interrupts.deliver()
+        if self.interrupts.pending:
+            self.later = True  # until the main thread has taken them
+            self.interrupts.deliver()
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
@@ -126,12 +121,12 @@ class RealTime(Joining):
         main = get_ident() == self._main
         if main:
             self._main_sleeper = waiter
-        self.gate.release()
+        self.release()
         if not (main and self._pending):
             lock.acquire(True, timeout)
         if main:
             self._main_sleeper = None
-        self.gate.acquire()
+        self.enter()
         waiter.asleep = False
         line.pop(waiter, None)
 
@@ -150,13 +145,13 @@ class RealTime(Joining):
             timer = None
             if deadline is not None:
                 timer = loop.call_at(loop.time() + max(0.0, deadline - self.now()), waiter.rouse)
-            self.gate.release()
+            self.release()
             try:
                 await future
             finally:
                 if timer is not None:
                     timer.cancel()
-                self.gate.acquire()
+                self.enter()
                 waiter.asleep = False
                 waiter.future = None
                 self._bystanders.pop(waiter, None)
@@ -189,11 +184,11 @@ class RealTime(Joining):
 
     def _interrupted(self) -> None:
         """The main thread was interrupted while it waited: run the handlers with the gate free."""
-        self.gate.release()
+        self.release()
         try:
             self.interrupts.deliver()
         finally:
-            self.gate.acquire()
+            self.enter()
 
     # -- tasks and time ----------------------------------------------------------------------------------------------
 
@@ -209,7 +204,7 @@ class RealTime(Joining):
         self._finish_task(task)
 
     def _finish_task(self, task: Task) -> None:
-        self.gate.acquire()
+        self.enter()
         self._task_ended(task)
         self._task_threads.pop(task, None)
         for waiter in self._watching:
@@ -274,8 +269,22 @@ class RealTime(Joining):
     # -- events ------------------------------------------------------------------------------------------------------
 
     def post(self, handler: Callable[[], None]) -> None:
+        """From anywhere, a finalizer included: so the thread is started later, by whoever leaves the gate next."""
         self.posted.append(handler)
-        self._events.rouse()
+        if not self._running:
+            _thread.start_new_thread(self.run_posted, ())  # a straggler: no thread waits for more of them
+        elif not self._events.rouse():
+            self.later = True
+            self.poke()
+
+    def _start_events(self) -> None:
+        self.enter()
+        try:
+            if self._running:
+                self._events.start()
+        except RuntimeError:  # the interpreter is ending and starts no more threads: there is nobody to be told
+            logger.debug("no event thread at the end of the program")
+        self.release()
 
     # -- lifetime ----------------------------------------------------------------------------------------------------
 
@@ -289,11 +298,11 @@ class RealTime(Joining):
             atexit.register(self.close)
 
     def _stop(self) -> None:
-        self._ending = True
+        self._ending = self.later = True
 
     def _end(self) -> None:
         """End threads and descriptors, unless a stack has come meanwhile. The gate is free."""
-        self.gate.acquire()
+        self.enter()
         threads: list[threading.Thread] = []
         if self._ending:
             self._ending = self._running = False
@@ -301,15 +310,15 @@ class RealTime(Joining):
             descendants.discard(self)
             atexit.unregister(self.close)
             threads = self._shut()
-        self.gate.release()
+        self.release()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
         self._events.stop()
-        self.gate.acquire()
+        self.enter()
         if not self._running:
             self._shut_down()
-        self.gate.release()
+        self.release()
 
     def _open(self) -> None:
         """Open what is polled, start what polls. The gate is held."""
@@ -350,7 +359,7 @@ class RealTime(Joining):
     def forked(self) -> None:
         """This is a child process: no descriptor, no thread and no call is ours any more."""
         self.closed = True
-        self.gate.bury(CHILD)
+        self.bury(CHILD)
         for port in self.ports.values():
             if port.descriptor is not None:
                 let_go(port.descriptor)
@@ -363,4 +372,4 @@ def _calls(kind: type[Crank]) -> frozenset[Any]:
     """The calls inside which Ctrl-C is put off: each of them delivers it as it ends."""
     names = ("leave", "wait", "wait_closing", "sleep", "run_for", "run_until", "step", "join", "close")
     codes = [getattr(kind, name).__code__ for name in names]
-    return frozenset([*codes, Gate.acquire.__code__])
+    return frozenset([*codes, Gate.enter.__code__])

@@ -114,7 +114,7 @@ class ThreadedRuntime(RealTime):
         self._leader = waiter
         self._leads += 1
         while self._running and not self.closed:
-            self._take(self._poll(deadline), waiter)
+            self._turn_for(self._poll(deadline), waiter)
             if waiter.woken or (deadline is not None and self.now() >= deadline):
                 return
             if self._pending and self.interrupts.waiting():
@@ -133,15 +133,15 @@ class ThreadedRuntime(RealTime):
         assert poller is not None
         self._poked = False
         self._in_poll = True
-        self.gate.release()
+        self.release()
         if self.arrivals or (self._pending and self.interrupts.waiting()):
             timeout = 0.0  # they came while nobody was there to be poked
         events = poller.poll(timeout)
         self._in_poll = False
-        self.gate.acquire()
+        self.enter()
         return events
 
-    def _take(self, events: list[tuple[int, int]], waiter: ThreadWaiter | None) -> None:
+    def _turn_for(self, events: list[tuple[int, int]], waiter: ThreadWaiter | None) -> None:
         """A turn for what the poll has brought."""
         for fd, mask in events:
             port = self._by_fd.get(fd)
@@ -182,7 +182,7 @@ class ThreadedRuntime(RealTime):
 
     def _run(self) -> None:
         me = threading.current_thread()
-        self.gate.acquire()
+        self.enter()
         while self._thread is me:
             if self._leader is None:
                 self._lead_from_behind(me)
@@ -191,7 +191,7 @@ class ThreadedRuntime(RealTime):
                 self._lie_down()
                 self._asleep = False
             self._doze(me)
-        self.gate.release()
+        self.release()
 
     def _lead_from_behind(self, me: threading.Thread) -> None:
         """Lead until a caller wants to: it is handed the lead, and what the poll has brought."""
@@ -202,27 +202,27 @@ class ThreadedRuntime(RealTime):
                 return
             if self._followers:
                 break
-            self._take(events, None)
-            if self._ending:
-                self.gate.release()
-                self._end()
-                self.gate.acquire()
+            self._turn_for(events, None)
+            if self.later:
+                self.release()
+                self._afterwards()
+                self.enter()
         self._pass_lead()
 
     def _doze(self, me: threading.Thread) -> None:
         """Until nobody has taken the lead for `DOZE`. Without the gate: callers shall not wait for somebody asleep."""
-        self.gate.release()
+        self.release()
         while self._thread is me:
             leads = self._leads
             self._bed.acquire(True, DOZE)
             if leads == self._leads:
                 break
-        self.gate.acquire()
+        self.enter()
 
     def _lie_down(self) -> None:
-        self.gate.release()
+        self.release()
         self._bed.acquire()
-        self.gate.acquire()
+        self.enter()
 
     # -- lifetime ----------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ class VirtualRuntime(Joining):
     shared = False
 
     def __init__(self, *, seed: int | str = 0, strict: bool = True) -> None:
-        super().__init__(clock=self._time, gate=Gate(), strict=strict, seed=seed)
+        super().__init__(clock=self._time, strict=strict, seed=seed)
         self._now = 0.0
         self._runnable: deque[Strand] = deque()
         self._strands: dict[Task, Strand] = {}
@@ -113,7 +113,7 @@ class VirtualRuntime(Joining):
         self._closing = False  # the runner waits for connections to end: exceptions of tasks surface later
         self._ending = False
         self._event_strand: Strand | None = None
-        self.interrupts = Interrupts(self.gate, self.poke, _CALLS)
+        self.interrupts = Interrupts(self, self.poke, _CALLS)
 
     def __repr__(self) -> str:
         return f"<VirtualRuntime at {self._now:.6f} s, {len(self.stacks)} stacks{', closed' if self.closed else ''}>"
@@ -128,10 +128,9 @@ class VirtualRuntime(Joining):
         if not port.dead and port.driver.fileno() is not None:
             raise ValueError(f"{port.netif.if_key}: a wire with a descriptor needs a real clock")
 
-    def leave(self) -> None:
-        super().leave()
-        if self.interrupts.pending and self._current in (None, self._runner):
-            self.interrupts.deliver()
+    def _afterwards(self) -> None:
+        self.later = bool(self.interrupts.pending)  # until the main thread has taken them
+        self.interrupts.deliver()
 
     def _resume(self, waiters: list[VirtualWaiter]) -> None:
         for waiter in waiters:
@@ -215,14 +214,17 @@ class VirtualRuntime(Joining):
         chosen = self._next()
         if chosen is not me:
             self._current = chosen
-            self.gate.release()
+            self.release()
             chosen.baton.release()
             me.baton.acquire()
-            self.gate.acquire()
+            self.enter()
 
     def _next(self) -> Strand:
         """Who runs next: turns the crank and moves the clock until somebody may."""
         while (verdict := self._runner_due()) is None:
+            if self.posted and self._event_strand is None and not self._ending:
+                self._event_strand = self._new_strand(None, self._run_events)
+                self._runnable.append(self._event_strand)
             if self._runnable:
                 self._budget -= 1
                 return self._runnable.popleft()
@@ -243,13 +245,13 @@ class VirtualRuntime(Joining):
         if self._condition is None:
             return None
         current, self._current = self._current, self._runner  # a condition that blocks is told so
-        self.gate.release()
+        self.release()
         try:
             return TRUE if self._condition() else None
         except BaseException:
             return TRUE  # it is asked again where its exception can be raised
         finally:
-            self.gate.acquire()
+            self.enter()
             self._current = current
 
     def _move_clock(self) -> Verdict | None:
@@ -345,25 +347,23 @@ class VirtualRuntime(Joining):
             task.call()
         else:
             task.error = TaskEnded()
-        self.gate.acquire()
+        self.enter()
         self._task_ended(task)
         del self._strands[task]
-        self.gate.release()
+        self.release()
 
     def _hand_on(self) -> None:
         """The thread of the current strand ends."""
-        self.gate.acquire()
+        self.enter()
         chosen = self._current = self._next()
-        self.gate.release()
+        self.release()
         chosen.baton.release()
 
     # -- events ------------------------------------------------------------------------------------------------------
 
     def post(self, handler: Callable[[], None]) -> None:
+        """From anywhere, a finalizer included: so the strand is made later, by whoever gives up the baton next."""
         self.posted.append(handler)
-        if self._event_strand is None:
-            self._event_strand = self._new_strand(None, self._run_events)
-            self._runnable.append(self._event_strand)
 
     def _run_events(self) -> None:
         if not self._ending:
@@ -412,7 +412,7 @@ class VirtualRuntime(Joining):
         strands = [*self._strands.values(), *([self._event_strand] if self._event_strand else ())]
         if not strands:
             return
-        self.gate.acquire()
+        self.enter()
         self._ending = self._closing = True
         for strand in strands:
             waiter = strand.waiter
@@ -420,14 +420,14 @@ class VirtualRuntime(Joining):
                 self.runs(waiter)
         self._drive(lambda: not self._strands and self._event_strand is None, inf)
         self._ending = self._closing = False
-        self.gate.release()
+        self.release()
         for strand in strands:
             if strand.thread is not None:
                 strand.thread.join()
 
     def forked(self) -> None:
         self.closed = True
-        self.gate.bury(CHILD)
+        self.bury(CHILD)
 
 
 _CALLS = frozenset(
@@ -441,6 +441,6 @@ _CALLS = frozenset(
         VirtualRuntime.run_until,
         VirtualRuntime.step,
         VirtualRuntime.close,
-        Gate.acquire,
+        Gate.enter,
     )
 )
