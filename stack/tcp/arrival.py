@@ -65,11 +65,11 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
             if seq == rcv_nxt:
                 connection.reset_by_peer()
             else:
-                connection.stack.stats.drop("tcp_reset_in_window")
+                connection.stack.drop("tcp_reset_in_window", connection)
                 connection.challenge()
             return
         # Third, security. Fourth, the SYN bit
-        connection.stack.stats.drop("tcp_syn_in_window")
+        connection.stack.drop("tcp_syn_in_window", connection)
         connection.challenge()
         return
 
@@ -81,7 +81,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
 
     # Fifth, the ACK field
     if not flags & ACK:
-        connection.stack.stats.drop("tcp_unacceptable")
+        connection.stack.drop("tcp_unacceptable", connection)
         return
     if not _acknowledgment(connection, segment, now):
         return
@@ -102,7 +102,9 @@ def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
         connection.receiver.ack_now |= not segment.flags & RST
     if segment.flags & RST:
         return True
-    connection.stack.stats.drop("tcp_paws")  # RFC 7323 3.2: also when it bears none though both sides agreed on it
+    connection.stack.drop(
+        "tcp_paws", connection
+    )  # RFC 7323 3.2: also when it bears none though both sides agreed on it
     return False
 
 
@@ -112,6 +114,7 @@ def _handshake_repeated(connection: Connection, segment: Segment) -> bool:
         return False
     if segment.flags & ACK:  # both sides opened at once: figure 7
         segment.flags &= ~SYN
+        segment.seq += 1
         connection.receiver.ack_now = True
         return True
     connection.syn_owed = True  # ours was lost
@@ -121,7 +124,7 @@ def _handshake_repeated(connection: Connection, segment: Segment) -> bool:
 def _unacceptable(connection: Connection, segment: Segment) -> bool:
     """A segment outside the window. True: its acknowledgment counts all the same (the window being closed)."""
     if segment.flags & RST:
-        connection.stack.stats.drop("tcp_unacceptable")
+        connection.stack.drop("tcp_unacceptable", connection)
         return False
     receiver = connection.receiver
     if segment.length or segment.flags & FIN:
@@ -131,7 +134,7 @@ def _unacceptable(connection: Connection, segment: Segment) -> bool:
             return True
     else:
         connection.challenge()  # two that disagree must not answer each other for ever
-    connection.stack.stats.drop("tcp_unacceptable")
+    connection.stack.drop("tcp_unacceptable", connection)
     return False
 
 
@@ -144,13 +147,13 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
     if state is SYN_RECEIVED:
         if not una < ack <= sender.snd_nxt:
             connection.layer.refuse(connection.local, connection.remote, segment)
-            connection.stack.stats.drop("tcp_unacceptable")
+            connection.stack.drop("tcp_unacceptable", connection)
             return False
         if not connection.established(segment, now):
             return False
         una = sender.snd_una
     if ack > sender.snd_nxt or ack < una - sender.max_window:
-        connection.stack.stats.drop("tcp_ack_unsent")  # RFC 5961 5.2
+        connection.stack.drop("tcp_ack_unsent", connection)  # RFC 5961 5.2
         connection.challenge()
         return False
     window = segment.window << connection.send_shift
@@ -182,7 +185,7 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
     recovery = connection.recovery
     was_fast = recovery.fast
     if recovery.acknowledged(sender.snd_una, acked, sender.mss):
-        sender.lose_head()
+        sender.lose_head(recovery.stride)
         if not recovery.restart_timer():
             return
     elif was_fast:
@@ -194,11 +197,11 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
 
 def _duplicate(connection: Connection, now: float) -> None:
     """RFC 5681 2 and 3.2"""
-    sender = connection.sender
-    if connection.recovery.duplicate(sender.snd_una, sender.snd_nxt, sender.mss):
+    sender, recovery = connection.sender, connection.recovery
+    if recovery.duplicate(sender.snd_una, sender.snd_nxt, sender.mss):
         connection.congestion.fast_retransmit(sender.snd_nxt - sender.snd_una, now)
         connection.fast_retransmits += 1
-        sender.lose_head()
+        sender.lose_head(recovery.stride)
 
 
 def _fin_acknowledged(connection: Connection, now: float) -> bool:
@@ -224,7 +227,7 @@ def _text(connection: Connection, segment: Segment, now: float) -> None:
         return
     receiver = connection.receiver
     if connection.orphan and segment.seq + segment.length > receiver.rcv_nxt and segment.length:
-        connection.stack.stats.drop("tcp_after_close")
+        connection.stack.drop("tcp_after_close", connection)
         connection.drop(None, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
         return
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
@@ -243,21 +246,21 @@ def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
     """RFC 9293 3.10.7.3"""
     sender = connection.sender
     flags = segment.flags
-    stats = connection.stack.stats
+    stack = connection.stack
     ack = segment.ack = unwrap(segment.ack, sender.snd_nxt)
     if flags & ACK and not sender.snd_una < ack <= sender.snd_nxt:
         if not flags & RST:
             connection.layer.refuse(connection.local, connection.remote, segment)
-        stats.drop("tcp_unacceptable")
+        stack.drop("tcp_unacceptable", connection)
         return
     if flags & RST:
         if flags & ACK:
             connection.drop(failure(errno.ECONNREFUSED))
         else:
-            stats.drop("tcp_unacceptable")
+            stack.drop("tcp_unacceptable", connection)
         return
     if not flags & SYN:
-        stats.drop("tcp_unacceptable")
+        stack.drop("tcp_unacceptable", connection)
         return
     connection.syn_arrived(segment, now)
     if not flags & ACK:  # both open at once: figure 7

@@ -1,33 +1,24 @@
-"""One connection: the transmission control block, what the application may do with it, and its one change of state.
+"""One connection: its change of state, in one place, and what the application may do with it.
 
-Segments act on it in `arrival`, all it sends is in `output`; its halves (`sender`, `receiver`) and its estimators know
-nothing of it. RFC 9293 3.9.1 (the user's calls), 3.6 (closing).
+What is known of it is in `tcb`; segments act on it in `arrival`; all it sends is in `output`. RFC 9293 3.9.1 (the user's
+calls), 3.10.1 to 3.10.5 (what they do), 3.6 (closing).
 """
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from netif.link import Buffer
-from netif.wire.ip import format_address
-from netif.wire.options import emit_syn
-from stack.endpoint import Endpoint
 from stack.failure import failure
 from stack.seq import MASK, unwrap
 from stack.tcp import arrival, output
-from stack.tcp.config import TcpConfig
-from stack.tcp.congestion import CongestionControl, NewReno
-from stack.tcp.emitter import Emitter
-from stack.tcp.handshake import own_mss, peer_mss, window_shift
+from stack.tcp.congestion import NewReno
 from stack.tcp.info import TcpInfo
-from stack.tcp.receiver import Receiver
-from stack.tcp.recovery import Recovery
-from stack.tcp.rtt import RttEstimator
 from stack.tcp.segment import Segment
-from stack.tcp.sender import OPEN, QUEUED, Sender
+from stack.tcp.sender import OPEN, QUEUED
 from stack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -43,123 +34,11 @@ from stack.tcp.states import (
     TRANSITIONS,
     State,
 )
-
-if TYPE_CHECKING:
-    from stack.routing import Route
-    from stack.tcp.layer import Tcp
-    from stack.tcp.listener import Listener
-
-_UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
+from stack.tcp.tcb import ControlBlock
 
 
-class Connection(Endpoint):
-    __slots__ = (
-        "acknowledge_at",
-        "config",
-        "congestion",
-        "counted",
-        "emitter",
-        "fast_retransmits",
-        "idle_at",
-        "last_ack_sent",
-        "last_heard",
-        "last_sent",
-        "layer",
-        "listener",
-        "local",
-        "orphan",
-        "passive",
-        "probes",
-        "probing",
-        "progress_at",
-        "receiver",
-        "recovery",
-        "remote",
-        "reset_owed",
-        "retransmissions",
-        "retransmit_at",
-        "retries",
-        "rtt",
-        "send_shift",
-        "sender",
-        "soft_error",
-        "stamped",
-        "state",
-        "syn_owed",
-        "syn_shift",
-        "timeouts",
-        "timestamp_base",
-        "ts_recent",
-        "ts_recent_at",
-    )
-    state: State
-    config: TcpConfig
-    sender: Sender
-    receiver: Receiver
-    congestion: CongestionControl
-    orphan: bool
-    stamped: bool
-    ts_recent: int
-
-    def __init__(
-        self,
-        layer: Tcp,
-        local: tuple[bytes, int],
-        remote: tuple[bytes, int],
-        route: Route,
-        config: TcpConfig,
-        listener: Listener | None = None,
-        iss: int | None = None,
-    ) -> None:
-        super().__init__(layer.stack)
-        now = layer.stack.now
-        self.layer = layer
-        self.local = local
-        self.remote = remote
-        self.config = config
-        self.listener = listener  # until it accepts
-        self.state = LISTEN if listener is not None else CLOSED
-        route.owner = self
-        self.emitter = Emitter(layer.stack.ip, route, local[1], remote[1])
-        if iss is None:
-            iss = config.initial_sequence
-            if iss is None:
-                iss = layer.numbers.choose(local, remote, now)
-        self.sender = Sender(iss, config.send_buffer, config.nodelay)
-        self.receiver = Receiver(config.receive_buffer, layer.max_ranges)
-        self.recovery = Recovery(iss)
-        self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
-        self.congestion = layer.unopened  # its own begins with the handshake's end
-        self.syn_shift = window_shift(config.receive_buffer) if config.window_scale else None
-        self.send_shift = 0
-        self.stamped = False  # both sides send timestamps
-        self.timestamp_base = layer.numbers.timestamp_base
-        self.ts_recent = 0  # 32 bits: the timestamp to echo
-        self.ts_recent_at = now
-        self.last_ack_sent = 0
-        self.last_heard = now
-        self.last_sent = now
-        self.progress_at = now  # when the peer last acknowledged anything new
-        self.retransmit_at: float | None = None
-        self.acknowledge_at: float | None = None
-        self.idle_at: float | None = None
-        self.retries = 0  # time-outs in a row without progress
-        self.probes = 0  # keep-alives in a row without a sign of life
-        self.probing = False  # a closed window is being asked
-        self.syn_owed = False
-        self.reset_owed = False
-        self.orphan = False  # the application has closed it
-        self.counted = False  # among the layer's orphans
-        self.passive = listener is not None
-        self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
-        self.retransmissions = 0
-        self.timeouts = 0
-        self.fast_retransmits = 0
-
-    def __repr__(self) -> str:
-        here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
-        arrow = "<-" if self.passive else "->"
-        return f"<Connection {here} {arrow} {there} {self.state.value}>"
+class Connection(ControlBlock):
+    __slots__ = ()
 
     # --- the machine ------------------------------------------------------------------------------------------
 
@@ -173,6 +52,7 @@ class Connection(Endpoint):
             trace("state", self, f"{old.value} -> {state.value}")
         if state is CLOSED:
             self.retransmit_at = self.acknowledge_at = self.idle_at = None
+            self.sender.discard()
             self.layer.forget(self, old)
 
     def open(self) -> None:
@@ -185,44 +65,16 @@ class Connection(Endpoint):
         arrival.segment_arrives(self, segment, now)
         self.stack.owe(self)
 
-    def syn_arrived(self, segment: Segment, now: float) -> None:
-        """The peer's SYN: where it begins, and what its options make of our offer."""
-        options, config = segment.options, self.config
-        self.receiver.start(segment.seq + 1, min(self.receiver.capacity, 0xFFFF))
-        if options.window_scale is None or self.syn_shift is None:
-            self.syn_shift = None
-            self.receiver.scale(0)
-        else:
-            self.receiver.scale(self.syn_shift)
-            self.send_shift = options.window_scale
-        if options.timestamp is not None and config.timestamps:
-            self.stamped = True
-            self.emitter.stamp()
-            self.ts_recent = options.timestamp[0]
-            self.ts_recent_at = now
-        emitter, route = self.emitter, self.emitter.route
-        address_length = len(self.local[0])
-        announced = peer_mss(options)
-        self.receiver.mss = own_mss(config, route.mtu, address_length) + 20 - emitter.header_length
-        mss = min(announced, own_mss(config, route.mtu, address_length)) + 20 - emitter.header_length
-        emitter.mss = self.sender.mss = max(mss, 1)
-        self.sender.snd_wnd = self.sender.max_window = segment.window
-
-    def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
-        config = self.config
-        mss = own_mss(config, self.emitter.route.mtu, len(self.local[0]))
-        return emit_syn(mss=mss, window_scale=self.syn_shift, timestamp=timestamp)
-
     def established(self, segment: Segment, now: float) -> bool:
         """Our SYN is acknowledged, and the peer's has come. False: the listener has no room for it now."""
         listener = self.listener
         if listener is not None and not listener.take(self):
             return False
         sender, rtt = self.sender, self.rtt
-        if self.stamped:
-            self.sample_echo(segment, now)
-        elif not self.retries:
+        if not self.retries:
             rtt.sample(now - self.last_sent)
+        elif self.stamped:
+            self.sample_echo(segment, now)
         initial = self.config.initial_window * sender.mss
         if self.retries:  # RFC 6298 5.7, RFC 5681 3.1
             rtt.restart_after_lost_syn()
@@ -241,26 +93,6 @@ class Connection(Endpoint):
         if sender.fin == QUEUED:  # closed before it was open
             self.become(FIN_WAIT_1)
         return True
-
-    def sample_echo(self, segment: Segment, now: float) -> None:
-        """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""
-        timestamp = segment.options.timestamp
-        if timestamp is not None and timestamp[1]:
-            clock = int(now * 1000) + self.timestamp_base
-            elapsed = clock - unwrap(timestamp[1], clock)
-            if 0 <= elapsed <= 1000 * self.config.max_rto:
-                self.rtt.sample(elapsed / 1000)
-
-    def probe_answered(self) -> None:
-        """An ACK came while a closed window was being probed (RFC 9293 MUST-37: that is no reason to give up)."""
-        self.retries = 0
-        sender = self.sender
-        if sender.snd_wnd > 0:
-            self.probing = False
-            self.rtt.restore()
-            if sender.in_flight:
-                sender.lose_all()  # the probe was refused
-            self.retransmit_at = None
 
     def challenge(self) -> None:
         """Owe the ACK that makes an honest peer say exactly what it means (RFC 5961), within the rate limit."""
@@ -293,10 +125,6 @@ class Connection(Endpoint):
         self.layer.enter_time_wait(self, now)
 
     # --- the application's calls ------------------------------------------------------------------------------
-
-    def connected(self) -> bool:
-        """The handshake is done."""
-        return self.state not in _UNCONNECTED
 
     def readable(self) -> bool:
         receiver = self.receiver
@@ -368,6 +196,13 @@ class Connection(Endpoint):
             self.raise_error()
             raise failure(errno.ENOTCONN)
         self._finish()
+
+    def finish(self) -> None:
+        """FIN in order, whatever state it is in; what has no peer yet just ends."""
+        if self.state is SYN_SENT:
+            self.drop(failure(errno.ECONNABORTED))
+        else:
+            self._finish()
 
     def _finish(self) -> None:
         self.sender.finish()
@@ -458,7 +293,7 @@ class Connection(Endpoint):
         sender = self.sender
         seq = unwrap(seq & MASK, sender.snd_una)
         if not sender.snd_una <= seq < sender.snd_nxt:
-            self.stack.stats.drop("icmp_quote_not_ours")
+            self.stack.drop("icmp_quote_not_ours", self)
         elif hard and self.state is SYN_SENT:
             self.drop(error)
         else:

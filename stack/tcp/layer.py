@@ -24,7 +24,7 @@ from stack.tcp.handshake import InitialNumbers
 from stack.tcp.listener import Listener
 from stack.tcp.ports import Ports
 from stack.tcp.segment import Segment
-from stack.tcp.states import LISTEN, SYN_RECEIVED, TIME_WAIT, State
+from stack.tcp.states import SYN_RECEIVED, TIME_WAIT, State
 from stack.tcp.time_wait import TimeWait, TimeWaits
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Tcp:
         self.orphans = 0
         self.max_ranges = limits.out_of_order_ranges
         self.unopened = NewReno(536, 536)  # what every connection has until it knows its own segment size
-        self._challenges = Rate(limits.challenge_acks)
+        self._challenges = 0  # left in this second
+        self._challenge_second = -1
         self._resets = Rate(limits.resets)
         self._draining: dict[Interface, tuple[Waiter, dict[Connection, None]]] = {}
         stack.ip.handlers[tcp.PROTOCOL] = self.receive
@@ -95,7 +96,7 @@ class Tcp:
         if listener is not None:
             listener.segment_arrives(local, remote, segment)
             return
-        stack.stats.drop("tcp_no_connection")
+        stack.drop("tcp_no_connection", interface)
         if not flags & RST:
             self.refuse(local, remote, segment)
 
@@ -108,7 +109,7 @@ class Tcp:
         """About a segment of ours from `src` to `dst`."""
         entry = self.connections.get((src, sport, dst, dport))
         if not isinstance(entry, Connection):
-            self.stack.stats.drop("icmp_quote_not_ours")
+            self.stack.drop("icmp_quote_not_ours", self)
             return
         entry.icmp_error(failure(errno_of(kind, code)), kind == icmp.UNREACHABLE and code in _FATAL, seq)
 
@@ -119,7 +120,7 @@ class Tcp:
         if segment.flags & RST:
             return
         if not self._resets.allows(self.stack.now):
-            self.stack.stats.drop("reset_rate")
+            self.stack.drop("reset_rate", self)
         elif segment.flags & ACK:
             self.answer((*local, *remote), segment.ack & MASK, 0, RST, 0, None)
         else:
@@ -142,10 +143,17 @@ class Tcp:
         return int(self.stack.now * 1000) + self.numbers.timestamp_base & MASK
 
     def may_challenge(self) -> bool:
-        """RFC 5961 7"""
-        if self._challenges.allows(self.stack.now):
+        """RFC 5961 7. How many there are differs from second to second: a known number would tell an outsider whether
+        his guess at somebody's sequence numbers used one up (CVE-2016-5696)."""
+        second = int(self.stack.now)
+        if second != self._challenge_second:
+            self._challenge_second = second
+            limit = self.stack.limits.challenge_acks
+            self._challenges = limit // 2 + self.stack.dice.randrange(0, limit + 1)
+        if self._challenges > 0:
+            self._challenges -= 1
             return True
-        self.stack.stats.drop("challenge_ack_rate")
+        self.stack.drop("challenge_ack_rate", self)
         return False
 
     # --- opening ----------------------------------------------------------------------------------------------
@@ -239,9 +247,9 @@ class Tcp:
         self._left(connection, state)
 
     def _left(self, connection: Connection, state: State) -> None:
-        if connection.orphan and state is not LISTEN:
-            self.orphans -= connection.counted
+        if connection.counted:
             connection.counted = False
+            self.orphans -= 1
         listener = connection.listener
         if listener is not None and state is SYN_RECEIVED:
             listener.half_open.pop(connection, None)
@@ -281,7 +289,7 @@ class Tcp:
         local, remote = entry.key[:2], entry.key[2:]
         listener = self.listener_at(local)
         if listener is None or listener.full():
-            self.stack.stats.drop("tcp_no_connection" if listener is None else "tcp_backlog_full")
+            self.stack.drop("tcp_no_connection" if listener is None else "tcp_backlog_full", self)
             return
         self.end_time_wait(entry)
         listener.segment_arrives(local, remote, segment, entry.snd_nxt + 0x10001 & MASK)
@@ -290,9 +298,8 @@ class Tcp:
 
     def finish(self, interface: Interface, waiter: Waiter) -> bool:
         """Close in order what lives by this interface; True if `waiter` will be woken when the last is gone."""
-        left = dict.fromkeys(self._living_by(interface))
-        for connection in left:
-            connection.close()
+        for connection in self._living_by(interface):
+            connection.finish()
         left = dict.fromkeys(self._living_by(interface))
         if left:
             self._draining[interface] = (waiter, left)

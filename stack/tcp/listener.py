@@ -59,18 +59,18 @@ class Listener(Endpoint):
     ) -> None:
         """RFC 9293 3.10.7.2; `iss` where an earlier connection's sequence numbers must not come again."""
         flags = segment.flags
-        stats = self.stack.stats
+        stack = self.stack
         if flags & RST:
-            stats.drop("tcp_no_connection")
+            stack.drop("tcp_no_connection", self)
         elif flags & ACK:
             self.layer.refuse(local, remote, segment)
-            stats.drop("tcp_no_connection")
+            stack.drop("tcp_no_connection", self)
         elif not flags & SYN:
-            stats.drop("tcp_no_connection")
+            stack.drop("tcp_no_connection", self)
         elif self.full():
-            stats.drop("tcp_backlog_full")
+            stack.drop("tcp_backlog_full", self)
         elif self.layer.half_open >= self.layer.max_half_open:
-            stats.drop("syn_table_full")
+            stack.drop("syn_table_full", self)
         else:
             connection = self.layer.create(local, remote, self.config, self, iss)
             if connection is not None:
@@ -81,7 +81,7 @@ class Listener(Endpoint):
     def take(self, connection: Connection) -> bool:
         """A handshake is complete. False: there is no room, the peer must say so again."""
         if self.full():
-            self.stack.stats.drop("tcp_backlog_full")
+            self.stack.drop("tcp_backlog_full", self)
             return False
         del self.half_open[connection]
         self.layer.half_open -= 1

@@ -24,7 +24,10 @@ BURST = 256 << 10  # bytes sent in one flush; the rest in the next turn, so that
 
 def flush(connection: Connection, now: float) -> None:
     """Send what is owed and set `connection.deadline`."""
-    interface = connection.emitter.route.interface
+    route = connection.emitter.route
+    if route.generation != connection.stack.ip.generation:
+        connection.rerouted()
+    interface = route.interface
     if interface.blocked and connection.state is not CLOSED:
         interface.waiting[connection] = None
         connection.deadline = None  # whatever is due by then is due when there is room again
@@ -43,6 +46,8 @@ def flush(connection: Connection, now: float) -> None:
     if state is SYN_SENT or state is SYN_RECEIVED:
         if connection.syn_owed:
             _send_syn(connection, now)
+        elif connection.receiver.ack_now:
+            send_ack(connection, now, connection.sender.snd_nxt)
         connection.deadline = connection.retransmit_at
         return
     soon = _send_data(connection, now)
@@ -60,11 +65,11 @@ def flush(connection: Connection, now: float) -> None:
 def _send_data(connection: Connection, now: float) -> bool:
     """Send all that windows and the link allow. True: more may go, in the next turn."""
     sender = connection.sender
-    soon = False
+    soon = fresh = False
     if sender.unsent_bytes or sender.lost or sender.fin == QUEUED:
         congestion = connection.congestion
         if not sender.in_flight and not sender.lost:
-            connection.progress_at = now
+            fresh = True
             if now - connection.last_sent > connection.rtt.rto:
                 congestion.idle()
         cwnd = congestion.cwnd + connection.recovery.inflation
@@ -81,7 +86,9 @@ def _send_data(connection: Connection, now: float) -> bool:
                 soon = True
                 break
     if sender.in_flight or sender.lost:
-        if connection.retransmit_at is None:
+        if fresh:
+            connection.progress_at = now
+        if fresh or connection.retransmit_at is None:
             connection.retransmit_at = now + connection.rtt.rto
     elif sender.unsent_bytes or sender.fin == QUEUED:
         if connection.retransmit_at is None and not soon:

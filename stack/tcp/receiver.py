@@ -72,7 +72,7 @@ class Receiver:
     def update_due(self) -> bool:
         """Reading has opened enough to tell the peer without being asked."""
         grown = self.rcv_nxt + self.capacity - self.queued - self.edge
-        return grown >= _UPDATE or (grown << 2 >= self.capacity and grown > 0)
+        return grown > 0 and (grown >= _UPDATE or grown << 2 >= self.capacity) and self.fin_at is None
 
     def acceptable(self, seq: int, length: int) -> bool:
         """RFC 9293 3.10.7.4, first check; `length` counts SYN and FIN."""

@@ -10,7 +10,7 @@ DUPLICATE_THRESHOLD = 3
 
 
 class Recovery:
-    __slots__ = ("duplicates", "fast", "impatient", "inflation", "recover")
+    __slots__ = ("duplicates", "fast", "impatient", "inflation", "recover", "stride")
 
     def __init__(self, iss: int) -> None:
         self.recover = iss  # the highest sequence number sent when loss was last met
@@ -18,6 +18,7 @@ class Recovery:
         self.inflation = 0  # bytes on top of cwnd
         self.fast = False  # in fast recovery: between the third duplicate and the ACK of `recover`
         self.impatient = False  # the first partial ACK has been seen
+        self.stride = 0  # bytes to send again at once
 
     def duplicate(self, snd_una: int, snd_nxt: int, mss: int) -> bool:
         """A duplicate ACK arrived. True: the segment at snd_una is lost, resend it and reduce the window."""
@@ -32,11 +33,16 @@ class Recovery:
             return False
         self.fast = True
         self.impatient = False
+        self.stride = mss
         self.recover = snd_nxt
         return True
 
     def acknowledged(self, snd_una: int, acked: int, mss: int) -> bool:
-        """New data was acknowledged. True: partially, so that the next hole begins at snd_una; resend it."""
+        """New data was acknowledged. True: partially, so that the next hole begins at snd_una; resend it.
+
+        A hole that goes on where what was sent again ends is of a super-frame: twice as much is resent each time, lest
+        it take a round trip for each of its forty segments.
+        """
         self.duplicates = 0
         if not self.fast:
             self.inflation = 0
@@ -45,6 +51,7 @@ class Recovery:
             self.fast = False
             self.inflation = 0
             return False
+        self.stride = 2 * self.stride if acked <= self.stride else mss
         # RFC 6582 3.2 (3): deflate by what was acknowledged, and let one segment go
         self.inflation = max(0, self.inflation - acked) + (mss if acked >= mss else 0)
         return True

@@ -128,6 +128,11 @@ class Sender:
         if self.fin == OPEN:
             self.fin = QUEUED
 
+    def discard(self) -> None:
+        """Nothing of it will ever be sent, or sent again."""
+        self.unsent = self.in_flight = self.lost = None
+        self.unsent_bytes = self.lost_bytes = self.buffered = 0
+
     # --- from the peer ----------------------------------------------------------------------------------------
 
     def window_update(self, seq: int, ack: int, window: int) -> None:
@@ -177,14 +182,14 @@ class Sender:
         self.buffered -= released
         return None if ambiguous else newest
 
-    def lose_head(self) -> None:
-        """The segment at snd_una is lost: it is the next to be sent."""
+    def lose_head(self, count: int) -> None:
+        """What was sent at snd_una is lost, up to `count` bytes of it: they are the next to be sent."""
         in_flight = self.in_flight
         if not in_flight or in_flight[0].seq != self.snd_una:
             return
         first = in_flight[0]
-        if first.end - first.seq > self.mss + first.fin:
-            head = self._split(first, self.mss)
+        if first.end - first.seq > count + first.fin:
+            head = self._split(first, count)
         else:
             head = in_flight.popleft()
         lost = self.lost
@@ -317,10 +322,8 @@ class Sender:
         if free < limit:
             if free >= mss:
                 limit = free - free % mss
-            elif seq == self.snd_una:
-                limit = min(limit, mss)  # the first hole is always filled at once
-            else:
-                return None
+            elif seq != self.snd_una:
+                return None  # but the first hole is always filled at once
         return self._cut_lost(now, limit)
 
     def _cut_lost(self, now: float, limit: int) -> Transmission:

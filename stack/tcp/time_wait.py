@@ -48,14 +48,14 @@ class TimeWait:
             if seq == self.rcv_nxt:
                 self.layer.end_time_wait(self)
             else:
-                self.layer.stack.stats.drop("tcp_reset_in_window")
+                self.layer.stack.drop("tcp_reset_in_window", self)
             return
         if flags & FIN and seq + segment.length + 1 == self.rcv_nxt:
             if newer and timestamp is not None:
                 self.ts_recent = timestamp[0]
             self.layer.time_waits.restart(self, now)
         else:
-            self.layer.stack.stats.drop("tcp_unacceptable")
+            self.layer.stack.drop("tcp_unacceptable", self)
             if not segment.length and not flags & SYN and seq == self.rcv_nxt:
                 return
         if self.layer.may_challenge():

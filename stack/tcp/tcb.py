@@ -1,0 +1,205 @@
+"""The transmission control block (RFC 9293 3.3.1): all that is known of one connection, and what follows from it alone.
+
+Which halves and estimators there are, what the handshake agreed on, the timers, the counts. Changes no state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netif.wire.ip import format_address
+from netif.wire.options import emit_syn
+from stack.endpoint import Endpoint
+from stack.seq import unwrap
+from stack.tcp.config import TcpConfig
+from stack.tcp.congestion import CongestionControl
+from stack.tcp.emitter import Emitter
+from stack.tcp.handshake import DEFAULT_MSS, own_mss, peer_mss, window_shift
+from stack.tcp.receiver import Receiver
+from stack.tcp.recovery import Recovery
+from stack.tcp.rtt import RttEstimator
+from stack.tcp.segment import Segment
+from stack.tcp.sender import Sender
+from stack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
+
+if TYPE_CHECKING:
+    from stack.routing import Route
+    from stack.tcp.layer import Tcp
+    from stack.tcp.listener import Listener
+
+_UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
+
+
+class ControlBlock(Endpoint):
+    __slots__ = (
+        "acknowledge_at",
+        "config",
+        "congestion",
+        "counted",
+        "emitter",
+        "fast_retransmits",
+        "idle_at",
+        "last_ack_sent",
+        "last_heard",
+        "last_sent",
+        "layer",
+        "listener",
+        "local",
+        "orphan",
+        "passive",
+        "peer_mss",
+        "probes",
+        "probing",
+        "progress_at",
+        "receiver",
+        "recovery",
+        "remote",
+        "reset_owed",
+        "retransmissions",
+        "retransmit_at",
+        "retries",
+        "rtt",
+        "send_shift",
+        "sender",
+        "soft_error",
+        "stamped",
+        "state",
+        "syn_owed",
+        "syn_shift",
+        "timeouts",
+        "timestamp_base",
+        "ts_recent",
+        "ts_recent_at",
+    )
+    state: State
+    config: TcpConfig
+    sender: Sender
+    receiver: Receiver
+    congestion: CongestionControl
+    orphan: bool
+    stamped: bool
+    ts_recent: int
+
+    def __init__(
+        self,
+        layer: Tcp,
+        local: tuple[bytes, int],
+        remote: tuple[bytes, int],
+        route: Route,
+        config: TcpConfig,
+        listener: Listener | None = None,
+        iss: int | None = None,
+    ) -> None:
+        super().__init__(layer.stack)
+        now = layer.stack.now
+        self.layer = layer
+        self.local = local
+        self.remote = remote
+        self.config = config
+        self.listener = listener  # until it accepts
+        self.state = LISTEN if listener is not None else CLOSED
+        route.owner = self
+        self.emitter = Emitter(layer.stack.ip, route, local[1], remote[1])
+        if iss is None:
+            iss = config.initial_sequence
+            if iss is None:
+                iss = layer.numbers.choose(local, remote, now)
+        self.sender = Sender(iss, config.send_buffer, config.nodelay)
+        self.receiver = Receiver(config.receive_buffer, layer.max_ranges)
+        self.recovery = Recovery(iss)
+        self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
+        self.congestion = layer.unopened  # its own begins with the handshake's end
+        self.syn_shift = window_shift(config.receive_buffer) if config.window_scale else None
+        self.send_shift = 0
+        self.peer_mss = DEFAULT_MSS
+        self.stamped = False  # both sides send timestamps
+        self.timestamp_base = layer.numbers.timestamp_base
+        self.ts_recent = 0  # 32 bits: the timestamp to echo
+        self.ts_recent_at = now
+        self.last_ack_sent = 0
+        self.last_heard = now
+        self.last_sent = now
+        self.progress_at = now  # when the peer last acknowledged anything new
+        self.retransmit_at: float | None = None
+        self.acknowledge_at: float | None = None
+        self.idle_at: float | None = None
+        self.retries = 0  # time-outs in a row without progress
+        self.probes = 0  # keep-alives in a row without a sign of life
+        self.probing = False  # a closed window is being asked
+        self.syn_owed = False
+        self.reset_owed = False
+        self.orphan = False  # the application has closed it
+        self.counted = False  # among the layer's orphans
+        self.passive = listener is not None
+        self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
+        self.retransmissions = 0
+        self.timeouts = 0
+        self.fast_retransmits = 0
+
+    def __repr__(self) -> str:
+        here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
+        arrow = "<-" if self.passive else "->"
+        return f"<Connection {here} {arrow} {there} {self.state.value}>"
+
+    def connected(self) -> bool:
+        """The handshake is done."""
+        return self.state not in _UNCONNECTED
+
+    def syn_arrived(self, segment: Segment, now: float) -> None:
+        """The peer's SYN: where it begins, and what its options make of our offer."""
+        options = segment.options
+        self.receiver.start(segment.seq + 1, min(self.receiver.capacity, 0xFFFF))
+        if options.window_scale is None or self.syn_shift is None:
+            self.syn_shift = None
+            self.receiver.scale(0)
+        else:
+            self.receiver.scale(self.syn_shift)
+            self.send_shift = options.window_scale
+        if options.timestamp is not None and self.config.timestamps:
+            self.stamped = True
+            self.emitter.stamp()
+            self.ts_recent = options.timestamp[0]
+            self.ts_recent_at = now
+        self.peer_mss = peer_mss(options)
+        self.sender.snd_wnd = self.sender.max_window = segment.window
+        self.measure()
+
+    def measure(self) -> None:
+        """How large a segment may be, net of options (RFC 9293 3.7.1, RFC 6691): by the peer's word and by the link."""
+        emitter = self.emitter
+        ours = own_mss(self.config, emitter.route.mtu, len(self.local[0]))
+        options = emitter.header_length - 20
+        emitter.mss = self.sender.mss = max(min(self.peer_mss, ours) - options, 1)
+        self.receiver.mss = ours - options
+
+    def rerouted(self) -> None:
+        """Addresses, links or routes have changed."""
+        if self.stack.ip.renew(self.emitter.route) and self.connected():
+            self.measure()
+            self.congestion.mss = self.sender.mss
+
+    def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
+        config = self.config
+        mss = own_mss(config, self.emitter.route.mtu, len(self.local[0]))
+        return emit_syn(mss=mss, window_scale=self.syn_shift, timestamp=timestamp)
+
+    def sample_echo(self, segment: Segment, now: float) -> None:
+        """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""
+        timestamp = segment.options.timestamp
+        if timestamp is not None and timestamp[1]:
+            clock = int(now * 1000) + self.timestamp_base
+            elapsed = clock - unwrap(timestamp[1], clock)
+            if 0 <= elapsed <= 1000 * self.config.max_rto:
+                self.rtt.sample(elapsed / 1000)
+
+    def probe_answered(self) -> None:
+        """An ACK came while a closed window was being probed (RFC 9293 MUST-37: that is no reason to give up)."""
+        if not self.orphan:
+            self.retries = 0
+        sender = self.sender
+        if sender.snd_wnd > 0:
+            self.probing = False
+            self.rtt.restore()
+            if sender.in_flight:
+                sender.lose_all()  # the probe was refused
+            self.retransmit_at = None
