@@ -29,12 +29,25 @@ class Counters:
 
 
 class Frames:
-    """One interface's way between driver and stack."""
+    """One interface's way between driver and stack. Slots, since a Netif has more attributes than a fast dict holds."""
 
-    driver: Driver
+    __slots__ = (
+        "_driver_transmit",
+        "_input",
+        "_transmit",
+        "driver",
+        "interface",
+        "port",
+        "rx_bytes",
+        "rx_dropped",
+        "rx_frames",
+        "tx_bytes",
+        "tx_dropped",
+        "tx_frames",
+    )
 
     def __init__(self) -> None:
-        self.driver = cast(Driver, None)
+        self.driver: Driver = cast(Driver, None)
         self.interface: StackInterface | None = None
         self.port: Port | None = None
         self.rx_frames = self.rx_bytes = self.rx_dropped = 0
@@ -53,9 +66,11 @@ class Frames:
             if self.port is not None:
                 self.port.failed(error)
             return True
-        self.tx_frames += 1
+        size = 0
         for buffer in buffers:
-            self.tx_bytes += len(buffer)
+            size += len(buffer)
+        self.tx_bytes += size
+        self.tx_frames += 1
         return True
 
     def receive(self, frame: Buffer, offload: Offload | None) -> None:

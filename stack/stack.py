@@ -248,7 +248,8 @@ class Stack:
             runtime.wait_closing(waiter, runtime.now() + linger)
         error = failure(ENETDOWN)
         self.tcp.abort(self.loopback, error)
-        for endpoint in [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]:
+        bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
+        for endpoint in [*self.tcp.listeners.values(), *bound]:
             endpoint.abort(error)
         self.flush(runtime.now())
 
