@@ -115,7 +115,7 @@ class Stream(Attempts):
             self.connecting = False
             self.endpoint = self.connection = None  # the socket may try again
             raise error
-        if connection.ended():  # another thread has closed it
+        if connection.all_acknowledged():  # another thread has closed it
             raise fail(errno.ECONNABORTED)
         return None
 
@@ -177,8 +177,9 @@ class Stream(Attempts):
         return connection.remote
 
     def _config(self) -> TcpConfig:
-        config = self.stack.tcp.config
-        return attrs.evolve(config, **self.changes) if self.changes else config
+        config: TcpConfig = self.stack.tcp.config
+        changed: TcpConfig = attrs.evolve(config, **self.changes) if self.changes else config
+        return changed
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
         if (level, option) == (SOL_SOCKET, SO_LINGER):
@@ -232,7 +233,7 @@ class Stream(Attempts):
         return self.linger or 0.0 if self.connection is not None else 0.0
 
     def ended(self) -> bool:
-        return self.connection is None or self.connection.ended()
+        return self.connection is None or self.connection.all_acknowledged()
 
     def describe(self) -> str:
         return repr(self.endpoint) if self.endpoint is not None else "TCP unconnected"

@@ -1,0 +1,85 @@
+"""Datagram and ping sockets, as a program sees them."""
+
+import errno
+import struct
+
+import pytest
+
+import stack.socket as socket
+
+PATIENCE = 20
+
+
+def open_udp(stack):
+    made = stack.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.settimeout(PATIENCE)
+    return made
+
+
+def test_datagrams_keep_their_boundaries(hosts):
+    with open_udp(hosts.left) as left, open_udp(hosts.right) as right:
+        right.bind(("", 7000))
+        left.sendto(b"one", ("10.0.0.2", 7000))
+        left.sendto(b"", ("10.0.0.2", 7000))
+        left.sendto(b"three", 0, ("10.0.0.2", 7000))
+        data, source = right.recvfrom(100)
+        assert data == b"one"
+        assert source == ("10.0.0.1", left.getsockname()[1])
+        assert right.recv(100) == b""
+        assert right.recv(2) == b"th"  # the rest of a datagram is gone
+        right.sendto(b"back", source)
+        assert left.recvfrom(100) == (b"back", ("10.0.0.2", 7000))
+
+
+def test_a_connected_socket_hears_its_peer_alone(hosts):
+    with open_udp(hosts.left) as left, open_udp(hosts.right) as right, open_udp(hosts.right) as other:
+        right.bind(("", 7000))
+        left.connect(("10.0.0.2", 7000))
+        other.sendto(b"stranger", left.getsockname())
+        right.sendto(b"friend", left.getsockname())
+        assert left.recv(100) == b"friend"
+        assert left.getpeername() == ("10.0.0.2", 7000)
+
+
+def test_port_unreachable_is_told_to_a_connected_socket(hosts):
+    with open_udp(hosts.left) as left:
+        left.connect(("10.0.0.2", 9))
+        left.send(b"anyone?")
+        with pytest.raises(ConnectionRefusedError):
+            left.recv(100)
+
+
+def test_broadcast_needs_leave(hosts):
+    with open_udp(hosts.left) as left, open_udp(hosts.right) as right:
+        right.bind(("", 7000))
+        with pytest.raises(PermissionError):
+            left.sendto(b"all", ("10.0.0.255", 7000))
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        left.sendto(b"all", ("10.0.0.255", 7000))
+        assert right.recv(100) == b"all"
+
+
+def test_sending_without_an_address(hosts):
+    with open_udp(hosts.left) as left:
+        with pytest.raises(OSError) as caught:
+            left.send(b"where to?")
+        assert caught.value.errno == errno.EDESTADDRREQ
+
+
+def test_own_addresses_are_reached_through_loopback(hosts):
+    with open_udp(hosts.left) as one, open_udp(hosts.left) as other:
+        one.bind(("", 7000))
+        for address in ("127.0.0.1", "10.0.0.1", "127.1.2.3"):
+            other.sendto(address.encode(), (address, 7000))
+            assert one.recv(100) == address.encode()
+
+
+def test_ping(hosts):
+    with hosts.left.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as ping:
+        ping.settimeout(PATIENCE)
+        ping.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 3) + b"payload", ("10.0.0.2", 0))
+        data, source = ping.recvfrom(100)
+        kind, code, _, ident, sequence = struct.unpack_from("!BBHHH", data)
+        assert (kind, code, sequence, data[8:]) == (0, 0, 3, b"payload")
+        assert source == ("10.0.0.2", 0)
+        assert ident == ping.getsockname()[1]
