@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, Switch, SwitchPort, pair
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
+    from tapio.stream import UnixWire
     from tapio.tap import Tap, tapio_create, tapio_output
     from tapio.tundev import TapError
     from tapio.wire import WireError
@@ -23,6 +24,7 @@ _ROOM = {
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "Switch", "SwitchPort", "pair"),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
+    "stream": ("UnixWire",),
     "tap": ("Tap", "tapio_create", "tapio_output"),
     "tundev": ("TapError",),
     "wire": ("WireError",),
@@ -43,6 +45,7 @@ __all__ = [
     "Tap",
     "TapError",
     "TextTrace",
+    "UnixWire",
     "WireError",
     "Wrapper",
     "drop",

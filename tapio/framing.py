@@ -1,0 +1,100 @@
+"""Frames over a stream socket, as QEMU (`-netdev stream`) and passt have them: a 32-bit big-endian length, the frame.
+
+Knows nothing of who is at the other end. Nothing blocks and nothing piles up: at most one frame waits to be sent, and
+what has come in is at most one read and one unfinished frame.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from struct import Struct
+
+from netif.link import Buffer
+from tapio.wire import FRAME_MAX
+
+_LENGTH = Struct("!I")
+_READ = 256 * 1024  # bytes at one go
+_BUFFERS = 64  # of one sendmsg; frames in more pieces are joined
+_KERNEL_BUFFER = 1 << 20  # bytes; the kernel may grant less
+
+
+class Channel:
+    """One end of a stream. An OSError from any method means that it is over."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        stream.setblocking(False)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER)
+        self.socket = stream
+        self.fd = stream.fileno()
+        self._unsent: memoryview | None = None
+        self._frames: deque[bytes] = deque()
+        self._unfinished = bytearray()
+
+    def blocked(self) -> bool:
+        """The last frame has not gone out whole: `flush` first."""
+        return self._unsent is not None
+
+    def send(self, buffers: tuple[Buffer, ...]) -> None:
+        """Send a frame, or keep what the socket does not take of it. Not while `blocked`."""
+        assert self._unsent is None
+        length = sum(map(len, buffers))
+        if len(buffers) > _BUFFERS:
+            buffers = (b"".join(buffers),)
+        header = _LENGTH.pack(length)
+        try:
+            sent = self.socket.sendmsg((header, *buffers))
+        except BlockingIOError:
+            sent = 0
+        if sent < length + _LENGTH.size:
+            self._unsent = memoryview(b"".join((header, *buffers)))[sent:]
+
+    def flush(self) -> None:
+        """Send what was kept; `blocked` says whether that was all."""
+        while self._unsent is not None:
+            try:
+                sent = self.socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
+
+    def receive(self) -> bytes | None:
+        """The next frame; None: nothing more now."""
+        frame = self.take()
+        if frame is None:
+            self.read()
+            frame = self.take()
+        return frame
+
+    def read(self) -> None:
+        """Take what is there, up to a bound, for `take` to hand on."""
+        try:
+            data: bytes | bytearray = self.socket.recv(_READ)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, "the other end of the wire is gone")
+        if self._unfinished:
+            self._unfinished += data
+            data = self._unfinished
+        end, at = len(data), 0
+        while end - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(data, at)
+            if length > FRAME_MAX:
+                raise ConnectionAbortedError(errno.EPROTO, f"a frame of {length} bytes: no such wire at the other end")
+            if end - at - _LENGTH.size < length:
+                break
+            at += _LENGTH.size + length
+            self._frames.append(bytes(data[at - length : at]))
+        if data is self._unfinished:
+            del self._unfinished[:at]
+        else:
+            self._unfinished += memoryview(data)[at:]
+
+    def take(self) -> bytes | None:
+        """A frame that was read before; None: none is left."""
+        return self._frames.popleft() if self._frames else None
+
+    def close(self) -> None:
+        self.socket.close()
