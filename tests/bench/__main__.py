@@ -226,8 +226,7 @@ def profile(row: str, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/profile"
         if row == "lan":
-            inside = ("-o", path, "-m", "tests.bench.inside", str(seconds), "--clock", "virtual")
-            subprocess.run(module("cProfile", *inside), check=True, cwd=ROOT)
+            print(python("tests.bench.inside", str(seconds), "--profile", path))
         else:
             with systems((OURS,), profile=path) as (running, failures):
                 if failures:

@@ -7,41 +7,13 @@ standard input ends.
 from __future__ import annotations
 
 import argparse
-import cProfile
 import os
-import pstats
 import socket
 import sys
-import threading
-from typing import Any
 
 from components.small_services import SmallServices
+from tests.bench.profiles import Profiles
 from tests.host.namespaces import enter_netns, in_netns
-
-
-class Profiles:
-    """A cProfile for each thread that starts from now on, added up at the end (Python 3.11: one profiler a thread)."""
-
-    def __init__(self) -> None:
-        self._all: list[cProfile.Profile] = []
-        threading.setprofile(self._begin)
-        self._begin()
-
-    def _begin(self, *_event: Any) -> None:
-        profile = cProfile.Profile()
-        self._all.append(profile)
-        profile.enable()
-
-    def write(self, path: str) -> None:
-        threading.setprofile(None)  # type: ignore[arg-type]
-        self._all[0].disable()
-        total = pstats.Stats(*self._all[:1])
-        for profile in self._all[1:]:
-            try:
-                total.add(profile)
-            except TypeError:
-                continue  # a thread that never ran a function
-        total.dump_stats(path)
 
 
 def on_the_kernel() -> None:

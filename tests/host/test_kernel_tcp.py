@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import pytest
 
@@ -52,8 +53,8 @@ def data(seed) -> bytes:
     return random.Random(seed).randbytes(SIZE)
 
 
-@pytest.fixture
-def accepted(ns, host):
+@contextmanager
+def accepted_by_us(ns, host):
     """(kernel's socket, ours) of a connection that the kernel opened."""
     with host.create_server(("", 7000)) as listener:
         future = meanwhile(listener.accept)
@@ -64,8 +65,8 @@ def accepted(ns, host):
                 yield theirs, ours
 
 
-@pytest.fixture
-def opened(ns, host):
+@contextmanager
+def opened_by_us(ns, host):
     """(kernel's socket, ours) of a connection that we opened."""
     with ns.listen(KERNEL) as listener:
         future = meanwhile(listener.accept)
@@ -76,9 +77,23 @@ def opened(ns, host):
                 yield theirs, ours
 
 
-@pytest.fixture(params=["accepted", "opened"])
-def both(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture(params=[accepted_by_us, opened_by_us])
+def both(request, ns, host):
+    """(kernel's socket, ours), whoever opened."""
+    with request.param(ns, host) as connected:
+        yield connected
+
+
+@pytest.fixture
+def accepted(ns, host):
+    with accepted_by_us(ns, host) as connected:
+        yield connected
+
+
+@pytest.fixture
+def opened(ns, host):
+    with opened_by_us(ns, host) as connected:
+        yield connected
 
 
 def test_what_the_kernel_sends_is_what_we_read(both, data):

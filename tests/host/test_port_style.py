@@ -83,17 +83,6 @@ def test_a_listing_talks_to_the_kernel(ns, answering, listing):
     wait_until(lambda: answering == [b"hello"], what="an orderly end of the connection")
 
 
-def test_a_device_that_went_through_us_is_left_as_it_was(ns, answering):
-    before = ns.ip("-details", "link", "show", "tap0")
-    program(ns, "-c", textwrap.dedent(PYTHON_STYLE)).communicate(timeout=20)
-    again = program(ns, "-c", "import os, fcntl, struct; fd = os.open('/dev/net/tun', os.O_RDWR); "
-                    "fcntl.ioctl(fd, 0x400454CA, struct.pack('16sH22x', b'tap0', 0x5002)); "
-                    "print(struct.unpack('i', fcntl.ioctl(fd, 0x800454D7, bytes(4)))[0])")  # fmt: skip
-    out, err = again.communicate(timeout=20)
-    assert (out, err) == ("10\n", "")
-    assert ns.ip("-details", "link", "show", "tap0").split() == before.split()
-
-
 def test_tcp_client_says_hello_to_the_kernel(ns, answering):
     process = program(ns, "-m", "netif", "tcp_client", "-i", "tap0", "--once", "--timeout", "10")
     out, err = process.communicate(timeout=20)
