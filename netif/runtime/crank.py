@@ -8,7 +8,6 @@ goes on. An OSError out of a driver takes its link down.
 
 from __future__ import annotations
 
-import errno
 import logging
 import random
 from _thread import allocate_lock, get_ident
@@ -65,6 +64,7 @@ class Crank(Gate):
         self.posted: deque[Callable[[], None]] = deque()
         self._posting = allocate_lock()
         self.deadlines = Deadlines()
+        self._heap = self.deadlines.heap
         self._first_error: BaseException | None = None
         self._logged: set[tuple[str, int]] = set()
 
@@ -155,12 +155,14 @@ class Crank(Gate):
     def turn(self, until: Waiter | None = None) -> None:
         """Do what is to be done, in at most `ROUNDS`; then resume who was woken. Ends early once `until` is."""
         now = self.now()
-        heap = self.deadlines.heap
+        heap = self._heap
         left = False
-        if not (self.stirred or self.arrivals or (heap and heap[0][0] <= now)):
-            self._flush(now)  # all that most calls leave behind
-        if self.stirred or self.touched or self.arrivals or (heap and heap[0][0] <= now):
+        if self.stirred or self.arrivals or (heap and heap[0][0] <= now):
             left = self._rounds(until)
+        else:
+            self._flush(now)  # all that most calls leave behind
+            if self.stirred or self.touched:
+                left = self._rounds(until)
         if self.watchers:
             for waiter in self.watchers:
                 waiter.wake()
@@ -210,8 +212,7 @@ class Crank(Gate):
                 frame = None
                 got = receive()
                 if got is None:
-                    if port.hung and frames == BATCH_FRAMES:  # polled again and again, this would never end
-                        port.failed(OSError(errno.ENETDOWN, "the descriptor hung up"))
+                    port.found(frames != BATCH_FRAMES)
                     return
                 frame, offload = got
                 frames -= 1
@@ -331,6 +332,11 @@ class Crank(Gate):
                 logger.exception("an event handler raised")
             finally:
                 self._posting.release()
+            if not self.posted:
+                self._delivered()
+
+    def _delivered(self) -> None:
+        """All that was posted has been handled; the gate is free."""
 
     # -- randomness --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import selectors
 import socket
 from typing import Protocol
 
-READ, WRITE, GONE = 1, 4, 8 | 16  # as epoll has them: EPOLLIN, EPOLLOUT, EPOLLERR | EPOLLHUP
+READ, WRITE = 1, 4  # as epoll has them: EPOLLIN, EPOLLOUT
 MAX_EVENTS = 64
 
 
@@ -127,6 +127,15 @@ class SelectorPoller:
         self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
+
+
+def hung_up(fd: int) -> bool:
+    """The descriptor has come to its end, or to an error."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def make_poller() -> Poller:

@@ -6,13 +6,18 @@ moment, so that no call of a driver ever runs into the middle of a machine. Refu
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, cast
 
 from netif.runtime.deadlines import Timed
+from netif.runtime.poller import hung_up
 
 if TYPE_CHECKING:
     from netif.link import Attachment, Dice, NetStack, Runtime
     from netif.runtime.crank import Crank
+
+
+IDLE_POLLS = 8  # in a row, after which the descriptor is asked whether it hung up
 
 
 class StackSlot(Timed):
@@ -42,7 +47,7 @@ class WirePort(Timed):
 
     __slots__ = (
         "crank", "dead", "descriptor", "dice", "driver", "error",
-        "hung", "netif", "queued", "roomy", "runtime", "stack",
+        "idle", "netif", "queued", "roomy", "runtime", "stack",
     )  # fmt: skip
 
     def __init__(self, crank: Crank, stack: NetStack, netif: Attachment, dice: Dice) -> None:
@@ -56,7 +61,7 @@ class WirePort(Timed):
         self.descriptor: int | None = None  # as it is polled now
         self.queued = False  # in crank.ready
         self.roomy = False  # in crank.roomy
-        self.hung = False  # the poll says that the other end is gone
+        self.idle = 0  # how often, in a row, its descriptor was readable for nothing
         self.dead = False  # failed, or removed
         self.error: OSError | None = None
 
@@ -98,6 +103,15 @@ class WirePort(Timed):
             self.dead = crank.stirred = crank.dirty = True
             self.error = error
             crank.broken.append(self)
+
+    def found(self, something: bool) -> None:
+        """A batch has ended. A descriptor that hung up is readable for ever, whether its driver looks or not."""
+        if something or self.descriptor is None:
+            self.idle = 0
+            return
+        self.idle += 1
+        if self.idle % IDLE_POLLS == 0 and hung_up(self.descriptor):
+            self.failed(OSError(errno.ENETDOWN, "the descriptor hung up"))
 
     def fire(self, now: float) -> None:
         if self.dead:

@@ -225,7 +225,7 @@ class RealTime(Joining):
 
     def run_until(self, condition: Callable[[], bool], timeout: float = FOREVER) -> None:
         """Let everything run until `condition()`; looked at when a task ends and as turns go on."""
-        if not self._watch(condition, self.now() + timeout, turns=True):
+        if not self._watch(condition, self.now() + timeout, turns=True) and not condition():
             raise TimeoutError(f"the condition did not come true within {timeout:g} s")
 
     def step(self, timeout: float = FOREVER) -> bool:
@@ -247,6 +247,7 @@ class RealTime(Joining):
                 if condition():
                     return True
                 if not self._look_away(waiter, deadline):
+                    self._surface()
                     return False
         finally:
             self.enter()
@@ -276,6 +277,14 @@ class RealTime(Joining):
         elif not self._events.rouse():
             self.later = True
             self.poke()
+
+    def _delivered(self) -> None:
+        """Conditions of `run_until` often depend on what handlers do."""
+        if self._watching:
+            self.enter()
+            for waiter in self._watching:
+                waiter.wake()
+            self.leave()
 
     def _start_events(self) -> None:
         self.enter()

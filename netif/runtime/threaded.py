@@ -17,7 +17,7 @@ from collections.abc import Callable
 from math import inf
 
 from netif.runtime.gate import Lock
-from netif.runtime.poller import GONE, WRITE, Poller, make_poller
+from netif.runtime.poller import WRITE, Poller, make_poller
 from netif.runtime.port import WirePort
 from netif.runtime.realtime import RealTime
 from netif.runtime.waiters import ThreadWaiter
@@ -73,7 +73,7 @@ class ThreadedRuntime(RealTime):
     def _settle(self) -> None:
         self.turn()
         if self._in_poll:
-            heap = self.deadlines.heap
+            heap = self._heap
             if self.dirty or (heap and heap[0][0] < self._sleeps_until):
                 self.poke()
 
@@ -151,12 +151,11 @@ class ThreadedRuntime(RealTime):
                 port.fire(self.now())
                 self.touch(port.stack)
             if mask & ~WRITE:
-                port.hung = bool(mask & GONE)
                 port.readable()
         again, self.again = self.again, []
         for port in again:
             port.readable()
-        heap = self.deadlines.heap
+        heap = self._heap
         if self.dirty or self.arrivals or (heap and heap[0][0] <= self.now()):
             self.turn(waiter)
 
