@@ -1,0 +1,40 @@
+"""What the documents show is true: their programs run as they stand."""
+
+import re
+import socket
+from pathlib import Path
+
+TOP = Path(__file__).parent.parent
+
+
+def blocks(document: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", (TOP / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_drivers_guide_makes_a_driver_that_works():
+    program = "\n".join(blocks("docs/driver.md"))
+    for port in ("47001", "47002"):
+        assert port in program
+        program = program.replace(port, str(free_udp_port()))
+    exec(compile(program, "docs/driver.md", "exec"), {"__name__": "driver"})
+
+
+def test_the_readmes_first_program_runs():
+    first = blocks("README.md")[0]
+    assert "Lan(" in first
+    exec(compile(first, "README.md", "exec"), {"__name__": "first"})
+
+
+def test_every_file_that_the_documents_name_is_there():
+    for document in ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md"))]:
+        text = (TOP / document).read_text()
+        links = re.findall(r"\]\(([^)#:]+)\)", text)
+        paths = re.findall(r"`((?:netif|tapio|stack|components|tests|docs|scripts)/[\w/.]+\.py)`", text)
+        for name in [*(str((TOP / document).parent / link) for link in links), *paths]:
+            assert (TOP / name).exists(), f"{document} names {name}"
