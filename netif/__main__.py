@@ -11,7 +11,8 @@ if __name__ == "__main__":
         for room in ("stack", "tapio", "components"):
             netif.check_room(room)
     except ImportError as error:
-        sys.exit(f"netif: {error}")
+        print(f"netif: {error}", file=sys.stderr)
+        sys.exit(2)
     from components.cli import main
 
     sys.exit(main())
