@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from netif.link import Buffer, Offload
 from netif.wire import arp as wire
 from netif.wire import ethernet
+from netif.wire.ip import format_address
 from stack.failure import failure
 from stack.routing import Neighbour, Route
 
@@ -64,7 +65,7 @@ class ArpEntry(Neighbour):
         self.queued_bytes = 0
 
     def __repr__(self) -> str:
-        return f"<Neighbour {self.address.hex()} {self.state.value} at {ethernet.format_mac(self.mac)}>"
+        return f"<Neighbour {format_address(self.address)} {self.state.value} at {ethernet.format_mac(self.mac)}>"
 
     def become(self, state: State, deadline: float | None) -> None:
         assert state in TRANSITIONS[self.state], (self.state, state)

@@ -12,7 +12,7 @@ from errno import ECONNABORTED, ENETDOWN
 from typing import TYPE_CHECKING
 
 from netif.link import Buffer, LinkCaps, Offload, Waiter
-from netif.wire.ip import prefix_length_of
+from netif.wire.ip import format_address, prefix_length_of
 from stack.failure import failure
 from stack.routing import Neighbour, Route
 
@@ -48,7 +48,8 @@ class Interface:
         self._queued_bytes = 0
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name} of {self.stack.name} {'up' if self.is_up else 'down'}>"
+        address = f"{format_address(self.address)}/{self.prefix_length}" if self.address else "without address"
+        return f"<{type(self).__name__} {self.name} {address} {'up' if self.is_up else 'down'}>"
 
     # what a subclass knows
 
@@ -95,7 +96,8 @@ class Interface:
         gateway = gateway if address and any(gateway) else b""
         if (address, prefix_length, gateway) == (self.address, self.prefix_length, self.gateway):
             return
-        if self.address and address != self.address:
+        renamed = address != self.address
+        if renamed and self.address:
             self._abort(failure(ECONNABORTED))
         self.address = address
         self.prefix_length = prefix_length
@@ -105,7 +107,8 @@ class Interface:
             hosts = (1 << 32 - prefix_length) - 1
             self.broadcast = (int.from_bytes(address, "big") | hosts).to_bytes(4, "big")
         self.stack.ip.rebuild()
-        self.announce()
+        if renamed:
+            self.announce()
 
     def set_mac(self, mac: bytes) -> None:
         if mac != self.mac:

@@ -160,6 +160,10 @@ class Ip:
                 return interface, dst
             raise failure(ENETUNREACH)
         line = self.table.lookup(dst, bound)
+        if bound is not None and via is None and (line is None or line.gateway is not None):
+            other = self.table.lookup(dst)  # a neighbour by another link, though the source is of this one
+            if other is not None and (other.gateway is None or not bound.gateway):
+                line = other
         if line is not None:
             return line.interface, line.gateway or dst
         if bound is not None and bound.gateway:  # its own way out, though another may be the default

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from netif.wire.ip import format_address
 from stack.timers import Timed
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Route:
         self.base = 0  # sum of the IP header's constant words
 
     def __repr__(self) -> str:
-        return f"<Route to {self.dst.hex()} from {self.src.hex()} by {self.interface.name}>"
+        return f"<Route to {format_address(self.dst)} from {format_address(self.src)} by {self.interface.name}>"
 
 
 class Prefix(NamedTuple):

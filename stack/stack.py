@@ -11,10 +11,11 @@ from errno import ECONNABORTED, ENETDOWN
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from netif.closing import close_all
+from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface
 from netif.registry import Registry
+from netif.wire.ip import format_address
 from stack.endpoint import Endpoint
 from stack.ethernet import EthernetInterface
 from stack.failure import failure
@@ -84,7 +85,8 @@ class Stack:
         runtime.add_stack(self)
 
     def __repr__(self) -> str:
-        return f"<Stack {self.name} {' '.join(map(repr, self.interfaces))}>"
+        addresses = "".join(f" {format_address(address)}" for address in self.ip.local)
+        return f"<Stack {self.name}{addresses}>"
 
     # what the runtime turns
 
@@ -225,19 +227,29 @@ class Stack:
 
     def close(self, linger: float = 1.0) -> None:
         """End the netifs in order, their connections with them, then what talks to itself. Idempotent."""
-        if self.closed:
-            return
-        self.closed = True
-        try:
-            if self.registry is not None:
-                close_all([*self.registry], linger)
-        finally:
-            self.runtime.enter()
+        if not self.closed:
+            self.closed = True
             try:
-                self._end(linger)
+                close_all(self.registry or (), linger)
             finally:
-                self.runtime.remove_stack(self)
-                self.runtime.leave()
+                self._leave_runtime(linger)
+
+    async def aclose(self, linger: float = 1.0) -> None:
+        """As `close`, awaiting."""
+        if not self.closed:
+            self.closed = True
+            try:
+                await aclose_all(self.registry or (), linger)
+            finally:
+                self._leave_runtime(linger)
+
+    def _leave_runtime(self, linger: float) -> None:
+        self.runtime.enter()
+        try:
+            self._end(linger)
+        finally:
+            self.runtime.remove_stack(self)
+            self.runtime.leave()
 
     def _end(self, linger: float) -> None:
         """What was bound to no link: connections with ourselves, and sockets without any."""
@@ -258,3 +270,9 @@ class Stack:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Stack:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.aclose()

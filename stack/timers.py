@@ -76,6 +76,10 @@ class Timers:
                 self.arm(item)  # it has become maintenance, or is no longer armed at all
         return False
 
+    def size(self) -> int:
+        """Heap entries, stale ones included."""
+        return len(self._heap) + len(self._maintenance)
+
     def due(self, now: float) -> bool:
         """`expire` may have something to do."""
         heap, maintenance = self._heap, self._maintenance
