@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv4Interface
@@ -18,8 +19,7 @@ import attrs
 
 from components import wires
 from components.command import Complaint, GaveUp, explain
-from components.flags import Choice, add_flags, choice_of
-from netif.wire.ethernet import format_mac
+from components.flags import Choice
 
 if TYPE_CHECKING:
     from netif.link import Driver, Runtime
@@ -89,13 +89,11 @@ def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *
     assert choice.ip is not None
     stack = Stack(runtime=runtime)
     closing.callback(stack.close)
-    wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, closing)
+    wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, runtime, closing)
     gateway = str(choice.gateway) if choice.gateway else None
-    settings = {"mac": choice.mac, "mtu": choice.mtu, "if_key": "NETIF"}
     try:
-        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, **settings)
+        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
     except (OSError, ValueError) as error:
-        driver.close()
         raise Complaint(f"-i {choice.wire}: {explain(error)}") from error
     closing.callback(netif.close, linger=LINGER)
     wait_for_address(netif, choice.timeout)
@@ -127,14 +125,14 @@ def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack, other_part: 
     return us
 
 
-def sniffed(driver: Driver, choice: Choice, closing: ExitStack) -> Driver:
+def sniffed(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack) -> Driver:
     """Outermost: what is captured is what the host sent and got, lost frames among the sent ones."""
     from tapio import PcapngWriter, Sniff, TextTrace
 
     sinks: list[Any] = []
     if choice.pcapng is not None:
         try:
-            writer = PcapngWriter(choice.pcapng)
+            writer = PcapngWriter(choice.pcapng, epoch=time.time() - runtime.now())
         except OSError as error:
             raise Complaint(f"--pcapng {choice.pcapng}: {explain(error)}") from error
         closing.callback(writer.close)

@@ -8,7 +8,8 @@ a scene on the virtual clock is the same at every run, bit for bit.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
@@ -22,8 +23,8 @@ from tapio import PcapngWriter, Sniff, Switch, TextTrace, impair
 if TYPE_CHECKING:
     from os import PathLike
 
-    from netif.link import Buffer, Driver, Offload, Runtime, Task
-    from stack.socket import socket
+    from netif.link import Driver, Runtime, Task
+    from stack.socket import blocking
     from stack.socket.aio import HostAio
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
@@ -32,14 +33,20 @@ POLL = 0.002  # seconds between two looks at a condition, on a clock that nobody
 
 
 class SentFrames:
-    """A sink that takes each frame once, from its sender: what a capture in the cable would see, and the losses too."""
+    """A sink that takes each frame once, from its sender: what a tap on the cable sees, lost frames too."""
 
     def __init__(self, sink: Any) -> None:
         self.sink = sink
 
-    def frame(self, direction: str, *what: Any, **more: Any) -> None:
+    def frame(self, direction: str, *what: Any) -> None:
         if direction == "out":
-            self.sink.frame(direction, *what, **more)
+            self.sink.frame(direction, *what)
+
+    def flush(self) -> None:
+        self.sink.flush()
+
+    def __repr__(self) -> str:
+        return repr(self.sink)
 
 
 class Host:
@@ -71,13 +78,13 @@ class Host:
         """Run `fn` as this host's application: on a virtual clock only spawned code may block."""
         return self.stack.runtime.spawn(fn, f"{self.name}/{getattr(fn, '__name__', 'task')}")
 
-    def socket(self, *arguments: Any, **options: Any) -> socket:
+    def socket(self, *arguments: Any, **options: Any) -> blocking.socket:
         return self.stack.socket(*arguments, **options)
 
-    def create_server(self, address: tuple[str, int], **options: Any) -> socket:
+    def create_server(self, address: tuple[str, int], **options: Any) -> blocking.socket:
         return self.stack.create_server(address, **options)
 
-    def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> socket:
+    def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> blocking.socket:
         return self.stack.create_connection(address, *arguments, **options)
 
     def __repr__(self) -> str:
@@ -106,7 +113,8 @@ class Lan:
         self.switch = Switch()
         self.runtime: Any = make_runtime(clock, seed, strict)
         self.sinks: list[Any] = []
-        self._writer = PcapngWriter(pcapng) if pcapng is not None else None
+        epoch = 0.0 if clock == "virtual" else time.time() - self.runtime.now()
+        self._writer = PcapngWriter(pcapng, epoch=epoch) if pcapng is not None else None
         if self._writer is not None:
             self.sinks.append(SentFrames(self._writer))
         if trace:
@@ -172,7 +180,7 @@ class Lan:
         self.runtime.run_for(seconds)
 
     def run_until(self, condition: Callable[[], bool], timeout: float = 3600.0) -> None:
-        """Let everything run until `condition()`. Raises TimeoutError; on a virtual clock Deadlock, which says who waits."""
+        """Let everything run until `condition()`. Raises TimeoutError, or Deadlock when nothing is left to happen."""
         self.runtime.run_until(condition, timeout)
 
     def step(self) -> bool:

@@ -1,28 +1,32 @@
 """`ping`: is a host there, how far away is it, how much is lost on the way? (RFC 792 echo, RFC 1122 3.2.2.6)
 
-Knows the echo message's payload and ping(8)'s manner of speaking; sends through a ping socket as Linux has them, so
-identifier and checksum are the stack's affair.
+Knows ping(8)'s manner of speaking, and the stack's echo endpoint: a ping socket would do, but tells no TTL.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Sequence
-from socket import AF_INET, IPPROTO_ICMP, SOCK_DGRAM
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from components.command import Complaint, GaveUp, Parser, explain, run
+from netif.wire import icmp, ip
 
 if TYPE_CHECKING:
     from stack import Stack
+    from stack.echo import Echo
 
-HEADER = struct.Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
-ECHO, ECHO_REPLY = 8, 0
 LARGEST = 65507  # bytes of payload in the largest IPv4 packet: 65535 - 20 - 8
 LAST_WAIT = 1.0  # seconds for an answer after the last request
+COMPLAINTS = {
+    (icmp.UNREACHABLE, icmp.NET_UNREACHABLE): "Destination Net Unreachable",
+    (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE): "Destination Host Unreachable",
+    (icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE): "Destination Protocol Unreachable",
+    (icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED): "Fragmentation needed and DF set",
+    (icmp.TIME_EXCEEDED, icmp.TTL_EXCEEDED): "Time to live exceeded",
+}
 
 
 @attrs.define
@@ -51,11 +55,14 @@ class Pinged:
 
 
 class _Pinging:
-    """One run: a socket, what is on its way, what came back."""
+    """One run: an endpoint, what is on its way, what came back."""
 
     def __init__(self, stack: Stack, host: str, size: int, say: Callable[[str], Any]) -> None:
+        from stack.echo import EchoEndpoint
+
         self.runtime = stack.runtime
-        self.socket = stack.socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
+        self.echo = EchoEndpoint(stack)
+        self.address = ip.parse_address(host)
         self.payload = bytes(index & 0xFF for index in range(size))
         self.say = say
         self.result = Pinged(host)
@@ -65,41 +72,64 @@ class _Pinging:
         sequence = (self.result.sent + 1) & 0xFFFF
         self.result.sent += 1
         self.on_the_way[sequence] = self.runtime.now()
+        self.runtime.enter()
         try:
-            self.socket.settimeout(LAST_WAIT)
-            self.socket.sendto(HEADER.pack(ECHO, 0, 0, 0, sequence) + self.payload, (self.result.host, 0))
+            self.echo.send_echo(sequence, self.payload, self.address)
         except OSError as error:
             self.say(f"icmp_seq={sequence} {explain(error)}")
+        finally:
+            self.runtime.leave()
 
     def collect(self, until: float, *, leave_when_all_are_back: bool) -> None:
         """Take answers until then."""
-        while (left := until - self.runtime.now()) > 0:
-            if leave_when_all_are_back and not self.on_the_way:
-                return
-            self.socket.settimeout(left)
+        while not (leave_when_all_are_back and not self.on_the_way):
             try:
-                message, source = self.socket.recvfrom(65536)
-            except TimeoutError:
-                return
+                echo = self.receive(until)
             except OSError as error:
-                self.say(explain(error))
+                self.say(f"{self.result.host}: {explain(error)}")
                 continue
-            self.answered(message, source[0])
+            if echo is None:
+                return
+            self.answered(echo)
 
-    def answered(self, message: bytes, source: str) -> None:
-        if len(message) < HEADER.size or message[0] != ECHO_REPLY:
+    def receive(self, deadline: float) -> Echo | None:
+        """The next answer; None when the time is over."""
+        runtime, echo = self.runtime, self.echo
+        runtime.enter()
+        try:
+            while (answer := echo.receive()) is None and runtime.now() < deadline:
+                waiter = runtime.waiter("ping", echo)
+                echo.wait_readable(waiter)
+                try:
+                    runtime.wait(waiter, deadline)
+                finally:
+                    echo.forget(waiter)
+            return answer
+        finally:
+            runtime.leave()
+
+    def answered(self, echo: Echo) -> None:
+        source = ip.format_address(echo.address)
+        if echo.kind != icmp.ECHO_REPLY:
+            complaint = COMPLAINTS.get((echo.kind, echo.code), f"ICMP type {echo.kind}, code {echo.code}")
+            self.say(f"From {source} icmp_seq={echo.sequence} {complaint}")
             return
-        sequence = HEADER.unpack_from(message)[4]
-        line = f"{len(message)} bytes from {source}: icmp_seq={sequence}"
-        sent_at = self.on_the_way.pop(sequence, None)
+        line = f"{len(echo.payload) + icmp.HEADER_LENGTH} bytes from {source}: icmp_seq={echo.sequence} ttl={echo.ttl}"
+        sent_at = self.on_the_way.pop(echo.sequence, None)
         if sent_at is None:
             self.result.duplicates += 1
             self.say(f"{line} (DUP!)")
             return
-        rtt = self.runtime.now() - sent_at
-        self.result.answers.append(rtt)
-        wrong = " (wrong payload!)" if message[HEADER.size :] != self.payload else ""
-        self.say(f"{line} time={1000 * rtt:.3f} ms{wrong}")
+        self.result.answers.append(echo.at - sent_at)
+        wrong = "" if echo.payload == self.payload else " (wrong payload!)"
+        self.say(f"{line} time={1000 * (echo.at - sent_at):.3f} ms{wrong}")
+
+    def close(self) -> None:
+        self.runtime.enter()
+        try:
+            self.echo.close()
+        finally:
+            self.runtime.leave()
 
 
 def ping(
@@ -117,20 +147,20 @@ def ping(
     pinging = _Pinging(stack, host, size, say)
     began = now()
     say(f"PING {host}: {size} ({size + 28}) bytes of data.")
-    with pinging.socket:
-        try:
-            while count is None or pinging.result.sent < count:
-                pinging.send()
-                last = pinging.result.sent == count
-                until = now() + (max(interval, LAST_WAIT) if last else interval)
-                if timeout is not None and not pinging.result.answers:
-                    until = min(until, began + timeout)
-                pinging.collect(until, leave_when_all_are_back=last)
-                if timeout is not None and not pinging.result.answers and now() >= began + timeout:
-                    break
-        finally:
-            pinging.result.took = now() - began
-            say(pinging.result.summary())
+    try:
+        while count is None or pinging.result.sent < count:
+            pinging.send()
+            last = pinging.result.sent == count
+            until = now() + (max(interval, LAST_WAIT) if last else interval)
+            if timeout is not None and not pinging.result.answers:
+                until = min(until, began + timeout)
+            pinging.collect(until, leave_when_all_are_back=last)
+            if timeout is not None and not pinging.result.answers and now() >= began + timeout:
+                break
+    finally:
+        pinging.close()
+        pinging.result.took = now() - began
+        say(pinging.result.summary())
     return pinging.result
 
 
@@ -139,7 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import add_flags, choice_of, connect
+    from components.connect import connect
+    from components.flags import add_flags, choice_of
 
     parser = Parser(prog="netif ping", description="Send ICMP echo requests, tell of the answers; until Ctrl-C.")
     parser.add_argument("host", nargs="?", metavar="HOST", help="an address (the gateway, or the other host of a pair)")

@@ -163,7 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import add_flags, choice_of, connect
+    from components.connect import connect
+    from components.flags import add_flags, choice_of
 
     description = "echo, discard and chargen over TCP and UDP: ports 7, 9, 19."
     parser = Parser(prog="netif small_services", description=description)

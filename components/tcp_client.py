@@ -40,7 +40,7 @@ def tcp_client(
     once: bool = False,
     timeout: float | None = None,
 ) -> int:
-    """Talk to `address` for ever, or until an exchange is done with `once`. Raises GaveUp when `timeout` is over first."""
+    """Talk to `address` for ever; with `once`, until there was an answer. Raises GaveUp after `timeout` without any."""
     runtime = stack.runtime
     deadline = None if timeout is None else runtime.now() + timeout
     exchanges, pause = 0, FIRST_PAUSE
@@ -146,15 +146,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import add_flags, choice_of, connect
+    from components.connect import connect
+    from components.flags import add_flags, choice_of
     from components.small_services import SmallServices
     from components.tcp_server import tcp_server
 
-    parser = Parser(prog="netif tcp_client", description="Send a message to a TCP server, log what it answers, and again.")
+    description = "Send a message to a TCP server, log what it answers, and again."
+    parser = Parser(prog="netif tcp_client", description=description)
     parser.add_argument("host", nargs="?", metavar="HOST", help="the server (the gateway, or the other host of a pair)")
     parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"its port ({PORT})")
     parser.add_argument("--message", default=MESSAGE, help="what to send")
-    parser.add_argument("--interval", default=INTERVAL, type=float, metavar="S", help=f"between messages ({INTERVAL:g})")
+    parser.add_argument("--interval", default=INTERVAL, type=float, metavar="S", help="between messages (2)")
     add_flags(parser)
     options = parser.parse_args(argv)
     choice, port = choice_of(options), parse_port(options.port)

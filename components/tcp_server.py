@@ -69,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import add_flags, choice_of, connect
+    from components.connect import connect
+    from components.flags import add_flags, choice_of
 
     parser = Parser(prog="netif tcp_server", description="Echo to every TCP client, and log what they send.")
     parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"where to listen ({PORT})")

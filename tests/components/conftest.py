@@ -37,12 +37,19 @@ def environment(**more: str) -> dict[str, str]:
 
 @pytest.fixture
 def command() -> Callable[..., Command]:
-    """command(*words, module="netif", before=(), timeout=30, **environment): run it to its end."""
+    """command(*words, module="netif", before=(), python=(), cwd=CHECKOUT, **environment): run it to its end."""
 
-    def run(*words: str, module: str = "netif", before: tuple[str, ...] = (), timeout: float = 30, **more: str) -> Command:
-        line = [*before, sys.executable, "-m", module, *words]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, env=environment(**more), cwd=CHECKOUT)
-        return Command(done)
+    def run(
+        *words: str,
+        module: str = "netif",
+        before: tuple[str, ...] = (),
+        python: tuple[str, ...] = (),
+        cwd: Path = CHECKOUT,
+        **more: str,
+    ) -> Command:
+        line = [*before, sys.executable, *python, "-m", module, *words]
+        how = {"capture_output": True, "text": True, "timeout": 30}
+        return Command(subprocess.run(line, env=environment(**more), cwd=cwd, **how))
 
     return run
 

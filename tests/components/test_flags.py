@@ -25,7 +25,8 @@ def test_without_a_word_a_pair_in_this_process_is_chosen():
 
 def test_every_flag_reaches_the_choice():
     words = "-i tap:tap7 --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02-00-00-00-00-07 --mtu 9000 --loss 2% --delay 20ms"
-    choice = choose(*words.split(), *"--seed 0x10 --pcapng f.pcapng --timeout 3s --once -vv".split())
+    more = "--seed 0x10 --pcapng f.pcapng --timeout 3s --once -vv"
+    choice = choose(*words.split(), *more.split())
     assert choice.wire == "tap:tap7"
     assert choice.ip == IPv4Interface("10.1.2.3/16")
     assert choice.gateway == IPv4Address("10.1.0.1")
@@ -47,10 +48,9 @@ def test_every_flag_has_a_twin_in_the_environment():
         NETIF_PCAPNG="g.pcapng",
         NETIF_TIMEOUT="2",
     )
-    assert choice == choose(
-        *"-i unix:/tmp/lan --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02:00:00:00:00:07 --mtu 1400 --loss 50%".split(),
-        *"--delay 1500ms --seed 7 --pcapng g.pcapng --timeout 2".split(),
-    )
+    words = "-i unix:/tmp/lan --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02:00:00:00:00:07 --mtu 1400 --loss 50%"
+    more = "--delay 1500ms --seed 7 --pcapng g.pcapng --timeout 2"
+    assert choice == choose(*words.split(), *more.split())
 
 
 def test_a_flag_wins_over_its_twin_and_an_empty_twin_says_nothing():
@@ -108,5 +108,5 @@ def test_a_mistake_is_told_in_one_line_that_names_it(words, says):
 
 
 def test_a_mistake_in_the_environment_names_the_variable():
-    with pytest.raises(Complaint, match="^NETIF_MTU: 20 is out of range"):
+    with pytest.raises(Complaint, match=r"^NETIF_MTU: 20 is out of range"):
         choose(NETIF_MTU="20")

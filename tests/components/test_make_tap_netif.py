@@ -20,7 +20,8 @@ WISH = Wish(name="tap0", address="192.168.5.1/24", owner=1000, group=None, netns
 
 
 def devices(namespace, name):
-    shown = subprocess.run(["ip", "-n", namespace, "-d", "-j", "addr", "show"], capture_output=True, text=True, check=True)
+    line = ["ip", "-n", namespace, "-d", "-j", "addr", "show"]
+    shown = subprocess.run(line, capture_output=True, text=True, check=True)
     return [device for device in json.loads(shown.stdout) if device.get("ifname") == name]
 
 
