@@ -31,6 +31,10 @@ _NOBODY = bytes(6)
 _NO_ADDRESS = bytes(4)
 
 
+def _is_no_host(address: bytes) -> bool:
+    return address[0] >= 224 or address[0] == 127
+
+
 class State(enum.Enum):
     FREE = "free"  # not in the table
     INCOMPLETE = "incomplete"  # asked for; packets wait
@@ -142,7 +146,7 @@ class Arp:
         """RFC 826 "packet reception", with the checks that it lacks."""
         operation, sha, spa, _, tpa = wire.parse(frame, offset)
         interface = self.interface
-        if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or spa[0] >= 224 or spa[0] == 127:
+        if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or _is_no_host(spa) or spa == interface.broadcast:
             interface.drop("arp_sender")
             return
         own = interface.address

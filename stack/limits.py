@@ -24,9 +24,6 @@ class Limits:
     interface_queue_frames: int = bound(256, "interface_queue_full")
     interface_queue_bytes: int = bound(2 << 20, "interface_queue_full")
     flush_rounds: int = bound(8, "flush_deferred")  # to settle within one flush; the rest waits for the next turn
-    reassembly_datagrams: int = bound(64, "reassembly_full")
-    reassembly_bytes: int = bound(4 << 20, "reassembly_full")
-    reassembly_time: float = bound(30.0, "reassembly_timeout")
     icmp_errors: int = bound(1000, "icmp_error_rate")  # sent per second
     udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
@@ -36,8 +33,7 @@ class Limits:
     challenge_acks: int = bound(1000, "challenge_ack_rate")  # sent per second, RFC 5961
     resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection
     orphans: int = bound(4096, "orphans_full")
-    out_of_order_ranges: int = bound(256, "out_of_order_full")  # a connection
-    socket_memory: int = bound(256 << 20, "socket_memory_full")  # a stack
+    out_of_order_ranges: int = bound(256, "tcp_out_of_order_full")  # a connection
 
 
 class Rate:

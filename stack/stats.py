@@ -39,7 +39,6 @@ DROPS: dict[str, str] = {
     "echo_queue_full": "a ping socket's queue is full",
     # UDP
     "udp_checksum": "the UDP checksum is wrong",
-    "udp_port_zero": "the UDP destination port is 0",
     "udp_no_socket": "no UDP socket at that address and port",
     "udp_queue_full": "a UDP socket's queue is full",
     # TCP
@@ -66,12 +65,8 @@ COUNTERS: dict[str, str] = {
     "echo_replied": "echo requests answered",
     "internal_error": "exceptions out of our own code: always a mistake of ours",
     "groups_full": "multicast groups refused because there are too many",
-    "reassembly_full": "fragments given up for want of room",
-    "reassembly_timeout": "datagrams whose fragments never became complete",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "orphans_full": "connections aborted because too many linger without an owner",
-    "out_of_order_full": "segments not kept because of too many holes",
-    "socket_memory_full": "segments or writes refused because the sockets hold too much",
 }
 
 

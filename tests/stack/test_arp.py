@@ -178,6 +178,7 @@ def test_a_known_neighbour_that_moves_is_followed(met: Rig):
         asks(PEER, US, mac=bytes(6)),
         asks(address("224.0.0.1"), US),
         asks(address("127.0.0.1"), US),
+        asks(address("10.0.0.255"), US),
         asks(PEER, US, mac=OUR_MAC),
     ],
 )
