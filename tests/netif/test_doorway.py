@@ -104,6 +104,6 @@ def test_python_m_netif_names_the_stranger_in_one_line(tmp_path):
     (tmp_path / "components").mkdir()
     (tmp_path / "components" / "__init__.py").write_text("")
     ran = python("-m", "netif", "--help", cwd=tmp_path)
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
     assert str(tmp_path / "components") in ran.stderr
