@@ -12,8 +12,6 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` alone would double what this import costs
 if TYPE_CHECKING:
-    from typing import Any
-
     from components.lan import Host as Host
     from components.lan import Lan as Lan
     from netif import esp as esp
@@ -185,7 +183,7 @@ def check_room(room: str) -> None:
         )
 
 
-def __getattr__(name: str) -> Any:
+def _fetch(name: str) -> object:
     if name == "esp":
         return import_module("netif.esp")
     home = _HOME.get(name)
@@ -194,9 +192,13 @@ def __getattr__(name: str) -> Any:
     room = home.partition(".")[0]
     if room != "netif":
         check_room(room)
-    value = getattr(import_module(home), name)
+    value: object = getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for a lazy one
+    __getattr__ = _fetch
 
 
 def __dir__() -> list[str]:
