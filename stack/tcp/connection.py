@@ -1,7 +1,7 @@
 """One connection: its change of state, in one place, and what the application may do with it.
 
-What is known of it is in `tcb`; segments act on it in `arrival`; all it sends is in `output`. RFC 9293 3.9.1 (the user's
-calls), 3.10.1 to 3.10.5 (what they do), 3.6 (closing).
+What is known of it is in `tcb`; segments act on it in `arrival`; all it sends is in `output`. RFC 9293 3.9.1 (the
+user's calls), 3.10.1 to 3.10.5 (what they do), 3.6 (closing).
 """
 
 from __future__ import annotations

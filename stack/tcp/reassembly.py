@@ -32,20 +32,22 @@ class Reassembly:
         return True
 
     def next(self, rcv_nxt: int) -> Buffer | None:
-        """Take the piece that begins at `rcv_nxt`, or was overtaken by it."""
-        ranges = self.ranges
-        if not len(ranges) or ranges.starts[0] > rcv_nxt:
+        """Take what begins at `rcv_nxt`, if there is any; what lies before it is forgotten."""
+        starts = self.ranges.starts
+        if not starts or starts[0] > rcv_nxt:
             return None
-        piece = self.pieces.pop(rcv_nxt, None)
+        piece = self._overtaken(rcv_nxt) if starts[0] < rcv_nxt else None
         if piece is None:
-            piece = self._overtaken(rcv_nxt)
-        ranges.remove_below(rcv_nxt + len(piece))
+            piece = self.pieces.pop(rcv_nxt, None)
+        self.ranges.remove_below(rcv_nxt if piece is None else rcv_nxt + len(piece))
         return piece
 
-    def _overtaken(self, rcv_nxt: int) -> Buffer:
+    def _overtaken(self, rcv_nxt: int) -> Buffer | None:
         """A segment in order reached into what was kept: drop what it brought again."""
         for seq in sorted(self.pieces):
+            if seq >= rcv_nxt:
+                break
             piece = self.pieces.pop(seq)
             if seq + len(piece) > rcv_nxt:
                 return piece[rcv_nxt - seq :]
-        return b""
+        return None

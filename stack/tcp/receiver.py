@@ -158,10 +158,9 @@ class Receiver:
         assert reassembly is not None
         self.ack_now = True  # RFC 5681 4.2: also when a hole is filled in part
         while (piece := reassembly.next(self.rcv_nxt)) is not None:
-            if piece:
-                self._append(piece, len(piece))
-                self.rcv_nxt += len(piece)
-        if not reassembly.pieces:
+            self._append(piece, len(piece))
+            self.rcv_nxt += len(piece)
+        if not len(reassembly.ranges):
             self.reassembly = None
 
     # --- to the application -----------------------------------------------------------------------------------

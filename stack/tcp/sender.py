@@ -254,10 +254,6 @@ class Sender:
             return self._emit(now, 0, True)
         return None
 
-    def waits(self) -> bool:
-        """There is something to send, and nothing in flight whose ACK would be the time for it."""
-        return not self.in_flight and bool(self.unsent_bytes or self.lost or self.fin == QUEUED)
-
     def fin_acknowledged(self) -> bool:
         return self.fin == SENT and self.snd_una == self.snd_nxt
 

@@ -1,0 +1,69 @@
+"""What arrives out of order, kept and given back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stack.tcp.reassembly import Reassembly
+
+TEXT = bytes(range(256)) * 4
+
+
+def drain(reassembly, rcv_nxt):
+    out = b""
+    while (piece := reassembly.next(rcv_nxt)) is not None:
+        out += bytes(piece)
+        rcv_nxt += len(piece)
+    return out
+
+
+def test_gives_back_what_follows():
+    reassembly = Reassembly(16, 100)
+    reassembly.add(10, b"bc")
+    reassembly.add(12, b"d")
+    assert reassembly.next(9) is None
+    assert drain(reassembly, 10) == b"bcd"
+    assert not reassembly.pieces
+
+
+def test_keeps_what_came_first():
+    reassembly = Reassembly(16, 100)
+    reassembly.add(12, b"XY")
+    reassembly.add(10, b"abcdef")
+    assert drain(reassembly, 10) == b"abXYef"
+
+
+def test_skips_what_was_overtaken():
+    reassembly = Reassembly(16, 100)
+    reassembly.add(10, b"abcdef")
+    reassembly.add(20, b"xyz")
+    assert drain(reassembly, 13) == b"def"
+    assert drain(reassembly, 22) == b"z"
+
+
+def test_refuses_one_hole_too_many():
+    reassembly = Reassembly(2, 100)
+    assert reassembly.add(10, b"a")
+    assert reassembly.add(20, b"b")
+    assert not reassembly.add(30, b"c")
+    assert reassembly.add(11, b"d")  # no new hole
+    assert list(reassembly.ranges) == [(10, 12), (20, 21)]
+
+
+def test_refuses_too_many_pieces_though_they_touch():
+    reassembly = Reassembly(16, 3)
+    assert all(reassembly.add(at, b"a") for at in (10, 11, 12))
+    assert not reassembly.add(13, b"a")
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), max_size=40), st.integers(0, 220))
+def test_whatever_the_order_the_bytes_are_right(segments, start):
+    reassembly = Reassembly(256, 1000)
+    have = set()
+    for seq, length in segments:
+        assert reassembly.add(seq, TEXT[seq : seq + length])
+        have.update(range(seq, seq + length))
+    end = start
+    while end in have:
+        end += 1
+    assert drain(reassembly, start) == TEXT[start:end]
+    assert all(at > end for at in reassembly.pieces)
