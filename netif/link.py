@@ -130,7 +130,9 @@ class Driver(Protocol):
 class StackInterface(Protocol):
     """What `init_fn(netif)` returns: one attached link as the stack sees it."""
 
-    stack: NetStack | None
+    @property
+    def stack(self) -> NetStack | None:
+        """Never changes; None: whoever made the interface has no stack worth the name."""
 
     def link_up(self, caps: LinkCaps) -> None: ...
     def link_down(self) -> None: ...
