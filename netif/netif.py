@@ -15,6 +15,7 @@ import attrs
 
 from netif import mac as macs
 from netif.addresses import Addresses, News
+from netif.arguments import Arguments, configuration
 from netif.bare import BareStack
 from netif.closing import aclose_all, close_all
 from netif.config import (
@@ -34,7 +35,7 @@ from netif.frames import Frames
 from netif.lifecycle import TRANSITIONS, Held, State
 from netif.link import LinkCaps, NetStack, Runtime, StackInterface
 from netif.push import bind, close_handle, plain
-from netif.registry import Registry, free_key, netstack_config, registry_of
+from netif.registry import Registry, registry_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +59,22 @@ class Netif(Frames, Observable):
         mtu: int | None = None,
         if_key: str | None = None,
         flags: Flags | None = None,
-        route_prio: int = 0,
+        route_prio: int | None = None,
         config: NetifConfig | None = None,
     ) -> None:
         """The driver is the Netif's from here on: it is closed with it, and also if this fails."""
         try:
-            if config is None:
-                info = ip if isinstance(ip, IpInfo) else IpInfo("0.0.0.0" if ip is None else ip, netmask, gateway)
-                flags = Flags.AUTOUP if flags is None else flags
-                base = InherentConfig(if_key or free_key(stack), flags, mac, info, route_prio=route_prio, mtu=mtu or 0)
-                config = NetifConfig(base=base, stack=netstack_config(stack))
+            given = Arguments(
+                ip=ip,
+                gateway=gateway,
+                netmask=netmask,
+                mac=mac,
+                mtu=mtu,
+                if_key=if_key,
+                flags=flags,
+                route_prio=route_prio,
+            )
+            config = configuration(stack, config, given)
         except BaseException:
             close_handle(driver)
             raise
@@ -101,7 +108,8 @@ class Netif(Frames, Observable):
         self.registry: Registry | None = None
         self._state = State.NEW
         self._addresses = Addresses(base.ip_info)
-        self._claimed = b""
+        self._claimed = b""  # a default MAC, to be given back
+        self._widest = self.mtu  # the mtu that the driver granted
         self._wants_finished = False
 
     @property
@@ -141,6 +149,8 @@ class Netif(Frames, Observable):
             try:
                 post_attach(self, handle)
             except Exception as error:
+                if self._state is not State.ATTACHED:  # it got as far as starting
+                    self.stop()
                 self._become(State.NEW)
                 self.handle = None
                 raise DriverAttachFailed(f"post_attach of {handle!r} failed: {error}") from error
@@ -176,15 +186,17 @@ class Netif(Frames, Observable):
                 raise
 
     def _open(self, stack: NetStack, runtime: Runtime) -> None:
-        if not self.mac:
+        if not (self.mac or self._claimed):
             shared = getattr(self.driver, "shared_wire", False)
-            self.mac = self._claimed = macs.claim(runtime, stack.name, self.if_key, wire_is_shared=shared)
+            self._claimed = macs.claim(runtime, stack.name, self.if_key, wire_is_shared=shared)
         self.port = runtime.add(stack, self)
-        want = LinkCaps(mac=self.mac, mtu=self.mtu, gso_max=LARGEST_PACKET, tx_checksum=True, rx_checksum=True)
+        hardware = self.mac or self._claimed
+        want = LinkCaps(mac=hardware, mtu=self.mtu, gso_max=LARGEST_PACKET, tx_checksum=True, rx_checksum=True)
         self.caps = granted = self.driver.open(plain(want) if self._wants_finished else want, self.port)
         if granted.mtu < self.config.base.mtu:
             logger.warning("%s: the wire takes %d bytes of the mtu %d", self.if_key, granted.mtu, self.mtu)
         self.mac, self.mtu = granted.mac, granted.mtu
+        self._widest = granted.mtu
 
     def connected(self) -> None:
         """The wire is plugged in. Does nothing if the link is up."""
@@ -338,8 +350,12 @@ class Netif(Frames, Observable):
                 self.interface.set_mac(address)
 
     def set_mtu(self, mtu: int) -> None:
-        """Bytes of an IP packet; also while the link is up."""
+        """Bytes of an IP packet; also while the link is up, then at most what the wire granted."""
         with Held(self.runtime):
+            if self.interface is not None and mtu > self._widest:
+                raise InvalidParams(
+                    f"mtu: {self.if_key} was granted {self._widest} bytes; ask for {mtu} before the start"
+                )
             self.mtu = check_mtu(mtu)
             if self.interface is not None and self.caps is not None:
                 self.caps = attrs.evolve(self.caps, mtu=mtu)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from netif.config import NetstackConfig
 from netif.errors import InvalidParams, NotFound
 from netif.link import NetStack, StackInterface
 
@@ -114,18 +113,3 @@ def registry_of(stack: NetStack) -> Registry:
         registry = Registry(stack)
         stack.registry = registry  # type: ignore[attr-defined]
     return registry
-
-
-def free_key(stack: NetStack | None) -> str:
-    """An if_key for an interface of `stack` that was given none."""
-    return registry_of(stack).free_key() if stack is not None else "ETH_DEF"
-
-
-def netstack_config(stack: NetStack | None) -> NetstackConfig:
-    """By which functions a Netif reaches `stack`."""
-    if stack is None:
-        raise InvalidParams("Netif needs stack=, as in Netif(driver, stack=host), or config=")
-    config = getattr(stack, "netstack_config", None)
-    if not isinstance(config, NetstackConfig):
-        raise InvalidParams(f"{stack!r} has no netstack_config: give config=NetifConfig(base=..., stack=...)")
-    return config

@@ -334,6 +334,19 @@ def test_failed_post_attach_detaches(new_config, driver):
     assert netif.handle is None
 
 
+def test_post_attach_that_starts_and_fails_is_undone(new_config, driver, runtime):
+    def post_attach(netif, handle):
+        netif.start()
+        raise OSError("second thoughts")
+
+    driver.post_attach = post_attach
+    netif = Netif(config=new_config(flags=Flags.AUTOUP))
+    with pytest.raises(DriverAttachFailed, match="second thoughts"):
+        netif.attach(driver)
+    assert netif.state is State.NEW
+    assert runtime.ports == {}
+
+
 def test_dead_driver_takes_the_link_down(netif, driver, runtime, stack, heard):
     netif.subscribe(Event, heard)
     heard.clear()
@@ -507,6 +520,29 @@ def test_mac_and_mtu_can_be_changed(netif, stack):
     assert stack.interfaces[0].caps.mtu == 1280
     with pytest.raises(InvalidParams, match="mtu"):
         netif.set_mtu(10)
+
+
+def test_mtu_is_never_above_what_was_granted(netif):
+    netif.set_mtu(1000)
+    netif.set_mtu(1500)
+    with pytest.raises(InvalidParams, match="granted 1500"):
+        netif.set_mtu(1501)
+
+
+def test_config_and_other_arguments_exclude_each_other(new_config, driver):
+    with pytest.raises(InvalidParams, match="ip="):
+        Netif(driver, config=new_config(), ip="10.0.0.1/24")
+    assert driver.closed
+
+
+def test_mtu_of_zero_is_out_of_range(driver, stack):
+    with pytest.raises(InvalidParams, match="mtu"):
+        Netif(driver, stack=stack, mtu=0)
+
+
+def test_config_may_be_attached_by_the_constructor(new_config, driver):
+    with Netif(driver, config=new_config(flags=Flags.AUTOUP)) as netif:
+        assert netif.is_up
 
 
 def test_repr_can_be_read_by_a_person(netif):
