@@ -147,7 +147,7 @@ def _system(name: str, profile: str | None) -> Iterator[System]:
                 yield System(name, process, "10.77.0.2", near.name)
         return
     with namespace() as own:
-        own.add_tap()
+        tap = own.add_tap()
         if name == OURS:
             command = module("tests.bench.server", "ours", "--netns", own.name, *pinned)
             if profile:
@@ -155,4 +155,5 @@ def _system(name: str, profile: str | None) -> Iterator[System]:
         else:
             command = module("tests.bench.bare", "--netns", own.name, *pinned)
         with server(name, *command) as process:
+            own.settle(tap)
             yield System(name, process, "192.168.5.100", own.name)

@@ -43,6 +43,7 @@ def join(ns: Namespace) -> Iterator[Join]:
             driver = ns.call(lambda: Tap(device, offload=offload))
             host = closing.enter_context(Stack("ours", runtime=runtime))
             closing.enter_context(Netif(driver, stack=host, ip=ip, gateway=KERNEL_IP, **options))
+            ns.settle(device)
             return host
 
         yield on_the_tap

@@ -132,6 +132,12 @@ class Namespace:
         self.ip("link", "set", name, "up")
         return name
 
+    def settle(self, device: str) -> None:
+        """Until the kernel has noticed that somebody opened `device`: what it sends before that, it drops."""
+        if "UP" in self.ip("link", "show", device).partition("<")[2].partition(">")[0].split(","):
+            wait_until(lambda: "state UP" in self.ip("link", "show", device), 10.0, f"{device}'s carrier")
+            self.ip("link", "set", device, "up")  # no change, but it waits for the lock that the kernel's worker holds
+
     def mac(self, device: str) -> str:
         return self.call(lambda: _hardware_address(device))
 

@@ -36,6 +36,8 @@ def tap(ns):
 
     def tap(name="tap0", **options):
         made.append(ns.call(lambda: Tap(name, **options)))
+        if not options.get("create"):
+            ns.settle(name)
         return made[-1]
 
     yield tap
