@@ -7,9 +7,11 @@ a scene on the virtual clock is the same at every run, bit for bit.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
@@ -52,7 +54,8 @@ class SentFrames:
 class Host:
     """One machine on a Lan: a stack, a network card, and whatever is spawned on it."""
 
-    def __init__(self, name: str, stack: Stack, netif: Netif) -> None:
+    def __init__(self, lan: Lan, name: str, stack: Stack, netif: Netif) -> None:
+        self.lan = lan
         self.name = name
         self.stack = stack
         self.netif = netif
@@ -76,7 +79,18 @@ class Host:
 
     def spawn(self, fn: Callable[[], Any]) -> Task[Any]:
         """Run `fn` as this host's application: on a virtual clock only spawned code may block."""
-        return self.stack.runtime.spawn(fn, f"{self.name}/{getattr(fn, '__name__', 'task')}")
+        name = f"{self.name}/{getattr(fn, '__name__', 'task')}"
+        if inspect.iscoroutinefunction(fn):
+            return self.stack.runtime.spawn(fn, name)
+        return self.stack.runtime.spawn(partial(self._run, fn), name)
+
+    def _run(self, fn: Callable[[], Any]) -> Any:
+        try:
+            return fn()
+        except OSError:
+            if not self.lan.closing:
+                raise
+            return None  # the network went away under it: the end of the Lan, not a failure
 
     def socket(self, *arguments: Any, **options: Any) -> blocking.socket:
         return self.stack.socket(*arguments, **options)
@@ -111,6 +125,7 @@ class Lan:
         self.hosts: dict[str, Host] = {}
         self.names: dict[str, bytes] = {}  # which every host here can look up
         self.switch = Switch()
+        self.closing = False
         self.runtime: Any = make_runtime(clock, seed, strict)
         self.sinks: list[Any] = []
         epoch = 0.0 if clock == "virtual" else time.time() - self.runtime.now()
@@ -146,7 +161,7 @@ class Lan:
         stack.hosts = self.names
         mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
         netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)
-        host = self.hosts[name] = Host(name, stack, netif)
+        host = self.hosts[name] = Host(self, name, stack, netif)
         self.names[name] = address.packed
         return host
 
@@ -192,13 +207,17 @@ class Lan:
 
     def close(self, linger: float = LINGER) -> None:
         """All hosts at once: their connections end in order within `linger` seconds, the rest is cut off."""
+        self.closing = True
         try:
             close_all([host.netif for host in self], linger)
+            if linger:
+                self.runtime.run_for(0)  # let the applications see the end, and close what they hold
         finally:
             self._end()
 
     async def aclose(self, linger: float = LINGER) -> None:
         """As `close`, awaiting."""
+        self.closing = True
         try:
             await aclose_all([host.netif for host in self], linger)
         finally:
@@ -236,12 +255,17 @@ class Lan:
 
 
 def make_runtime(clock: str, seed: int | str, strict: bool) -> Runtime:
-    from netif import runtime
-
+    """Each is imported when it is asked for."""
     if clock == "virtual":
-        return runtime.VirtualRuntime(seed=seed, strict=strict)
+        from netif.runtime.virtual import VirtualRuntime
+
+        return VirtualRuntime(seed=seed, strict=strict)
     if clock == "real":
-        return runtime.ThreadedRuntime(seed=seed, strict=strict)
+        from components.headstart import HeadStart
+
+        return HeadStart(seed=seed, strict=strict)
     if clock == "asyncio":
-        return runtime.AsyncioRuntime(seed=seed, strict=strict)
+        from netif.runtime.aio import AsyncioRuntime
+
+        return AsyncioRuntime(seed=seed, strict=strict)
     raise ValueError(f'clock={clock!r}: write "virtual", "real" or "asyncio"')
