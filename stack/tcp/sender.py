@@ -200,10 +200,13 @@ class Sender:
 
     def lose_all(self) -> None:
         """A time-out: nothing that was sent is in the network any more."""
-        if self.in_flight:
-            if self.lost:
-                self.in_flight.extend(self.lost)
-            self.lost = self.in_flight
+        in_flight, lost = self.in_flight, self.lost
+        if in_flight:
+            if lost and lost[0].seq < in_flight[0].seq:
+                in_flight.appendleft(lost.popleft())
+            if lost:
+                in_flight.extend(lost)
+            self.lost = in_flight
             self.in_flight = None
         self.lost_bytes = self.snd_nxt - self.snd_una
 
