@@ -134,10 +134,12 @@ class ThreadedRuntime(RealTime):
         self._poked = False
         self._in_poll = True
         self.release()
-        if self.arrivals or (self._pending and self.interrupts.waiting()):
+        if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
             timeout = 0.0  # they came while nobody was there to be poked
         events = poller.poll(timeout)
         self._in_poll = False
+        if self._events.wanted():
+            self._start_events()
         self.enter()
         return events
 
@@ -173,7 +175,7 @@ class ThreadedRuntime(RealTime):
         self._leader = None
         if self._asleep:
             self._asleep = False
-            self._bed.release()
+            self._get_up()
         if not self._running:
             self._close_poller()
 
@@ -223,6 +225,12 @@ class ThreadedRuntime(RealTime):
         self._bed.acquire()
         self.enter()
 
+    def _get_up(self) -> None:
+        try:
+            self._bed.release()
+        except RuntimeError:  # it is not lying down and looks again before it does, or somebody was quicker
+            pass
+
     # -- lifetime ----------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -235,10 +243,8 @@ class ThreadedRuntime(RealTime):
         thread, self._thread = self._thread, None
         if self._poller is not None:
             self._poller.wake()
-        try:
-            self._bed.release()
-        except RuntimeError:  # it was not lying down, and looks again before it does
-            pass
+        self._asleep = False  # whoever passes the lead on meanwhile shall not wake it a second time
+        self._get_up()
         return [] if thread is None else [thread]
 
     def _shut_down(self) -> None:
