@@ -262,7 +262,7 @@ class Connection(ControlBlock):
             receiver.capacity = min(config.receive_buffer, 0xFFFF << receiver.shift)
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
-        elif self.idle_at is None and self.connected():
+        elif self.connected() and not self.probes:
             self.idle_at = self.last_heard + config.keepalive_idle
         self.stack.owe(self)
 

@@ -13,12 +13,11 @@ import random
 import pytest
 
 from netif.link import PARTIAL, LinkCaps
-from netif.wire import ethernet, icmp, ip, notation, options, tcp
+from netif.wire import arp, ethernet, icmp, ip, notation, options, tcp
 from netif.wire.checksum import pseudo_header, verify
 from netif.wire.segment import cut, finish
 from stack.stack import Stack
 from stack.tcp.config import TcpConfig
-from stack.tcp.connection import Connection
 from stack.tcp.states import CLOSED
 
 HOST, PEER = b"\x0a\0\0\1", b"\x0a\0\0\2"
@@ -113,7 +112,7 @@ class Sent:
         sport, dport, seq, ack, header_len, self.flags, self.window, _ = tcp.parse(frame, l4, len(frame))
         self.ports = (sport, dport)
         self.wire_seq, self.wire_ack = seq, ack
-        self.seq = seq - here & 0xFFFFFFFF
+        self.seq = seq - here & 0xFFFFFFFF if seq or not self.flags & tcp.RST else 0
         self.ack = ack - there & 0xFFFFFFFF if self.flags & tcp.ACK else None
         self.option_bytes = frame[l4 + 20 : l4 + header_len]
         self.options = options.parse(frame, l4 + 20, l4 + header_len)
@@ -139,6 +138,7 @@ class Conversation:
         self.config = TcpConfig(**settings)
         self.clock = Clock(seed)
         self.sent = []
+        self.asked = False  # who has the peer's address
         self.stack, self.interface, self.link = host(
             self.clock, "host", HOST, HOST_MAC, self._collect, mtu=mtu, gso_max=gso_max, limits=limits
         )
@@ -149,22 +149,26 @@ class Conversation:
         self.listener = None
         self.written = 0
         self.checked = True
-        self._introduce()
+        self._meet()
         return self
 
-    def _introduce(self):
-        from netif.wire import arp
-
+    def _meet(self):
+        """Both know each other's MAC before anything is said."""
         request = ethernet.emit(HOST_MAC, PEER_MAC, ethernet.ARP)
-        request += arp.emit(arp.REQUEST, PEER_MAC, PEER, bytes(6), HOST)
-        self.interface.input(request, None)
-        self.stack.flush(self.now)
+        self.interface.input(request + arp.emit(arp.REQUEST, PEER_MAC, PEER, bytes(6), HOST), None)
+        self.flush()
         self.sent.clear()
+
+    def _introduce(self):
+        """The peer says who has its address, asked or not."""
+        answer = ethernet.emit(HOST_MAC, PEER_MAC, ethernet.ARP)
+        self.interface.input(answer + arp.emit(arp.REPLY, PEER_MAC, PEER, HOST_MAC, HOST), None)
 
     def _collect(self, buffers, offload):
         frame = b"".join(buffers)
         assert all(type(buffer) is bytes or buffer.readonly for buffer in buffers)
         if frame[12:14] == b"\x08\x06":
+            self.asked |= frame[38:42] == PEER
             return
         assert frame[:12] == PEER_MAC + HOST_MAC
         assert verify(frame, 14, 34), "IP checksum"
@@ -244,6 +248,10 @@ class Conversation:
 
     def flush(self):
         self.stack.flush(self.now)
+        while self.asked:
+            self.asked = False
+            self._introduce()
+            self.stack.flush(self.now)
 
     # --- the wire ---------------------------------------------------------------------------------------------
 
@@ -343,7 +351,13 @@ class Conversation:
 
 
 @pytest.fixture
+def waiter():
+    return Waiter()
+
+
+@pytest.fixture
 def tcp_():
+    """A conversation that has not begun: the test says with which settings."""
     return Conversation()
 
 
@@ -422,6 +436,3 @@ class Pair:
 @pytest.fixture
 def pair():
     return Pair
-
-
-__all__ = ["Connection"]
