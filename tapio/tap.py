@@ -44,6 +44,7 @@ class Tap:
             self._header_size = self._claim(fd)
             if create and not self._control.is_up():
                 self._control.bring_up()
+            self._control.await_carrier()
         except BaseException as error:
             self._control.close()
             self._file.close()

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from struct import Struct
 from typing import NoReturn
 
@@ -22,7 +23,8 @@ TUNGETVNETHDRSZ, TUNSETVNETHDRSZ = 0x800454D7, 0x400454D8
 IFF_TUN, IFF_TAP, IFF_NAPI, IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR = 0x1, 0x2, 0x10, 0x100, 0x1000, 0x4000
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR, SIOCETHTOOL = 0x8913, 0x8914, 0x8921, 0x8927, 0x8946
 ETHTOOL_GDRVINFO = 3
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 0x1, 0x40
+CARRIER_WAIT = 0.1  # seconds; the kernel takes a few milliseconds at worst
 
 _INT = Struct("=i")
 _IFREQ_FLAGS = Struct("16sH22x")
@@ -161,6 +163,12 @@ class Control:
 
     def bring_up(self) -> None:
         self._ask(SIOCSIFFLAGS, _IFREQ_FLAGS.pack(self._name, self._flags() | IFF_UP))
+
+    def await_carrier(self) -> None:
+        """Opening plugs the cable in, but the kernel drops what it sends until it has noticed, a moment later."""
+        deadline = time.monotonic() + CARRIER_WAIT
+        while self._flags() & (IFF_UP | IFF_RUNNING) == IFF_UP and time.monotonic() < deadline:
+            time.sleep(0.0005)
 
     def driver(self) -> tuple[str, str]:
         """(driver, bus) as ethtool names them; a TAP is ("tun", "tap"), a TUN ("tun", "tun")."""

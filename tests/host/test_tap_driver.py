@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -19,6 +20,7 @@ from tapio import tundev
 from tapio.tap import Tap, tapio_create, tapio_output
 from tapio.tundev import TapError
 from tests.conftest import ROOT
+from tests.host.namespaces import wait_until
 from tests.tapio.ports import FakePort, FakeRuntime
 
 pytestmark = pytest.mark.host
@@ -69,13 +71,17 @@ def frame_to(ns, payload, *, offload=None, field=None):
     return ethernet.emit(kernel, MAC, ethernet.IP) + packet + header, payload
 
 
-def datagrams(driver):
-    """The UDP frames to us that have come, with their offloads."""
+def heard(driver, count=1, protocol=ip.UDP):
+    """The next frames of that protocol to us, with their offloads."""
     found = []
-    while (item := driver.receive()) is not None:
-        frame = bytes(item[0])
-        if frame[12:14] == b"\x08\0" and frame[23] == ip.UDP:
-            found.append((frame, item[1]))
+
+    def all_there():
+        while (item := driver.receive()) is not None:
+            if item[0][12:14] == b"\x08\0" and item[0][23] == protocol:
+                found.append(item)
+        return len(found) >= count
+
+    wait_until(all_there, what=f"{count} frames")
     return found
 
 
@@ -212,7 +218,7 @@ class TestFramesFromTheKernel:
         driver = tap()
         driver.open(WANT, port)
         sink.sendto(b"hello", ("192.168.5.100", 9))
-        ((frame, offload),) = datagrams(driver)
+        ((frame, offload),) = heard(driver)
         assert offload == Offload(PARTIAL, 34, 6)
         assert frame.endswith(b"hello")
 
@@ -221,7 +227,7 @@ class TestFramesFromTheKernel:
         driver = tap(**options)
         driver.open(LEAST, port)
         sink.sendto(b"hello", ("192.168.5.100", 9))
-        ((frame, offload),) = datagrams(driver)
+        ((frame, offload),) = heard(driver)
         assert offload is None
         assert checksum.verify(frame, 34, len(frame), checksum.pseudo_header(KERNEL, OURS, ip.UDP, len(frame) - 34))
 
@@ -232,12 +238,7 @@ class TestFramesFromTheKernel:
         payloads = [bytes([n]) * (1400 * n) for n in range(1, 41)]
         for payload in payloads:
             sink.sendto(payload, ("192.168.5.100", 9))
-        held = []
-        while len(held) < len(payloads):
-            item = driver.receive()
-            assert item is not None
-            if item[0][12:14] == b"\x08\0":
-                held.append(item)
+        held = heard(driver, len(payloads))
         assert [bytes(frame[42:]) for frame, _ in held] == payloads
         assert {offload.gso_size for _, offload in held} == {0, 1400}
 
@@ -248,10 +249,9 @@ class TestFramesFromTheKernel:
         seen = set()
         for _ in range(50):
             sink.sendto(bytes(56_000), ("192.168.5.100", 9))
-            while (item := driver.receive()) is not None:
-                if len(item[0]) > 50_000:
-                    seen.add(id(item[0].obj))
-                del item
+            ((frame, _),) = heard(driver)
+            seen.add(id(frame.obj))
+            del frame
         assert len(seen) <= 3
 
     def test_nothing_more_now(self, tap, port):
@@ -311,12 +311,8 @@ class TestFramesToTheKernel:
         )
         assert driver.transmit((headers, payload), Offload(PARTIAL, 34, 16, 1460))
         assert driver.refused == 0
-        resets = []
-        while (item := driver.receive()) is not None:
-            frame = bytes(item[0])
-            if frame[12:14] == b"\x08\0" and frame[23] == ip.TCP:
-                resets.append(tcp.parse(frame, 34, len(frame)))
-        ((sport, _, _, ack, _, flags, _, _),) = resets
+        ((frame, _),) = heard(driver, protocol=ip.TCP)
+        sport, _, _, ack, _, flags, _, _ = tcp.parse(frame, 34, len(frame))
         assert (sport, ack, flags) == (9999, 5 + len(payload), tcp.RST | tcp.ACK)
 
     def test_a_frame_the_kernel_finds_invalid_is_counted_and_no_more(self, tap, port, ns, sink):
@@ -369,16 +365,21 @@ class TestTheEnd:
         driver = tap()
         driver.open(WANT, port)
         sink.sendto(b"hello", ("192.168.5.100", 9))
-        assert datagrams(driver)[0][1] == Offload(PARTIAL, 34, 6)
+        assert heard(driver)[0][1] == Offload(PARTIAL, 34, 6)
         driver.close()
         fd = ns.call(opened)
         try:
             assert tundev.get_int(fd, tundev.TUNGETVNETHDRSZ) == 12
             sink.sendto(b"hello", ("192.168.5.100", 9))
-            frame = bytes(10)
-            while frame[24:26] != b"\x08\0":
-                frame = os.read(fd, 2000)
-            assert frame[:12] == bytes(12)
+            read = []
+
+            def arrived():
+                with contextlib.suppress(BlockingIOError):
+                    read.append(os.read(fd, 2000))
+                return read and read[-1][24:26] == b"\x08\0"
+
+            wait_until(arrived)
+            assert read[-1][:12] == bytes(12)
         finally:
             os.close(fd)
 
