@@ -21,6 +21,7 @@ class EventThread:
         self._lock = allocate_lock()
         self._lock.acquire()
         self._thread: threading.Thread | None = None
+        self._barred = False
 
     def rouse(self) -> bool:
         """Something was posted; False: there is no thread yet. From anywhere, a finalizer included."""
@@ -29,12 +30,21 @@ class EventThread:
         self._signal()
         return True
 
+    def wanted(self) -> bool:
+        """There is something to do, and no thread to do it."""
+        return bool(self._crank.posted) and self._thread is None and not self._barred
+
     def start(self) -> None:
-        """Start the thread, if there is none and something to do. Not from a finalizer; one caller at a time."""
-        if self._thread is None and self._crank.posted:
-            self._thread = threading.Thread(target=self._run, name="netif events", daemon=True)
-            self._thread.start()
-            self._signal()
+        """Start the thread if it is wanted. Not from a finalizer; one caller at a time."""
+        if self.wanted():
+            thread = self._thread = threading.Thread(target=self._run, name="netif events", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is ending and starts no more threads: close() runs what is left
+                self._thread = None
+                self._barred = True
+            else:
+                self._signal()
 
     def stop(self) -> None:
         """Deliver what is queued, then end. From the event thread itself: end when the handler returns."""

@@ -36,19 +36,22 @@ class Interrupts:
             return
         self.active = True
         for signum in GUARDED:
-            found = signal.getsignal(signum)
+            found = _still_active(signum, signal.getsignal(signum))
             if callable(found) and not isinstance(found, signal.Handlers) and found != self._handle:
                 self._found[signum] = found
                 signal.signal(signum, self._handle)
 
     def restore(self) -> None:
-        """Put back what was found. Where somebody chained to us in the meantime, we stay in their chain."""
+        """Put back what was found. Where somebody chained to us in the meantime, we stay in their chain; from another
+        thread it cannot be done: the next signal does it, or the next runtime."""
         self.active = False
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for signum, found in self._found.items():
-            if signal.getsignal(signum) == self._handle:
-                signal.signal(signum, _still_active(signum, found))
+        if threading.current_thread() is threading.main_thread():
+            for signum in self._found:
+                self._put_back(signum)
+
+    def _put_back(self, signum: int) -> None:
+        if signal.getsignal(signum) == self._handle:
+            signal.signal(signum, _still_active(signum, self._found[signum]))
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.active and self._inside(frame):
@@ -57,6 +60,8 @@ class Interrupts:
             self._gate.later = True
             self._wake()
         else:
+            if not self.active:
+                self._put_back(signum)
             self._found[signum](signum, frame)
 
     def _inside(self, frame: FrameType | None) -> bool:

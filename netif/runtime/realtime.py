@@ -60,7 +60,7 @@ class RealTime(Joining):
     def _afterwards(self) -> None:
         """Called with the gate free, where that was asked for under it."""
         self.later = False
-        if self.posted:
+        if self._events.wanted():
             self._start_events()
         if self._ending:
             self._end()
@@ -287,12 +287,10 @@ class RealTime(Joining):
             self.leave()
 
     def _start_events(self) -> None:
+        """The gate is free."""
         self.enter()
-        try:
-            if self._running:
-                self._events.start()
-        except RuntimeError:  # the interpreter is ending and starts no more threads: there is nobody to be told
-            logger.debug("no event thread at the end of the program")
+        if self._running:
+            self._events.start()
         self.release()
 
     # -- lifetime ----------------------------------------------------------------------------------------------------
@@ -360,6 +358,7 @@ class RealTime(Joining):
         finally:
             self.leave()
         self._events.stop()
+        self.run_posted()  # by a thread that ends the program, there is none to do it
         for thread in threads:
             thread.join(JOIN_TIMEOUT)
         self._log_unseen()

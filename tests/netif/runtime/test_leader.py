@@ -1,0 +1,446 @@
+"""Leader and followers, rule by rule: a scripted scheduler decides who runs, and when time-outs come."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from netif.runtime import ThreadedRuntime
+from tests.netif.runtime.scripted import Machine
+from tests.netif.runtime.toys import Driver, Host, Nic, two_hosts
+
+BACKGROUND = "netif background"
+THREADS = ("serve", "ask", "wait")
+
+
+class WireWithDescriptor(Driver):
+    """Its descriptor is a number that only the scripted poller knows."""
+
+    def __init__(self, machine, fd=7):
+        self.machine, self.fd = machine, fd
+        self.inbox = []
+
+    def fileno(self):
+        return self.fd
+
+    def receive(self):
+        if not self.inbox:
+            return None
+        frame = self.inbox.pop(0)
+        if not self.inbox:
+            self.machine.poller.events.pop(self.fd, None)
+        return frame, None
+
+    def arrives(self, *frames):
+        self.inbox.extend(frames)
+        self.machine.poller.events[self.fd] = 1
+
+
+class Scene:
+    """A runtime with one host on a wire with descriptor; its threads run when told."""
+
+    def __init__(self, fine=False):
+        self.machine = Machine(fine)
+        self.runtime = ThreadedRuntime(
+            clock=self.machine.clock, poller=self.machine.new_poller, new_lock=self.machine.new_lock
+        )
+        self.host = Host("anna", self.runtime)
+        self.wire = WireWithDescriptor(self.machine)
+        Nic(self.host, self.wire)
+        self.machine.await_stop(BACKGROUND)
+        self.machine.run(BACKGROUND)
+
+    @property
+    def poller(self):
+        return self.machine.poller
+
+    def reader(self, name, box, timeout=None):
+        self.machine.start(name, lambda: self.host.get(box, timeout))
+
+    def leading_reader(self, name, box, timeout=None):
+        """A reader that leads; the background thread sleeps behind it."""
+        self.reader(name, box, timeout)
+        self.machine.run(name)
+        if self.machine.where(name) == "lock":  # it has poked the background thread, and follows
+            self.machine.run(BACKGROUND)
+            self.machine.run(name)
+        assert self.machine.where(name) == "poll"
+        if self.machine.where(BACKGROUND) == "lock" and self.machine.timeout(BACKGROUND) is not None:
+            self.machine.expire(BACKGROUND)
+            while self.machine.timeout(BACKGROUND) is not None:
+                self.machine.expire(BACKGROUND)
+
+    def deliver(self, box, text="x"):
+        """An application call that makes a reader ready."""
+        self.host.under_gate(lambda: self.host.deliver(box, text))
+
+    def result(self, name):
+        assert self.machine.where(name) == "ended", self.machine.where(name)
+        return self.machine.strands[name].result
+
+    def end(self):
+        self.machine.end()
+        self.runtime.close()
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.end()
+
+
+def test_at_first_the_background_thread_leads_without_time_out(scene):
+    assert scene.machine.where(BACKGROUND) == "poll"
+    assert scene.machine.timeout(BACKGROUND) is None
+
+
+def test_a_caller_that_finds_it_leading_pokes_it_and_follows_until_handed_the_lead(scene):
+    scene.reader("C", "in")
+    scene.machine.run("C")
+    assert scene.machine.where("C") == "lock"
+    assert scene.poller.wakes == 1
+    scene.machine.run(BACKGROUND)
+    assert scene.machine.where(BACKGROUND) == "lock"
+    scene.machine.run("C")
+    assert scene.machine.where("C") == "poll"
+
+
+def test_the_background_thread_takes_no_turn_when_somebody_wants_to_lead(scene):
+    scene.reader("C", "in")
+    scene.machine.run("C")
+    scene.wire.arrives(b"in:hello")
+    scene.machine.run(BACKGROUND)
+    assert scene.host.nic.seen == []
+    scene.machine.run("C")
+    scene.machine.run_while_it_can("C")
+    assert scene.result("C") == "hello"
+
+
+def test_a_caller_leads_at_once_where_the_background_thread_has_left_its_poll_already(scene):
+    scene.runtime.enter()  # the test holds the gate
+    scene.wire.arrives(b"other:x")
+    scene.machine.run(BACKGROUND)
+    assert scene.machine.where(BACKGROUND) == "lock"
+    scene.host.boxes.clear()
+    waiter = scene.runtime.waiter("get", scene.host)
+    scene.wire.arrives(b"other:y")
+    scene.runtime.wait(waiter, scene.machine.now)
+    scene.runtime.leave()
+    assert scene.poller.wakes == 0
+
+
+def test_one_leads_and_the_others_follow(scene):
+    scene.leading_reader("A", "a")
+    for name in ("B", "C"):
+        scene.reader(name, name)
+        scene.machine.run(name)
+        assert scene.machine.where(name) == "lock"
+    assert scene.machine.where("A") == "poll"
+
+
+def test_a_frame_releases_the_follower_it_is_for_and_the_leader_goes_on(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    scene.wire.arrives(b"b:hello")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "poll"
+    scene.machine.run("B")
+    assert scene.result("B") == "hello"
+
+
+def test_a_leader_that_leaves_hands_the_lead_to_who_has_slept_longest(scene):
+    scene.leading_reader("A", "a")
+    for name in ("B", "C"):
+        scene.reader(name, name)
+        scene.machine.run(name)
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("A")
+    assert scene.result("A") == "hello"
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    assert not scene.machine.can_run("C")
+
+
+def test_whoever_calls_before_the_new_leader_is_awake_follows(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("A")
+    scene.reader("C", "c")
+    scene.machine.run("C")
+    assert scene.machine.where("C") == "lock"
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+
+
+def test_a_follower_whose_time_is_up_as_it_is_handed_the_lead_passes_it_on(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b", timeout=1.0)
+    scene.reader("C", "c")
+    for name in ("B", "C"):
+        scene.machine.run(name)
+    scene.machine.now += 2.0  # its time is up, but it has not run yet
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("A")
+    scene.machine.run("B")
+    assert scene.result("B") is None
+    scene.machine.run("C")
+    assert scene.machine.where("C") == "poll"
+
+
+def test_a_leader_with_a_deadline_leaves_when_it_comes(scene):
+    scene.leading_reader("A", "a", timeout=3.0)
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    assert scene.machine.timeout("A") == pytest.approx(3.0)
+    scene.machine.expire("A")
+    assert scene.result("A") is None
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+
+
+def test_the_background_thread_sleeps_without_time_out_while_somebody_leads(scene):
+    scene.leading_reader("A", "a")
+    assert scene.machine.where(BACKGROUND) == "lock"
+    assert scene.machine.timeout(BACKGROUND) is None
+
+
+def test_the_leaver_wakes_it_once_and_it_dozes_while_turns_go_on(scene):
+    scene.leading_reader("A", "a")
+    scene.wire.arrives(b"a:x")
+    scene.machine.run("A")
+    assert scene.machine.can_run(BACKGROUND)
+    scene.machine.run(BACKGROUND)
+    for n in range(5):  # calls that lead and leave do not wake it again
+        assert scene.machine.where(BACKGROUND) == "lock"
+        assert scene.machine.timeout(BACKGROUND) == pytest.approx(0.002)
+        assert not scene.machine.can_run(BACKGROUND)
+        scene.reader(f"R{n}", f"r{n}")
+        scene.machine.run(f"R{n}")
+        assert scene.machine.where(f"R{n}") == "poll"
+        scene.wire.arrives(f"r{n}:x".encode())
+        scene.machine.run(f"R{n}")
+        scene.machine.expire(BACKGROUND)
+    scene.machine.expire(BACKGROUND)
+    assert scene.machine.where(BACKGROUND) == "poll"
+
+
+def test_it_lies_down_where_one_caller_leads_for_long(scene):
+    scene.leading_reader("A", "a")
+    scene.wire.arrives(b"a:x")
+    scene.machine.run("A")
+    scene.machine.run(BACKGROUND)
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    scene.machine.expire(BACKGROUND)
+    assert scene.machine.timeout(BACKGROUND) == pytest.approx(0.002)
+    scene.machine.expire(BACKGROUND)
+    assert scene.machine.timeout(BACKGROUND) is None
+
+
+def test_idle_means_no_wake_up_at_all(scene):
+    polls = scene.poller.polls
+    assert scene.machine.timeout(BACKGROUND) is None
+    assert not scene.machine.can_run(BACKGROUND)
+    assert scene.poller.polls == polls
+
+
+class TestPokes:
+    def test_a_deadline_that_moves_earlier(self, scene):
+        scene.host.after(5.0, lambda: None)
+        scene.leading_reader("A", "a")
+        assert scene.machine.timeout("A") == pytest.approx(5.0)
+        before = scene.poller.wakes
+        scene.host.after(1.0, lambda: None)
+        assert scene.poller.wakes == before + 1
+        scene.machine.run("A")
+        assert scene.machine.timeout("A") == pytest.approx(1.0)
+
+    def test_a_later_deadline_does_not(self, scene):
+        scene.host.after(5.0, lambda: None)
+        scene.leading_reader("A", "a")
+        before = scene.poller.wakes
+        scene.host.after(7.0, lambda: None)
+        assert scene.poller.wakes == before
+        assert not scene.machine.can_run("A")
+
+    def test_a_deadline_asked_for_by_a_driver(self, scene):
+        scene.leading_reader("A", "a")
+        before = scene.poller.wakes
+        called = []
+        scene.wire.advance = called.append
+        scene.host.under_gate(lambda: scene.wire.port.call_at(scene.machine.now + 1.0))
+        assert scene.poller.wakes == before + 1
+        scene.machine.run("A")
+        scene.machine.expire("A")
+        assert called == [scene.machine.now]
+
+    def test_nobody_is_poked_twice_for_one_sleep(self, scene):
+        scene.leading_reader("A", "a")
+        before = scene.poller.wakes
+        for after in (5.0, 4.0, 3.0):
+            scene.host.after(after, lambda: None)
+        assert scene.poller.wakes == before + 1
+
+    def test_the_leaders_own_waiter_made_ready_by_another_thread(self, scene):
+        scene.leading_reader("A", "a")
+        before = scene.poller.wakes
+        scene.deliver("a", "hello")
+        assert scene.poller.wakes == before + 1
+        scene.machine.run("A")
+        assert scene.result("A") == "hello"
+
+    def test_a_follower_made_ready_needs_no_poke(self, scene):
+        scene.leading_reader("A", "a")
+        scene.reader("B", "b")
+        scene.machine.run("B")
+        before = scene.poller.wakes
+        scene.deliver("b", "hello")
+        assert scene.poller.wakes == before
+        scene.machine.run("B")
+        assert scene.result("B") == "hello"
+        assert not scene.machine.can_run("A")
+
+    def test_work_left_over_after_the_rounds_of_a_call(self, scene):
+        scene.leading_reader("A", "a")
+        anna, bert = two_hosts(scene.runtime)
+        scene.machine.run_while_it_can("A")
+
+
+        def answer(host):
+            return lambda name, text: int(text) and host.outbox.append(f"x:{int(text) - 1}".encode())
+
+        anna.on_frame, bert.on_frame = answer(anna), answer(bert)
+        before = scene.poller.wakes
+        anna.send("x", "30")
+        assert len(anna.nic.seen) + len(bert.nic.seen) < 31
+        assert scene.poller.wakes == before + 1
+        scene.machine.run_while_it_can("A")
+        assert len(anna.nic.seen) + len(bert.nic.seen) == 31
+
+    def test_a_call_that_leaves_nothing_behind_pokes_nobody(self, scene):
+        scene.leading_reader("A", "a")
+        anna, bert = two_hosts(scene.runtime)
+        scene.machine.run_while_it_can("A")
+        before = scene.poller.wakes
+        anna.send("x", "hello")
+        assert bert.nic.seen == [b"x:hello"]
+        assert scene.poller.wakes == before
+
+    def test_a_frame_pushed_without_the_gate(self, scene):
+        scene.leading_reader("A", "a")
+        scene.wire.inbox.append(b"a:pushed")
+        scene.wire.port.poke()
+        scene.machine.run("A")
+        assert scene.result("A") == "pushed"
+
+
+class TestBatches:
+    def test_a_leader_returns_after_the_batch_that_brought_what_it_waits_for(self, scene):
+        scene.leading_reader("A", "a")
+        scene.wire.arrives(b"a:first", *[b"other:x"] * 40)
+        scene.machine.run("A")
+        assert scene.result("A") == "first"
+        assert len(scene.host.nic.seen) == 16
+
+    def test_what_a_batch_left_is_drained_by_the_next_poll_without_sleep(self, scene):
+        scene.leading_reader("A", "a")
+        scene.wire.arrives(*[b"other:x"] * 40)
+        scene.machine.run("A")
+        assert scene.machine.where("A") == "poll"
+        assert len(scene.host.nic.seen) == 40
+
+
+class TestGate:
+    def test_whoever_has_waited_a_millisecond_is_handed_it(self, scene):
+        gate = scene.runtime
+        order = []
+
+        def busy():
+            for n in range(3):
+                gate.enter()
+                scene.machine.stop("inside", lambda: True)
+                order.append(f"busy{n}")
+                gate.leave()
+
+        def patient():
+            gate.enter()
+            order.append("patient")
+            gate.leave()
+
+        machine = scene.machine
+        machine.start("busy", busy)
+        machine.start("patient", patient)
+        machine.run("busy")
+        machine.run("patient")
+        assert machine.timeout("patient") == pytest.approx(0.001)
+        machine.run("busy")  # it leaves, and is back before anybody else could run
+        assert machine.where("busy") == "inside"
+        machine.expire("patient")
+        assert machine.timeout("patient") is None
+        machine.run("busy")
+        assert machine.where("busy") == "lock"
+        machine.run("patient")
+        assert order == ["busy0", "busy1", "patient"]
+        machine.run_while_it_can("busy")
+        assert order[-1] == "busy2"
+
+    def test_those_who_wait_are_handed_it_in_order(self, scene):
+        gate, order = scene.runtime, []
+
+        def visit(name):
+            gate.enter()
+            order.append(name)
+            gate.leave()
+
+        gate.enter()
+        for name in ("one", "two", "three"):
+            scene.machine.start(name, lambda name=name: visit(name))
+            scene.machine.run(name)
+        for name in ("three", "one", "two"):
+            scene.machine.expire(name)
+        gate.leave()
+        scene.machine.run_while_it_can("one", "two", "three")
+        assert order == ["three", "one", "two"]
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_no_order_of_steps_loses_a_wake_up(block):
+    """Ping-pong and a timer among three threads and the background, at random; nobody may sleep for ever."""
+    for seed in range(block * 12, block * 12 + 12):
+        scene = Scene(fine=True)
+        host, machine = scene.host, scene.machine
+
+        def serve(host=host):
+            for _ in range(3):
+                text = host.get("ping")
+                host.under_gate(lambda text=text: host.deliver("pong", text))
+            return "served"
+
+        def ask(host=host):
+            for n in range(3):
+                host.under_gate(lambda n=n: host.deliver("ping", str(n)))
+                assert host.get("pong") == str(n)
+            return "asked"
+
+        def wait(host=host, wire=scene.wire):
+            assert host.get("never", 0.001) is None
+            host.after(0.001, lambda: host.deliver("timer", "rang"))
+            assert host.get("timer") == "rang"
+            wire.inbox.append(b"pushed:x")
+            wire.port.poke()
+            return host.get("pushed")
+
+        for name, fn in zip(THREADS, (serve, ask, wait), strict=True):
+            machine.start(name, fn)
+        try:
+            machine.explore(random.Random(seed), lambda m=machine: all(m.where(name) == "ended" for name in THREADS))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        finally:
+            scene.end()
