@@ -95,6 +95,7 @@ class Receiver:
         if seq + length > limit:
             length = max(0, limit - seq)
             payload = payload[:length]
+            self.ack_now = True  # say where the window ends
         if seq < rcv_nxt:
             self.ack_now = True  # RFC 9293: what was received before is acknowledged again
             payload = payload[rcv_nxt - seq :]
@@ -115,6 +116,7 @@ class Receiver:
                 self.rcv_nxt += 1
                 self.edge = max(self.edge, self.rcv_nxt)
                 self.owed += not length
+                self.ack_now |= not fin  # it had come before, ahead of a hole
                 self.reassembly = None
                 return True
             self.ack_now = True

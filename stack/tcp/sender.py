@@ -252,7 +252,10 @@ class Sender:
         if self.lost:
             return self._cut_lost(now, max(1, min(self.snd_wnd, self.mss)))
         if self.unsent_bytes:
-            return self._emit(now, min(self.unsent_bytes, self.mss, max(window, 1)), False)
+            small = self.snd_sml
+            probe = self._emit(now, min(self.unsent_bytes, self.mss, max(window, 1)), False)
+            self.snd_sml = small  # it should keep nothing waiting
+            return probe
         if self.fin == QUEUED:
             return self._emit(now, 0, True)
         return None

@@ -356,6 +356,11 @@ def waiter():
 
 
 @pytest.fixture
+def new_waiter():
+    return Waiter
+
+
+@pytest.fixture
 def tcp_():
     """A conversation that has not begun: the test says with which settings."""
     return Conversation()
