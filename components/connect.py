@@ -20,6 +20,7 @@ import attrs
 from components import wires
 from components.command import Complaint, GaveUp, explain
 from components.flags import Choice
+from netif.wire.ip import format_address, parse_address
 
 if TYPE_CHECKING:
     from netif.link import Driver, Runtime
@@ -31,6 +32,8 @@ DEFAULT_GATEWAY = IPv4Address("192.168.5.1")
 LINGER = 1.0  # seconds for the connections' orderly end
 ADDRESS_WAIT = 5.0  # seconds; a static address is there as soon as the link is up
 
+log = logging.getLogger(__name__)
+
 
 @attrs.frozen
 class Joined:
@@ -40,27 +43,39 @@ class Joined:
     netif: Netif
     ip: str
     peer: str | None  # whom HOST means when it is left out: the gateway, or the other host in this process
+    other: Joined | None = None  # the other host in this process, on a pair
 
     def target(self, host: str | None) -> str:
         if host is not None:
-            return host
+            try:
+                return format_address(parse_address(host))
+            except ValueError as error:
+                raise Complaint(error) from None
         if self.peer is None:
             raise Complaint("which HOST? Without --gw there is none to take when it is left out")
         return self.peer
 
+    def play(self, part: Callable[[], Any]) -> None:
+        """Run `part` beside the command; that it ends with the network is no failure."""
 
-OtherPart = Callable[[Joined], Any]
+        def playing() -> None:
+            try:
+                part()
+            except (OSError, Complaint) as error:
+                log.debug("%s: %s", self.stack.name, explain(error))
+
+        self.stack.runtime.spawn(playing)
 
 
 @contextmanager
-def connect(choice: Choice, *, other_part: OtherPart | None = None) -> Iterator[Joined]:
-    """Join the network; leave it in order at the end. `other_part` runs on the other host of a `pair:`, and returns."""
+def connect(choice: Choice) -> Iterator[Joined]:
+    """Join the network; leave it in order at the end."""
     set_up_logging(choice.verbose)
     kind, rest = wires.split(choice.wire)
     with ExitStack() as closing:
         runtime = make_runtime(choice, closing)
         if kind == "pair":
-            yield join_pair(choice, runtime, closing, other_part)
+            yield join_pair(choice, runtime, closing)
             return
         choice = with_addresses(choice, kind)
         driver = wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
@@ -108,8 +123,8 @@ def wait_for_address(netif: Netif, timeout: float | None) -> None:
         raise GaveUp(f"no address within {wait:g} s: the link is down")
 
 
-def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack, other_part: OtherPart | None) -> Joined:
-    """Two hosts of this process, one wire; the other one takes the gateway's address and plays its part."""
+def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack) -> Joined:
+    """Two hosts of this process, one wire; the other one has the gateway's address."""
     from tapio import pair
 
     choice = with_addresses(choice, "pair")
@@ -119,10 +134,7 @@ def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack, other_part: 
     ours, others_end = pair()
     theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{choice.ip.network.prefixlen}"), mtu=choice.mtu)
     other = join(theirs, others_end, runtime, closing, peer=choice.ip.ip)
-    us = join(choice, ours, runtime, closing, peer=other_ip)
-    if other_part is not None:
-        other_part(other)
-    return us
+    return attrs.evolve(join(choice, ours, runtime, closing, peer=other_ip), other=other)
 
 
 def sniffed(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack) -> Driver:
@@ -143,9 +155,9 @@ def sniffed(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack
 
 
 def make_runtime(choice: Choice, closing: ExitStack) -> Runtime:
-    from netif.runtime import ThreadedRuntime
+    from components.headstart import HeadStart
 
-    runtime = ThreadedRuntime(seed=choice.seed)
+    runtime = HeadStart(seed=choice.seed)
     closing.callback(runtime.close)
     return runtime
 

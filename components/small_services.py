@@ -19,7 +19,6 @@ from components.serving import Sockets, Spawn, serve, spawner
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from components.connect import Joined
     from stack import Stack
 
 ECHO, DISCARD, CHARGEN = 7, 9, 19
@@ -171,13 +170,13 @@ def _main(argv: Sequence[str] | None) -> int:
     add_flags(parser)
     choice = choice_of(parser.parse_args(argv))
 
-    def client(other: Joined) -> None:
-        other.stack.runtime.spawn(lambda: exercise(other.stack, other.target(None)))
-
-    with connect(choice, other_part=client) as here:
+    with connect(choice) as here:
+        other = here.other
         first = threading.Event()
         with SmallServices(here.stack, served=first.set):
             log.info("echo %d, discard %d, chargen %d over TCP and UDP on %s", ECHO, DISCARD, CHARGEN, here.ip)
+            if other is not None:
+                other.play(lambda: exercise(other.stack, here.ip))
             if (choice.once or choice.timeout is not None) and not first.wait(choice.timeout):
                 raise GaveUp(f"no client has come within {choice.timeout:g} s")
             while not choice.once:

@@ -16,7 +16,6 @@ from components.command import Complaint, GaveUp, Parser, explain, run
 from components.serving import printable
 
 if TYPE_CHECKING:
-    from components.connect import Joined
     from netif.link import Runtime
     from stack import Stack
 
@@ -148,7 +147,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     from components.connect import connect
     from components.flags import add_flags, choice_of
-    from components.small_services import SmallServices
     from components.tcp_server import tcp_server
 
     description = "Send a message to a TCP server, log what it answers, and again."
@@ -161,11 +159,10 @@ def _main(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     choice, port = choice_of(options), parse_port(options.port)
 
-    def services(other: Joined) -> None:
-        SmallServices(other.stack)
-        other.stack.runtime.spawn(lambda: tcp_server(other.stack, port))
-
-    with connect(choice, other_part=services) as here:
+    with connect(choice) as here:
+        other = here.other
+        if other is not None:
+            other.play(lambda: tcp_server(other.stack, port))
         address = (here.target(options.host), port)
         once, timeout = choice.once, choice.timeout
         tcp_client(here.stack, address, message=options.message, interval=options.interval, once=once, timeout=timeout)

@@ -9,14 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.command import GaveUp, Parser, run
 from components.serving import Sockets, printable, serve, spawner
 from components.tcp_client import PORT, describe, parse_port, tcp_client
-
-if TYPE_CHECKING:
-    from components.connect import Joined
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
 
@@ -78,11 +75,10 @@ def _main(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     choice, port = choice_of(options), parse_port(options.port)
 
-    def client(other: Joined) -> None:
-        address = (other.target(None), port)
-        other.stack.runtime.spawn(lambda: tcp_client(other.stack, address, once=choice.once))
-
-    with connect(choice, other_part=client) as here:
+    with connect(choice) as here:
+        other = here.other
+        if other is not None:
+            other.play(lambda: tcp_client(other.stack, (here.ip, port), once=choice.once))
         tcp_server(here.stack, port, once=choice.once, timeout=choice.timeout)
     return 0
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,21 +56,59 @@ def command() -> Callable[..., Command]:
     return run
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """start(*words, **environment): a command in the background, ended with the test."""
-    running: list[subprocess.Popen[str]] = []
+class Running:
+    """A command in the background."""
 
-    def run(*words: str, module: str = "netif", before: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
-        line = [*before, sys.executable, "-u", "-m", module, *words]
+    def __init__(self, line: list[str], **more: str) -> None:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        running.append(subprocess.Popen(line, text=True, env=environment(**more), cwd=CHECKOUT, **pipes))
+        self.process = subprocess.Popen(line, env=environment(**more), cwd=CHECKOUT, bufsize=0, **pipes)
+        self.said = ""  # on stdout
+
+    def until(self, pattern: str, seconds: float = 15.0) -> str:
+        """What it has said on stdout, once that matches."""
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, self.said):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{pattern!r} did not come in {seconds} s: {self.said}"
+            data = os.read(self.process.stdout.fileno(), 65536)
+            assert data, f"ended before {pattern!r}: {self.said}{self.process.stderr.read().decode()}"
+            self.said += data.decode()
+        return self.said
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def finish(self, seconds: float = 15.0) -> tuple[int, str, str]:
+        """(status, stdout, stderr), when it has ended by itself."""
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, self.said + (out or b"").decode(), err.decode()
+
+    def close_stdout(self) -> tuple[int, str, str]:
+        self.process.stdout.close()
+        self.process.stdout = None
+        return self.finish()
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """start(*words, **environment): a command in the background, ended with the test."""
+    running: list[Running] = []
+
+    def run(*words: str, module: str = "netif", before: tuple[str, ...] = (), **more: str) -> Running:
+        running.append(Running([*before, sys.executable, "-u", "-m", module, *words], **more))
         return running[-1]
 
     yield run
-    for process in running:
-        process.kill()
-        process.communicate()
+    for one in running:
+        one.end()
 
 
 @pytest.fixture

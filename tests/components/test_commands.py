@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import re
-import select
 import signal
 import socket
 import time
 
 import pytest
-
-
-def read_until(process, pattern, seconds=15.0):
-    """What the process says on stdout, up to and with the line that matches."""
-    deadline, said = time.monotonic() + seconds, ""
-    while not re.search(pattern, said):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            raise AssertionError(f"{pattern!r} did not come in {seconds} s: {said!r}")
-        line = process.stdout.readline()
-        if not line:
-            raise AssertionError(f"ended before {pattern!r}: {said!r} {process.stderr.read()!r}")
-        said += line
-    return said
-
-
-def finish(process, seconds=15.0):
-    out, err = process.communicate(timeout=seconds)
-    return process.returncode, out, err
 
 
 def test_the_help_names_every_command_and_is_there_at_once(command):
@@ -180,11 +160,11 @@ def test_on_a_socket_without_a_gateway_the_host_has_to_be_said(command, tmp_path
 def test_two_processes_talk_over_a_unix_socket(start, command, tmp_path):
     wire = ("-i", f"unix:{tmp_path}/lan")
     server = start("tcp_server", "--once", *wire, "--ip", "10.0.0.1/24")
-    read_until(server, "Socket listening")
+    server.until("Socket listening")
     client = command("tcp_client", "--once", "10.0.0.1", *wire, "--ip", "10.0.0.2/24", "--message", "from afar")
     assert client.status == 0, client
     assert "Received 9 bytes from 10.0.0.1: from afar" in client.out
-    status, out, err = finish(server)
+    status, out, err = server.finish()
     assert (status, err) == (0, "")
     assert "Socket accepted ip address: 10.0.0.2:" in out
     assert "Connection closed by 10.0.0.2:" in out
@@ -194,9 +174,9 @@ def test_two_processes_talk_over_a_unix_socket(start, command, tmp_path):
 def test_the_first_process_is_the_switch_for_all_later_ones(start, command, tmp_path):
     wire = ("-i", f"unix:{tmp_path}/lan")
     services = start("small_services", *wire, "--ip", "10.0.0.1/24")
-    read_until(services, "echo 7")
+    services.until("echo 7")
     server = start("tcp_server", *wire, "--ip", "10.0.0.2/24")
-    read_until(server, "Socket listening")
+    server.until("Socket listening")
     client = command("tcp_client", "--once", "10.0.0.2", *wire, "--ip", "10.0.0.3/24", "--timeout", "10")
     assert client.status == 0, client
     pinged = command("ping", "--once", "10.0.0.2", *wire, "--ip", "10.0.0.4/24")
@@ -206,12 +186,12 @@ def test_the_first_process_is_the_switch_for_all_later_ones(start, command, tmp_
 def test_the_client_waits_for_a_server_that_comes_later(start, tmp_path):
     wire = ("-i", f"unix:{tmp_path}/lan")
     client = start("tcp_client", "--once", "10.0.0.1", *wire, "--ip", "10.0.0.2/24")
-    read_until(client, "connecting to 10.0.0.1:3333")
+    client.until("connecting to 10.0.0.1:3333")
     server = start("tcp_server", "--once", *wire, "--ip", "10.0.0.1/24")
-    status, out, err = finish(client, 30.0)
+    status, out, err = client.finish(30.0)
     assert (status, err) == (0, "")
     assert "Successfully connected" in out
-    assert finish(server)[0] == 0
+    assert server.finish()[0] == 0
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -219,9 +199,9 @@ def test_the_client_waits_for_a_server_that_comes_later(start, tmp_path):
 def test_a_signal_ends_a_command_in_order(start, name, number, status):
     running = start(name)
     said = {"tcp_server": "Received", "tcp_client": "Received", "small_services": "echo 7", "ping": "64 bytes"}[name]
-    read_until(running, said)
-    running.send_signal(number)
-    ended, _out, err = finish(running)
+    running.until(said)
+    running.signal(number)
+    ended, _out, err = running.finish()
     assert (ended, err) == (status, "")
 
 
@@ -230,30 +210,29 @@ def test_a_signal_in_mid_transfer_ends_the_connection_in_order(start, tmp_path, 
     """The peer sees FIN, not silence: its own read ends at once."""
     wire = ("-i", f"unix:{tmp_path}/lan")
     server = start("tcp_server", *wire, "--ip", "10.0.0.1/24")
-    read_until(server, "Socket listening")
+    server.until("Socket listening")
     client = start("tcp_client", "10.0.0.1", *wire, "--ip", "10.0.0.2/24", "--interval", "0.05")
-    read_until(client, "Received")
-    client.send_signal(number)
-    assert finish(client)[0] == 128 + number
-    read_until(server, "Connection closed by 10.0.0.2:")
+    client.until("Received")
+    client.signal(number)
+    assert client.finish()[0] == 128 + number
+    server.until("Connection closed by 10.0.0.2:")
 
 
 def test_a_command_in_the_background_of_a_shell_still_ends_by_sigterm(start):
     """Such a shell has SIGINT ignored."""
     running = start("ping", before=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
-    read_until(running, "64 bytes")
-    running.send_signal(signal.SIGTERM)
-    ended, _out, err = finish(running)
+    running.until("64 bytes")
+    running.signal(signal.SIGTERM)
+    ended, _out, err = running.finish()
     assert (ended, err) == (143, "")
 
 
 def test_output_into_a_closed_pipe_is_no_traceback(start):
     running = start("ping", "--interval", "0.01")
-    read_until(running, "64 bytes")
-    running.stdout.close()
-    running.stdout = None
-    assert running.wait(10.0) in (1, 141)
-    assert "Traceback" not in running.stderr.read()
+    running.until("64 bytes")
+    status, _out, err = running.close_stdout()
+    assert status in (1, 141)
+    assert "Traceback" not in err
 
 
 @pytest.fixture
