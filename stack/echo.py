@@ -88,9 +88,10 @@ class EchoEndpoint(Endpoint):
         route = self._route
         if route is None or route.dst != address or route.generation != self.stack.ip.generation:
             route = self._route = self._find(address)
-        if len(payload) + 28 > route.mtu:
+        data = bytes(payload)
+        if len(data) + 28 > route.mtu:
             raise failure(EMSGSIZE)
-        message = icmp.emit(icmp.ECHO, 0, self.ident << 16 | sequence & 0xFFFF, bytes(payload))
+        message = icmp.emit(icmp.ECHO, 0, self.ident << 16 | sequence & 0xFFFF, data)
         self.stack.ip.send(route, ICMP, message, (), len(message), ttl=self.ttl)
 
     def receive(self) -> Echo | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
-from netif.link import Buffer, Dice, Offload, Runtime, StackInterface
+from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
 from netif.wire.ip import format_address
 from stack.endpoint import Endpoint
@@ -227,43 +227,55 @@ class Stack:
 
     def close(self, linger: float = 1.0) -> None:
         """End the netifs in order, their connections with them, then what talks to itself. Idempotent."""
-        if not self.closed:
-            self.closed = True
+        if self.closed:
+            return
+        self.closed = True
+        runtime = self.runtime
+        try:
+            close_all(self.registry or (), linger)
+        finally:
+            runtime.enter()
             try:
-                close_all(self.registry or (), linger)
+                if linger > 0 and (waiter := self._finish()) is not None:
+                    runtime.wait_closing(waiter, runtime.now() + linger)
             finally:
-                self._leave_runtime(linger)
+                self._end()
+                runtime.leave()
 
     async def aclose(self, linger: float = 1.0) -> None:
         """As `close`, awaiting."""
-        if not self.closed:
-            self.closed = True
-            try:
-                await aclose_all(self.registry or (), linger)
-            finally:
-                self._leave_runtime(linger)
-
-    def _leave_runtime(self, linger: float) -> None:
-        self.runtime.enter()
-        try:
-            self._end(linger)
-        finally:
-            self.runtime.remove_stack(self)
-            self.runtime.leave()
-
-    def _end(self, linger: float) -> None:
-        """What was bound to no link: connections with ourselves, and sockets without any."""
+        if self.closed:
+            return
+        self.closed = True
         runtime = self.runtime
-        waiter = runtime.waiter("close", self)
-        if linger > 0 and self.loopback.finish(waiter):
-            self.touch()
-            runtime.wait_closing(waiter, runtime.now() + linger)
+        try:
+            await aclose_all(self.registry or (), linger)
+        finally:
+            runtime.enter()
+            try:
+                if linger > 0 and (waiter := self._finish()) is not None:
+                    await runtime.wait_async(waiter, runtime.now() + linger)
+            finally:
+                self._end()
+                runtime.leave()
+
+    def _finish(self) -> Waiter | None:
+        """End the connections with ourselves in order; the waiter will be woken when the last is gone."""
+        waiter = self.runtime.waiter("close", self)
+        if not self.loopback.finish(waiter):
+            return None
+        self.touch()
+        return waiter
+
+    def _end(self) -> None:
+        """Abort whatever was bound to no link, and leave the runtime."""
         error = failure(ENETDOWN)
         self.tcp.abort(self.loopback, error)
         bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
         for endpoint in [*self.tcp.listeners.values(), *bound]:
             endpoint.abort(error)
-        self.flush(runtime.now())
+        self.flush(self.runtime.now())
+        self.runtime.remove_stack(self)
 
     def __enter__(self) -> Stack:
         return self

@@ -29,7 +29,7 @@ Key = TypeVar("Key")
 
 _ANY = {4: bytes(4), 16: bytes(16)}
 _EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
-_BY_REFERENCE = 4096  # from this size on, bytes are sent without a copy
+_ONE_PIECE = 4096  # up to this size a copy behind the header costs less than a second buffer
 _COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
 _OVERHEAD = 256  # what a queued datagram costs beside its payload
 
@@ -97,12 +97,16 @@ class Udp:
         self._bound.setdefault((address, port), []).append(endpoint)
         return address, port
 
-    def pair(self, endpoint: UdpEndpoint, remote: Address) -> None:
-        """`endpoint`, which holds its `local`, is to be found by both addresses from now on. OSError: EADDRINUSE."""
-        key = (*endpoint.local, *remote)
-        if self._connected.setdefault(key, endpoint) is not endpoint:
+    def pair(self, endpoint: UdpEndpoint, local: Address, remote: Address) -> Address:
+        """`endpoint` is to be found by both addresses from now on, and holds no other. OSError: EADDRINUSE."""
+        if self._connected.get((*local, *remote), endpoint) is not endpoint:
             raise failure(EADDRINUSE)
-        _remove(self._bound, endpoint.local, endpoint)
+        if endpoint.local[1]:
+            self.unhold(endpoint)
+        local = self.hold(endpoint, local)
+        _remove(self._bound, local, endpoint)
+        self._connected[(*local, *remote)] = endpoint
+        return local
 
     def unhold(self, endpoint: UdpEndpoint) -> None:
         """Take back what `hold` or `connect` gave."""
@@ -209,12 +213,7 @@ class UdpEndpoint(Endpoint):
         """From now on send to and receive from there alone. OSError: no route, EACCES for a broadcast."""
         self._check()
         route = self._find(address)
-        udp = self.stack.udp
-        if self.local[1]:
-            udp.unhold(self)
-        self.remote = None
-        self.local = udp.hold(self, (route.src, self.local[1]))
-        udp.pair(self, (address, port))
+        self.local = self.stack.udp.pair(self, (route.src, self.local[1]), (address, port))
         self.remote = (address, port)
         self._route = route
 
@@ -241,18 +240,20 @@ class UdpEndpoint(Endpoint):
             return None
         if not self.local[1]:
             self.bind(self.local[0], 0)
-        size = len(data)
         if not port:
             raise failure(EINVAL)
+        if type(data) is not bytes:
+            data = bytes(data)  # it may change while the datagram waits
+        size = len(data)
         if size + 28 > route.mtu:
             raise failure(EMSGSIZE)
         partial = size > _COMPLETE and route.tx_checksum
         header = emit(route.src, address, self.local[1], port, data, partial=partial)
         payload: tuple[Buffer, ...] = ()
-        if size < _BY_REFERENCE:
+        if size < _ONE_PIECE:
             header += data
         else:
-            payload = (data if type(data) is bytes else bytes(data),)
+            payload = (data,)
         at = CHECKSUM_OFFSET if partial else None
         ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos)
         return size

@@ -142,6 +142,7 @@ def test_a_pair_of_addresses_belongs_to_one_socket(rig: Rig):
     one, other = bound(rig, 7, reuse=True), bound(rig, 7, reuse=True)
     one.connect(PEER, 9)
     fails(errno.EADDRINUSE, lambda: other.connect(PEER, 9))
+    assert (other.local, other.remote) == ((ANY, 7), None)
     one.connect(PEER, 9)
 
 
@@ -301,6 +302,11 @@ def test_what_may_change_after_the_call_is_copied(kind: Callable[[bytes], object
     data[:] = b"y" * size  # while it waits for ARP
     rig.gets(answers(PEER, US))
     assert rig.frames()[-1][42:] == b"x" * size
+
+
+def test_a_buffer_of_wide_items_is_sent_as_its_bytes(met: Rig):
+    bound(met).send_to(memoryview(b"abcdefgh").cast("I"), (PEER, 9))
+    met.sends("10.0.0.1.7 > 10.0.0.2.9: udp (8)")
 
 
 def test_a_full_driver_blocks_the_socket_until_there_is_room(met: Rig):
