@@ -10,9 +10,10 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from netif.link import Buffer
-from netif.wire import tcp
+from netif.wire import options, tcp
 from netif.wire.checksum import partial_sum, sum_buffers
 from stack.seq import MASK
+from stack.tcp.segment import Segment
 
 if TYPE_CHECKING:
     from stack.ip import Ip
@@ -71,6 +72,9 @@ class Emitter:
         ack &= MASK
         route = self.route
         gso_size = self.mss if length > self.mss else 0
+        if self.ip.stack.trace is not None:
+            stamp = options.emit_timestamp(tsval, tsecr) if self.stamped else b""
+            self._trace(seq, ack, flags, window, stamp, length, gso_size)
         partial_at: int | None = None
         if length > self.partial_above and route.tx_checksum:
             checksum = (self.pseudo + self.header_length + length) % 65535
@@ -93,9 +97,17 @@ class Emitter:
             length += 20
         self.ip.send(route, tcp.PROTOCOL, header, payload, length, partial_at=partial_at, gso_size=gso_size)
 
-    def syn(self, seq: int, ack: int, flags: int, window: int, options: bytes) -> None:
+    def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes) -> None:
         """Send a SYN or SYN-ACK."""
-        header = tcp.emit_complete(
-            self.sport, self.dport, seq & MASK, ack & MASK, flags, window, options, pseudo=self.pseudo
-        )
+        seq &= MASK
+        ack &= MASK
+        if self.ip.stack.trace is not None:
+            self._trace(seq, ack, flags, window, said, 0, 0)
+        header = tcp.emit_complete(self.sport, self.dport, seq, ack, flags, window, said, pseudo=self.pseudo)
         self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header))
+
+    def _trace(self, seq: int, ack: int, flags: int, window: int, said: bytes, length: int, gso_size: int) -> None:
+        trace = self.ip.stack.trace
+        assert trace is not None
+        segment = Segment(seq, ack, flags, window, options.parse(said, 0, len(said)), b"", length, gso_size)
+        trace("send", self.route.owner, segment)

@@ -210,6 +210,10 @@ def _idle_timeout(connection: Connection, now: float) -> None:
     config = connection.config
     if not config.keepalive:
         return
+    sender = connection.sender
+    if sender.snd_una != sender.snd_nxt:  # the retransmissions ask already
+        connection.idle_at = now + config.keepalive_interval
+        return
     if not connection.probes and now - connection.last_heard < config.keepalive_idle:
         connection.idle_at = connection.last_heard + config.keepalive_idle
         return
@@ -218,5 +222,4 @@ def _idle_timeout(connection: Connection, now: float) -> None:
         return
     connection.probes += 1
     connection.idle_at = now + config.keepalive_interval
-    if not connection.sender.in_flight:
-        send_ack(connection, now, connection.sender.snd_nxt - 1)
+    send_ack(connection, now, sender.snd_nxt - 1)

@@ -121,9 +121,7 @@ class Sent:
         self.offload = offload
 
     def __str__(self):
-        return notation.format_segment(
-            self.flags, self.seq, self.length, self.ack or 0, self.window, self.option_bytes
-        )
+        return notation.format_segment(self.flags, self.seq, self.length, self.ack or 0, self.window, self.option_bytes)
 
 
 class Conversation:
@@ -383,7 +381,9 @@ class Pair:
         self.frames = 0
         self.ends = []
         for name, address, mac in (("a", HOST, HOST_MAC), ("b", PEER, PEER_MAC)):
-            self.ends.append(host(self.clock, name, address, mac, self._sender(len(self.ends)), mtu=mtu, gso_max=gso_max))
+            self.ends.append(
+                host(self.clock, name, address, mac, self._sender(len(self.ends)), mtu=mtu, gso_max=gso_max)
+            )
         self.a, self.b = self.ends[0][0], self.ends[1][0]
 
     def _sender(self, index):
