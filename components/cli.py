@@ -9,7 +9,6 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 COMMANDS = {
     "demo": "a network of hosts in this process: messages, loss, a trace, a capture",
@@ -50,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version("netif")
     except PackageNotFoundError:

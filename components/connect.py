@@ -107,12 +107,30 @@ def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *
     wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, runtime, closing)
     gateway = str(choice.gateway) if choice.gateway else None
     try:
-        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
+        with told_once():
+            netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
     except (OSError, ValueError) as error:
         raise Complaint(f"-i {choice.wire}: {explain(error)}") from error
     closing.callback(netif.close, linger=LINGER)
+    if choice.mtu is not None and netif.mtu < choice.mtu:
+        raise Complaint(f"--mtu: {choice.mtu} is more than {choice.wire} takes: {netif.mtu}")
     wait_for_address(netif, choice.timeout)
     return Joined(stack, netif, str(choice.ip.ip), str(peer) if peer is not None else None)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """The Netif's warning that it was granted less would come beside the Complaint about it."""
+    logger = logging.getLogger("netif.netif")
+
+    def is_no_warning(record: logging.LogRecord) -> bool:
+        return record.levelno != logging.WARNING
+
+    logger.addFilter(is_no_warning)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_no_warning)
 
 
 def wait_for_address(netif: Netif, timeout: float | None) -> None:

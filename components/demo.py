@@ -13,11 +13,13 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from components.command import Complaint, Parser, explain, program, run
 from components.flags import parse_seconds, parse_seed, parse_share
 from components.serving import serve
+from tapio import Impair
 
 if TYPE_CHECKING:
     from components.lan import Host
@@ -66,24 +68,34 @@ def demo(*, loss: float, delay: float, seed: int, pcapng: str, say: Callable[[st
     from components.lan import Lan
 
     began = time.perf_counter()
-    with Lan(seed=seed, clock="virtual", pcapng=pcapng, trace=True) as lan:
+    trace = StringIO()
+    with Lan(seed=seed, clock="virtual", pcapng=pcapng, trace=trace) as lan:
         server = lan.host("server")
         clients = [lan.host(name, loss=loss, delay=delay) for name in ("alice", "bob")]
-        say(f"Hosts in this process, on one switch; alice and bob lose {loss:.0%} of their frames, each way:")
-        for host in lan:
-            say(f"  {host.name:8}{host.ip:12}{host.mac}")
-        say("")
         server.spawn(partial(listen, server))
         talks = [client.spawn(partial(talk, client, server)) for client in clients]
         lan.run_until(lambda: all(talk.done() for talk in talks))
-        say("")
-        for client, talked in zip(clients, talks, strict=True):
-            say(f"{client.name} heard: {', '.join(talked.result())}")
-        passed = lan.now()
+        say(f"Three hosts in this process, on one switch; alice and bob lose {loss:.0%} of their frames, each way.")
+        for host in lan:
+            say(f"  {host.name:8}{host.ip:12}{host.mac}")
+        lost = sum(lost_frames(client) for client in clients)
     took = time.perf_counter() - began
-    say(f"{passed:.2f} s of their time passed in {took:.2f} s of ours.")
-    say(f"The capture is in {pcapng}: wireshark {pcapng}")
-    say("")
+    say("\nEach frame as its sender sent it:\n" + trace.getvalue())
+    for client, talked in zip(clients, talks, strict=True):
+        say(f"{client.name} heard: {', '.join(talked.result())}")
+    say(f"{lost} frames were lost on the way, and what they carried was sent again.")
+    say(f"{lan.now():.2f} s of their time passed in {took:.2f} s of ours.")
+    say(f"The capture is in {pcapng}: wireshark {pcapng}\n")
+
+
+def lost_frames(host: Host) -> int:
+    """How many its cable lost, both ways."""
+    driver: Any = host.netif.driver
+    while driver is not None:
+        if isinstance(driver, Impair):
+            return driver.out.lost + driver.into.lost
+        driver = getattr(driver, "driver", None)
+    return 0
 
 
 def capture_path(asked: str | None) -> str:

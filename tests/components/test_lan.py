@@ -69,6 +69,28 @@ def test_hosts_await_on_an_asyncio_clock():
     assert asyncio.run(scene()) == b"hello"
 
 
+def test_a_spawned_coroutine_is_awaited_like_a_task():
+    async def scene():
+        async with Lan(seed=7, clock="asyncio") as lan:
+            server, client = lan.host("server"), lan.host("client")
+
+            listener = server.aio.create_server(("", 7))  # on a loop a task begins later: who is to be found listens first
+
+            async def serve():
+                async with listener:
+                    connection, peer = await listener.accept()
+                    connection.close()
+                    return peer[0]
+
+            serving = server.spawn(serve)
+            async with client.aio.create_connection(("server", 7)) as connection:
+                assert await connection.recv(100) == b""
+            return await serving, client.ip
+
+    peer, ip = asyncio.run(scene())
+    assert peer == ip
+
+
 def test_a_cancelled_task_leaves_the_network_whole():
     async def scene():
         async with Lan(seed=7, clock="asyncio") as lan:
