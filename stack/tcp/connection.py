@@ -158,6 +158,7 @@ class Connection(ControlBlock):
         if receiver.queued:
             data = receiver.read(count)
             if receiver.update_due():
+                receiver.ack_now = True
                 self.stack.owe(self)
             return data
         return b"" if self._ended() else None
@@ -167,6 +168,7 @@ class Connection(ControlBlock):
         if receiver.queued:
             count = receiver.read_into(buffer)
             if receiver.update_due():
+                receiver.ack_now = True
                 self.stack.owe(self)
             return count
         return 0 if self._ended() else None

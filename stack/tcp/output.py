@@ -19,6 +19,7 @@ from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
+MOST_DUPLICATES = 16  # duplicate ACKs sent in one flush
 BURST = 256 << 10  # bytes sent in one flush; the rest in the next turn, so that what arrives is heard in between
 
 
@@ -50,6 +51,8 @@ def flush(connection: Connection, now: float) -> None:
             send_ack(connection, now, connection.sender.snd_nxt)
         connection.deadline = connection.retransmit_at
         return
+    if connection.receiver.duplicates:
+        _send_duplicates(connection, now)
     soon = _send_data(connection, now)
     _acknowledge(connection, now)
     deadline = now if soon else connection.retransmit_at
@@ -125,9 +128,19 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     )
 
 
+def _send_duplicates(connection: Connection, now: float) -> None:
+    """RFC 5681 4.2: a segment out of order is acknowledged at once, each of a batch for itself, for the peer counts."""
+    receiver = connection.receiver
+    count = min(receiver.duplicates, MOST_DUPLICATES)
+    if receiver.rcv_nxt != connection.last_ack_sent:
+        count += 1  # the first of them says something new, and is no duplicate
+    for _ in range(count):
+        send_ack(connection, now, connection.sender.snd_nxt)
+
+
 def _acknowledge(connection: Connection, now: float) -> None:
     receiver = connection.receiver
-    if not receiver.ack_now and receiver.owed < 2 and not receiver.update_due():
+    if not receiver.ack_now and receiver.owed < 2:
         if not receiver.owed:
             return
         at = connection.acknowledge_at

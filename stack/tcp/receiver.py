@@ -21,6 +21,7 @@ class Receiver:
     __slots__ = (
         "ack_now",
         "capacity",
+        "duplicates",
         "edge",
         "fin_at",
         "max_ranges",
@@ -31,6 +32,7 @@ class Receiver:
         "rcv_nxt",
         "reassembly",
         "shift",
+        "unoffered",
     )
 
     def __init__(self, capacity: int, max_ranges: int) -> None:
@@ -38,6 +40,7 @@ class Receiver:
         self.max_ranges = max_ranges
         self.rcv_nxt = 0
         self.edge = 0  # the first sequence number that was never offered
+        self.unoffered = 0  # what a SYN's window had no room to say
         self.shift = 0  # RFC 7323 window scale of what we offer
         self.mss = 536  # the peer's segments, as far as we know
         self.queue: deque[Buffer] | None = None
@@ -46,11 +49,13 @@ class Receiver:
         self.fin_at: int | None = None
         self.owed = 0  # segments that nothing has acknowledged
         self.ack_now = False
+        self.duplicates = 0  # acknowledgments owed for segments out of order, one for each (RFC 5681 4.2)
 
     def start(self, rcv_nxt: int, window: int) -> None:
         """The peer's SYN has told where it begins; `window` was offered by ours."""
         self.rcv_nxt = rcv_nxt
         self.edge = rcv_nxt + window
+        self.unoffered = self.capacity - window
 
     def scale(self, shift: int) -> None:
         """The handshake agreed on a window scale; a buffer larger than it can express is never offered whole."""
@@ -65,14 +70,14 @@ class Receiver:
         grown = edge - self.edge
         if grown > 0 and (grown >= self.mss or grown + grown >= self.capacity):
             self.edge = edge
-        self.owed = 0
+        self.owed = self.unoffered = self.duplicates = 0
         self.ack_now = False
         return (self.edge - self.rcv_nxt) >> self.shift
 
     def update_due(self) -> bool:
         """Reading has opened enough to tell the peer without being asked."""
-        grown = self.rcv_nxt + self.capacity - self.queued - self.edge
-        return grown > 0 and (grown >= _UPDATE or grown << 2 >= self.capacity) and self.fin_at is None
+        opened = self.rcv_nxt + self.capacity - self.queued - self.edge - self.unoffered
+        return opened > 0 and (opened >= _UPDATE or opened << 2 >= self.capacity) and self.fin_at is None
 
     def acceptable(self, seq: int, length: int) -> bool:
         """RFC 9293 3.10.7.4, first check; `length` counts SYN and FIN."""
@@ -102,6 +107,7 @@ class Receiver:
             length = len(payload)
             seq = rcv_nxt
         if length and seq > rcv_nxt:
+            self.duplicates += min(3, -(-length // (gso_size or self.mss)))  # of a super-frame as many as it takes
             self._out_of_order(seq, payload)
             return False
         if length:
@@ -148,7 +154,7 @@ class Receiver:
             queue.append(payload)
 
     def _out_of_order(self, seq: int, payload: Buffer) -> None:
-        self.ack_now = True  # RFC 5681 4.2
+        self.ack_now = True
         reassembly = self.reassembly
         if reassembly is None:
             reassembly = self.reassembly = Reassembly(self.max_ranges, 256 + self.capacity // 512)

@@ -376,9 +376,11 @@ class Pair:
         self.clock = Clock(seed)
         self.dice = random.Random(seed)
         self.loss, self.reorder, self.repeat, self.delay = loss, reorder, repeat, delay
+        self.loses = None  # (to, frame) -> whether to lose this one, beside what the dice say
+        self.log = []  # (time, to, frame) of all that was sent
         self.wire = []
         self.count = 0
-        self.frames = 0
+        self.packets = 0  # IP packets, ARP does not count
         self.ends = []
         for name, address, mac in (("a", HOST, HOST_MAC), ("b", PEER, PEER_MAC)):
             self.ends.append(
@@ -388,7 +390,7 @@ class Pair:
 
     def _sender(self, index):
         def out(buffers, offload):
-            self.frames += 1
+            self.packets += buffers[0][12:14] == b"\x08\x00"
             lossy = self.loss or self.reorder or self.repeat
             if lossy and offload is not None and offload.gso_size:
                 for segment in cut(buffers, offload):
@@ -399,6 +401,9 @@ class Pair:
         return out
 
     def _put(self, to, frame, offload):
+        self.log.append((self.clock.time, to, frame))
+        if self.loses is not None and self.loses(to, frame):
+            return
         for _ in range(2 if self.dice.random() < self.repeat else 1):
             if self.dice.random() < self.loss:
                 continue
