@@ -32,7 +32,7 @@ from stack.trace import Trace
 from stack.udp import Udp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netif.link import Attachment
     from stack.socket import blocking
@@ -111,19 +111,31 @@ class Stack:
             return
         self.now = now
         self._flushing = self._touched = True
+        rounds = self.limits.flush_rounds
+        waiting: Iterator[Endpoint] = iter(())
         try:
-            for _ in range(self.limits.flush_rounds):
+            while rounds:
                 if self.dirty:
-                    self._flush_dirty(now)
+                    batch, self.dirty = self.dirty, {}
+                    waiting = iter(batch)
+                    for endpoint in waiting:
+                        self.current = endpoint
+                        endpoint.flush(now)
+                        deadline, armed_at = endpoint.deadline, endpoint.armed_at
+                        if deadline is not None and (armed_at is None or deadline < armed_at):
+                            self.timers.arm(endpoint)
                 if self._stranded:
                     self._tell_stranded()
                 if self.loopback.packets:
                     self.loopback.drain()
                 elif not self.dirty:
                     break
+                rounds -= 1
             else:
                 self.stats.count("flush_deferred")
         finally:
+            for endpoint in waiting:  # those that an exception, on its way to the crank, left over
+                self.dirty[endpoint] = None
             self._flushing = self._touched = False
             if self.dirty or self.loopback.packets or self._stranded:
                 self.touch()
@@ -172,20 +184,6 @@ class Stack:
         self.stats.drop(reason)
         if self.trace is not None:
             self.trace("drop", owner, reason)
-
-    def _flush_dirty(self, now: float) -> None:
-        batch, self.dirty = self.dirty, {}
-        arm = self.timers.arm
-        waiting = iter(batch)
-        try:
-            for endpoint in waiting:
-                self.current = endpoint
-                endpoint.flush(now)
-                if endpoint.deadline is not None:
-                    arm(endpoint)
-        except BaseException:  # on its way to the crank; it must not lose the others
-            self.dirty.update(dict.fromkeys(waiting))
-            raise
 
     def _tell_stranded(self) -> None:
         stranded, self._stranded = self._stranded, []
