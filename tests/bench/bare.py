@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import select
 import socket
 import struct
 from typing import Any
@@ -24,6 +25,7 @@ MSS = 1460
 SUPER = 44 * MSS  # payload of the largest super-frame
 SCALE = 7
 WINDOW = 0x7FFF  # << SCALE: 4 MB
+HELD = 8  # frames that one ACK may answer, while more are waiting
 MAC = bytes.fromhex("02ba4e000001")
 
 VNET = struct.Struct("<BBHHHH")  # flags gso_type hdr_len gso_size csum_start csum_offset
@@ -62,6 +64,7 @@ class Connection:
         self.rcv_nxt = self.snd_una = self.snd_nxt = 0
         self.limit = 0  # right edge of the peer's window
         self.peer_scale = 0
+        self.held = 0  # frames that no ACK has answered yet
         self.duplicates = 0
         self.recover = 0
         self.small = self.head(TO_SMALL, 40)
@@ -94,6 +97,9 @@ class Responder:
         view = memoryview(buffer)
         connections, unpack = self.connections, IP_TCP.unpack_from
         into = [buffer]
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        poll = poller.poll
         readv, writev, write = os.readv, os.writev, os.write
         while True:
             n = readv(fd, into)
@@ -130,7 +136,10 @@ class Responder:
                         writev(fd, (head, c.tail(c.snd_nxt, PSH | ACK, length), view[start : start + length]))
                         c.snd_nxt += length
                     elif not flags & FIN:
-                        write(fd, c.small + c.tail(c.snd_nxt, ACK, 0))
+                        c.held += 1
+                        if c.held == HELD or not poll(0):
+                            c.held = 0
+                            write(fd, c.small + c.tail(c.snd_nxt, ACK, 0))
                 else:
                     write(fd, c.small + c.tail(c.snd_nxt, ACK, 0))
             if flags & FIN and (seq + length) & 0xFFFFFFFF == c.rcv_nxt:
