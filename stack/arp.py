@@ -158,7 +158,7 @@ class Arp:
         if entry is not None:
             self._confirm(entry, sha)
         elif for_us and operation == wire.REQUEST and interface.on_link(spa):
-            entry = self._new(spa, evict=False)
+            entry = self._new(spa, ours=False)
             if entry is not None:
                 self._confirm(entry, sha)
         if for_us and operation == wire.REQUEST:
@@ -168,9 +168,8 @@ class Arp:
 
     def output(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
         """Send an IP packet whose neighbour had no link-layer header at hand."""
-        entry = self.entries.get(route.next_hop) or self._new(route.next_hop, evict=True)
+        entry = self.entries.get(route.next_hop) or self._new(route.next_hop, ours=True)
         if entry is None:
-            self.interface.drop("arp_table_full")
             return
         route.neighbour = entry
         if entry.link is None:
@@ -222,20 +221,24 @@ class Arp:
         for _, packet, offload in entry.take_queue():
             self.interface.transmit((link + bytes(packet[0]), *packet[1:]), offload)
 
-    def _new(self, address: bytes, *, evict: bool) -> ArpEntry | None:
-        """A free entry in the table. A stranger's request may push out only what is stale; our own need anything
-        but another that is being looked for."""
+    def _new(self, address: bytes, *, ours: bool) -> ArpEntry | None:
+        """A free entry in the table; None if it is full of others that count more."""
         if len(self.entries) >= self.interface.stack.limits.arp_entries:
-            oldest = next(iter(self.entries.values()), None)
-            if evict and (oldest is None or oldest.state is INCOMPLETE):
-                oldest = next((entry for entry in self.entries.values() if entry.state is not INCOMPLETE), None)
-            if oldest is None or not (oldest.state is STALE or evict):
-                if not evict:
-                    self.interface.drop("arp_table_full")
+            victim = self._victim(ours)
+            if victim is None:
+                self.interface.drop("arp_table_full")
                 return None
-            self.forget(oldest)
+            self.forget(victim)
         entry = self.entries[address] = ArpEntry(self, address)
         return entry
+
+    def _victim(self, ours: bool) -> ArpEntry | None:
+        """Whoever was confirmed longest ago. A stranger's request pushes out only what is stale, a search of our own
+        anything but another search."""
+        if ours:
+            return next((entry for entry in self.entries.values() if entry.state is not INCOMPLETE), None)
+        oldest = next(iter(self.entries.values()), None)
+        return oldest if oldest is not None and oldest.state is STALE else None
 
     def _conflict(self) -> None:
         stack = self.interface.stack

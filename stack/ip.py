@@ -37,7 +37,7 @@ class Ip:
         self.handlers: dict[int, Handler] = {}  # unicast to us, by protocol number
         self.group_handlers: dict[int, Handler] = {}  # to a broadcast or group address: never TCP
         self.generation = 0  # changes with every interface, address and route
-        self.default: Interface | None = None  # as decided above; its gateway is the default route
+        self.default: Interface | None = None  # as decided above, attached or not; its gateway is the default route
         self.table = RoutingTable()
         self.local: dict[bytes, Interface] = {}  # our addresses but for 127/8
         self._never_a_source: dict[bytes, None] = {}
@@ -103,10 +103,9 @@ class Ip:
                 if interface.broadcast:
                     self._never_a_source[interface.broadcast] = None
                 self.table.add(interface.address, interface.prefix_length, interface)
-        if self.default not in self.stack.interfaces:
-            self.default = None
-        if self.default is not None and self.default.gateway:
-            self.table.add(ANY, 0, self.default, self.default.gateway)
+        default = self.default
+        if default is not None and default.gateway and default in self.stack.interfaces:
+            self.table.add(ANY, 0, default, default.gateway)
 
     def route(self, dst: bytes, src: bytes | None = None, interface: Interface | None = None) -> Route:
         """The way to `dst`, from our address `src` and by `interface` where the asker insists on them.
@@ -155,8 +154,8 @@ class Ip:
         if bound is None and src is not None:
             bound = self.local.get(src)
         if self.is_group(dst):
-            interface = bound or self._subnet_of(dst) or self.default or self._first_addressed()
-            if interface is not None and (interface.address or via is not None):
+            interface = bound or self._subnet_of(dst) or self._way_out()
+            if interface is not None:
                 return interface, dst
             raise failure(ENETUNREACH)
         line = self.table.lookup(dst, bound)
@@ -173,8 +172,10 @@ class Ip:
     def _subnet_of(self, broadcast: bytes) -> Interface | None:
         return next((interface for interface in self.stack.interfaces if interface.broadcast == broadcast), None)
 
-    def _first_addressed(self) -> Interface | None:
-        return next((interface for interface in self.stack.interfaces if interface.address), None)
+    def _way_out(self) -> Interface | None:
+        """Where groups go that nobody bound to an interface: the default, or else the first that has an address."""
+        addressed = [interface for interface in self.stack.interfaces if interface.address]
+        return self.default if self.default in addressed else next(iter(addressed), None)
 
     # out
 

@@ -183,6 +183,13 @@ def test_an_interface_that_comes_back_is_found_again(rig: Rig):
     rig.interface.link_up(LinkCaps(mac=OUR_MAC))
     rig.interface.set_addresses(US, MASK, GATEWAY)
     assert ends(rig.stack.ip.route(PEER)) == ("eth0", US, PEER)
+    assert ends(rig.stack.ip.route(FAR)) == ("eth0", US, GATEWAY)  # still the default
+
+
+def test_a_default_that_has_no_address_yet_leaves_groups_to_another(two: Any):
+    rig, _, _ = two
+    rig.interface.set_addresses(bytes(4), bytes(4), bytes(4))
+    assert ends(rig.stack.ip.route(address("239.1.2.3")))[:2] == ("eth1", LAB)
 
 
 def test_the_route_for_an_answer_is_kept_and_bounded(met: Rig):
