@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 
@@ -129,6 +130,29 @@ def test_a_caller_leads_at_once_where_the_background_thread_has_left_its_poll_al
     scene.runtime.wait(waiter, scene.machine.now)
     scene.runtime.leave()
     assert scene.poller.wakes == 0
+
+
+def test_what_was_posted_is_handled_though_whoever_posted_it_leads_at_once(scene):
+    handled = threading.Event()
+    pause = scene.machine.new_lock()
+    pause.acquire()
+
+    def post_and_wait():
+        runtime = scene.runtime
+        runtime.enter()
+        runtime.post(handled.set)
+        pause.acquire()
+        runtime.wait(runtime.waiter("get", scene.host), scene.machine.now + 1)
+        runtime.leave()
+
+    scene.machine.start("C", post_and_wait)
+    scene.machine.run("C")
+    scene.machine.run(BACKGROUND)  # it was poked, and cannot have the gate
+    assert scene.machine.where(BACKGROUND) == "lock"
+    pause.release()
+    scene.machine.run("C")
+    assert scene.machine.where("C") == "poll"
+    assert handled.wait(5)
 
 
 def test_one_leads_and_the_others_follow(scene):
