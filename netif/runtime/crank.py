@@ -174,30 +174,29 @@ class Crank(Gate):
 
     def _rounds(self, until: Waiter | None) -> bool:
         """Drain, expire, flush, and again while ports are ready; True if something is left."""
+        ready, heap = self.ready, self._heap
         for _ in range(ROUNDS):
             self.stirred = False
             while self.arrivals:
                 self.arrivals.popleft().readable()
-            if self.ready:
-                self._drain_ready()
+            for _ in range(len(ready)):  # those who announce themselves meanwhile have the next round
+                if not ready:  # one of them was removed meanwhile
+                    break
+                port = ready.popleft()
+                port.queued = False
+                self._drain(port)
             now = self.now()
-            self._expire(now)
+            if heap and heap[0][0] <= now:
+                self._expire(now)
             if self.roomy or self.broken:
                 self._tell_netifs()
             self._flush(now)
-            self.stirred = bool(self.ready or self.roomy or self.broken)
+            self.stirred = bool(ready or self.roomy or self.broken)
             if not (self.stirred or self.touched):
                 return False
             if until is not None and until.woken:
                 break
         return True
-
-    def _drain_ready(self) -> None:
-        ready = self.ready
-        for _ in range(len(ready)):  # those who announce themselves meanwhile have the next round
-            port = ready.popleft()
-            port.queued = False
-            self._drain(port)
 
     def _drain(self, port: WirePort) -> None:
         """One batch of frames out of one port."""
@@ -239,8 +238,10 @@ class Crank(Gate):
         port.failed(error)
 
     def _expire(self, now: float) -> None:
-        due = self.deadlines.due
-        while (item := due(now)) is not None:
+        for _ in range(len(self._heap)):  # who asks for `now` again and again has the next round
+            item = self.deadlines.due(now)
+            if item is None:
+                break
             item.fire(now)
 
     def _tell_netifs(self) -> None:
@@ -301,7 +302,7 @@ class Crank(Gate):
     def caught(self, error: BaseException, stack: NetStack | None = None) -> None:
         """An exception escaped from the core, or from a driver where only OSError may."""
         self.internal_errors += 1
-        if self._first_error is None:
+        if self.strict and self._first_error is None:
             self._first_error = error
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from netif.runtime.crank import Crank
 
 
+JOIN_TIMEOUT = 2.0  # seconds
+
+
 class EventThread:
     """Started when something is posted, ended by `stop` when the queue is empty; may be started again."""
 
@@ -52,7 +55,7 @@ class EventThread:
         if thread is not None:
             self._signal()
             if thread.ident != get_ident():
-                thread.join()
+                thread.join(JOIN_TIMEOUT)  # a handler may be stuck in something of its own
 
     def _signal(self) -> None:
         try:

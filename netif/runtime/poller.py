@@ -39,22 +39,19 @@ class EpollPoller:
         self._epoll = select.epoll()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, READ)
-        self._watched: dict[int, int] = {}
 
     def watch(self, fd: int, write: bool) -> None:
         mask = READ | WRITE if write else READ
-        if fd not in self._watched:
-            self._epoll.register(fd, mask)
-        elif self._watched[fd] != mask:
+        try:
             self._epoll.modify(fd, mask)
-        self._watched[fd] = mask
+        except FileNotFoundError:  # new, or closed and opened again under the same number
+            self._epoll.register(fd, mask)
 
     def forget(self, fd: int) -> None:
-        if self._watched.pop(fd, None) is not None:
-            try:
-                self._epoll.unregister(fd)
-            except OSError:  # its owner has closed it: the kernel forgot it by itself
-                pass
+        try:
+            self._epoll.unregister(fd)
+        except OSError:  # its owner has closed it: the kernel forgot it by itself
+            pass
 
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
         events = self._epoll.poll(timeout, MAX_EVENTS)
@@ -66,13 +63,14 @@ class EpollPoller:
         return events
 
     def wake(self) -> None:
-        os.eventfd_write(self._wake_fd, 1)
+        if self._wake_fd >= 0:
+            os.eventfd_write(self._wake_fd, 1)
 
     def close(self) -> None:
         self._epoll.close()
-        if self._wake_fd >= 0:
-            os.close(self._wake_fd)
-            self._wake_fd = -1
+        wake_fd, self._wake_fd = self._wake_fd, -1
+        if wake_fd >= 0:
+            os.close(wake_fd)
 
 
 class SelectorPoller:
@@ -86,17 +84,14 @@ class SelectorPoller:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
 
     def watch(self, fd: int, write: bool) -> None:
-        mask = selectors.EVENT_READ | selectors.EVENT_WRITE if write else selectors.EVENT_READ
-        if fd not in self._selector.get_map():
-            self._selector.register(fd, mask)
-        else:
-            self._selector.modify(fd, mask)
+        self.forget(fd)
+        self._selector.register(fd, selectors.EVENT_READ | selectors.EVENT_WRITE if write else selectors.EVENT_READ)
         self.wake()  # a select that runs does not see the change
 
     def forget(self, fd: int) -> None:
         try:
             self._selector.unregister(fd)
-        except (KeyError, OSError):
+        except (KeyError, ValueError, OSError):  # unknown, or closed by its owner
             return
         self.wake()
 
@@ -120,7 +115,7 @@ class SelectorPoller:
     def wake(self) -> None:
         try:
             self._wake_out.send(b"\0")
-        except BlockingIOError:  # full of wakes already
+        except OSError:  # full of wakes already, or closed: nobody sleeps
             pass
 
     def close(self) -> None:

@@ -122,13 +122,15 @@ class RealTime(Joining):
         if main:
             self._main_sleeper = waiter
         self.release()
-        if not (main and self._pending):
-            lock.acquire(True, timeout)
-        if main:
-            self._main_sleeper = None
-        self.enter()
-        waiter.asleep = False
-        line.pop(waiter, None)
+        try:
+            if not (main and self._pending):
+                lock.acquire(True, timeout)
+        finally:  # a signal handler that was installed after ours may raise here
+            if main:
+                self._main_sleeper = None
+            self.enter()
+            waiter.asleep = False
+            line.pop(waiter, None)
 
     async def wait_async(self, waiter: Any, deadline: float | None) -> bool:
         import asyncio
@@ -271,6 +273,8 @@ class RealTime(Joining):
 
     def post(self, handler: Callable[[], None]) -> None:
         """From anywhere, a finalizer included: so the thread is started later, by whoever leaves the gate next."""
+        if self.buried is not None:
+            return  # a forked child: nothing of its parent's happens here
         self.posted.append(handler)
         if not self._running:
             _thread.start_new_thread(self.run_posted, ())  # a straggler: no thread waits for more of them

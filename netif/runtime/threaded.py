@@ -102,6 +102,7 @@ class ThreadedRuntime(RealTime):
     def _sleep(self, waiter: ThreadWaiter, deadline: float | None) -> None:
         leader = self._leader
         if not self._running:
+            self._awake(waiter)
             self._rest(waiter, deadline)
         elif leader is None or leader is waiter or (leader is self._background and not self._in_poll):
             self._lead(waiter, deadline)
@@ -134,14 +135,15 @@ class ThreadedRuntime(RealTime):
         self._poked = False
         self._in_poll = True
         self.release()
-        if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
-            timeout = 0.0  # they came while nobody was there to be poked
-        events = poller.poll(timeout)
-        self._in_poll = False
-        if self._events.wanted():
-            self._start_events()
-        self.enter()
-        return events
+        try:
+            if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
+                timeout = 0.0  # they came while nobody was there to be poked
+            return poller.poll(timeout)
+        finally:  # a signal handler that was installed after ours may raise here
+            self._in_poll = False
+            if self._events.wanted():
+                self._start_events()
+            self.enter()
 
     def _turn_for(self, events: list[tuple[int, int]], waiter: ThreadWaiter | None) -> None:
         """A turn for what the poll has brought."""
@@ -184,15 +186,17 @@ class ThreadedRuntime(RealTime):
     def _run(self) -> None:
         me = threading.current_thread()
         self.enter()
-        while self._thread is me:
-            if self._leader is None:
-                self._lead_from_behind(me)
-            else:
-                self._asleep = True
-                self._lie_down()
-                self._asleep = False
-            self._doze(me)
-        self.release()
+        try:
+            while self._thread is me:
+                if self._leader is None:
+                    self._lead_from_behind(me)
+                else:
+                    self._asleep = True
+                    self._lie_down()
+                    self._asleep = False
+                self._doze(me)
+        finally:
+            self.release()
 
     def _lead_from_behind(self, me: threading.Thread) -> None:
         """Lead until a caller wants to: it is handed the lead, and what the poll has brought."""

@@ -142,9 +142,15 @@ def test_stacks_that_come_and_go_leave_nothing_in_a_runtime_that_stays(threaded)
     assert len(gc.get_objects()) - before < 200
 
 
-@pytest.mark.parametrize("make", [EpollPoller, SelectorPoller])
-def test_both_pollers_do(make, nothing_left):
-    runtime = ThreadedRuntime(poller=make)
+@pytest.fixture(params=[EpollPoller, SelectorPoller])
+def runtime_of_each_poller(request, nothing_left):
+    runtime = ThreadedRuntime(poller=request.param)
+    yield runtime
+    runtime.close()
+
+
+def test_both_pollers_do(runtime_of_each_poller):
+    runtime = runtime_of_each_poller
     anna, bert = two_hosts(runtime, socket_pair)
     reader = runtime.spawn(lambda: [bert.get("in") for _ in range(50)])
 
@@ -161,7 +167,6 @@ def test_both_pollers_do(make, nothing_left):
     anna.under_gate(lambda: runtime.remove(anna.nic))
     anna.nic.driver.close()
     runtime.run_until(lambda: bool(bert.nic.seen), 10)
-    runtime.close()
 
 
 def test_idle_costs_no_wake_up(nothing_left):
@@ -235,19 +240,61 @@ def test_a_handler_may_close_its_runtime(nothing_left):
 
 def test_the_last_stack_may_go_while_a_caller_leads(nothing_left):
     runtime = ThreadedRuntime()
-    for _ in range(20):
-        anna, bert = two_hosts(runtime)
-        thread = threading.Thread(target=lambda bert=bert: bert.get("never", 0.05))
+    for turn in range(10):
+        hosts = two_hosts(runtime)
+        thread = threading.Thread(target=lambda host=hosts[1]: host.get("never", 0.1))
         thread.start()
-        runtime.run_for(0.004)
-        anna.close()
-        bert.close()
-        if _ % 2:
-            two = two_hosts(runtime)
-            for host in two:
+        runtime.run_for(0.006)
+        for host in hosts:
+            host.close()
+        if turn % 2:  # others come while it still waits
+            anna, bert = two_hosts(runtime, socket_pair)
+            anna.send("in", "hello")
+            runtime.run_until(lambda bert=bert: bool(bert.nic.seen), 5)
+            for host in (anna, bert):
                 host.close()
         thread.join(10)
         assert not thread.is_alive()
+    runtime.close()
+
+
+def test_a_descriptor_closed_and_opened_again_under_its_number_is_polled_again(runtime_of_each_poller):
+    runtime = runtime_of_each_poller
+    anna, _ = two_hosts(runtime, socket_pair)
+    far, near = socket_pair()
+    number = anna.nic.driver.fileno()
+
+    def replace():
+        os.dup2(near.fileno(), number)  # as if it had reconnected
+        anna.nic.port.watch()
+
+    anna.under_gate(replace)
+    far.end.send(b"in:hello")
+    runtime.run_until(lambda: bool(anna.nic.seen), 5)
+    for end in (far, near):
+        end.close()
+
+
+def test_a_signal_handler_that_raises_in_a_sleeping_call_leaves_the_gate_whole(nothing_left):
+    class AlarmError(Exception):
+        pass
+
+    def ring(signum, frame):
+        raise AlarmError
+
+    runtime = ThreadedRuntime()
+    anna, bert = two_hosts(runtime)
+    found = signal.signal(signal.SIGALRM, ring)
+    try:
+        for call in (lambda: anna.get("never", 10), lambda: runtime.sleep(10), lambda: anna.get("never", 10)):
+            signal.setitimer(signal.ITIMER_REAL, 0.03)
+            with pytest.raises(AlarmError):
+                call()
+            anna.under_gate(lambda: None)
+    finally:
+        signal.signal(signal.SIGALRM, found)
+    anna.send("in", "hello")
+    assert bert.nic.seen == [b"in:hello"]
     runtime.close()
 
 
