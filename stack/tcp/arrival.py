@@ -42,8 +42,10 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     rcv_nxt = receiver.rcv_nxt
     seq = segment.seq = unwrap(segment.seq, rcv_nxt)
     flags = segment.flags
-    if connection.stamped and not _fresh(connection, segment, now):
-        return
+    if connection.stamped:
+        timestamp = segment.options.timestamp
+        if (timestamp is None or timestamp[0] != connection.ts_recent) and not _fresh(connection, segment, now):
+            return
     connection.last_heard = now
     connection.probes = 0
 
@@ -74,7 +76,6 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
         return
 
     if connection.stamped and seq <= connection.last_ack_sent:  # RFC 7323 5.3 R3
-        timestamp = segment.options.timestamp
         assert timestamp is not None, "PAWS lets nothing else but a RST come here"
         connection.ts_recent = timestamp[0]
         connection.ts_recent_at = now
@@ -97,7 +98,7 @@ def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
     recent = connection.ts_recent
     if timestamp is not None:
         tsval = timestamp[0]
-        if tsval == recent or unwrap(tsval, recent) > recent or now - connection.ts_recent_at > _PAWS_IDLE:
+        if unwrap(tsval, recent) > recent or now - connection.ts_recent_at > _PAWS_IDLE:
             return True
         connection.receiver.ack_now |= not segment.flags & RST
     if segment.flags & RST:

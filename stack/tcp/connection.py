@@ -61,9 +61,8 @@ class Connection(ControlBlock):
         self.syn_owed = True
         self.stack.owe(self)
 
-    def segment_arrives(self, segment: Segment, now: float) -> None:
-        arrival.segment_arrives(self, segment, now)
-        self.stack.owe(self)
+    segment_arrives = arrival.segment_arrives
+    flush = output.flush
 
     def established(self, segment: Segment, now: float) -> bool:
         """Our SYN is acknowledged, and the peer's has come. False: the listener has no room for it now."""
@@ -272,13 +271,6 @@ class Connection(ControlBlock):
         return TcpInfo.of(self)
 
     # --- what the stack tells it ------------------------------------------------------------------------------
-
-    def flush(self, now: float) -> None:
-        output.flush(self, now)
-        if self.readers is not None and self.readable():
-            self.wake_readers()
-        if self.writers is not None and self.writable():
-            self.wake_writers()
 
     def expire(self, now: float) -> None:
         self.stack.owe(self)

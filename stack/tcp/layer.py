@@ -86,9 +86,9 @@ class Tcp:
         if entry is not None:
             if type(entry) is Connection:
                 stack.current = entry
-                trace = stack.trace
-                if trace is not None:
-                    trace("receive", entry, segment)
+                if stack.trace is not None:
+                    stack.trace("receive", entry, segment)
+                stack.owe(entry)
             entry.segment_arrives(segment, stack.now)
             return
         local, remote = (dst, dport), (src, sport)

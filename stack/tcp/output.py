@@ -24,38 +24,51 @@ BURST = 256 << 10  # bytes sent in one flush; the rest in the next turn, so that
 
 
 def flush(connection: Connection, now: float) -> None:
-    """Send what is owed and set `connection.deadline`."""
+    """Send what is owed, set `connection.deadline`, wake who may go on."""
+    state = connection.state
     route = connection.emitter.route
     if route.generation != connection.stack.ip.generation:
         connection.rerouted()
-    interface = route.interface
-    if interface.blocked and connection.state is not CLOSED:
-        interface.waiting[connection] = None
+    if route.interface.blocked and state is not CLOSED:
+        route.interface.waiting[connection] = None
         connection.deadline = None  # whatever is due by then is due when there is room again
-        return
-    at = connection.retransmit_at
-    if at is not None and at <= now:
-        _retransmission_timeout(connection, now)
-    at = connection.idle_at
-    if at is not None and at <= now:
-        _idle_timeout(connection, now)
-    state = connection.state
-    if state is CLOSED:
-        _last_word(connection, now)
-        connection.deadline = None
-        return
-    if state is SYN_SENT or state is SYN_RECEIVED:
-        if connection.syn_owed:
-            _send_syn(connection, now)
-        elif connection.receiver.ack_now:
-            send_ack(connection, now, connection.sender.snd_nxt)
-        connection.deadline = connection.retransmit_at
-        return
-    if connection.receiver.duplicates:
+    else:
+        at = connection.retransmit_at
+        if at is not None and at <= now:
+            _retransmission_timeout(connection, now)
+        at = connection.idle_at
+        if at is not None and at <= now:
+            _idle_timeout(connection, now)
+        state = connection.state
+        if state is CLOSED:
+            connection.deadline = None
+            _last_word(connection, now)
+        elif state is SYN_SENT or state is SYN_RECEIVED:
+            _shake_hands(connection, now)
+        else:
+            _converse(connection, now)
+    if connection.readers is not None and connection.readable():
+        connection.wake_readers()
+    if connection.writers is not None and connection.writable():
+        connection.wake_writers()
+
+
+def _converse(connection: Connection, now: float) -> None:
+    sender, receiver = connection.sender, connection.receiver
+    if receiver.duplicates:
         _send_duplicates(connection, now)
-    soon = _send_data(connection, now)
-    _acknowledge(connection, now)
-    deadline = now if soon else connection.retransmit_at
+    deadline = None
+    if sender.unsent_bytes or sender.lost or sender.fin == QUEUED:
+        if _send_data(connection, now):
+            deadline = now
+    elif sender.in_flight is None:
+        connection.retransmit_at = None
+    elif connection.retransmit_at is None:
+        connection.retransmit_at = now + connection.rtt.rto
+    if receiver.owed or receiver.ack_now:
+        _acknowledge(connection, now)
+    if deadline is None:
+        deadline = connection.retransmit_at
     at = connection.acknowledge_at
     if at is not None and (deadline is None or at < deadline):
         deadline = at
@@ -67,38 +80,32 @@ def flush(connection: Connection, now: float) -> None:
 
 def _send_data(connection: Connection, now: float) -> bool:
     """Send all that windows and the link allow. True: more may go, in the next turn."""
-    sender = connection.sender
-    soon = fresh = False
-    if sender.unsent_bytes or sender.lost or sender.fin == QUEUED:
-        congestion = connection.congestion
-        if not sender.in_flight and not sender.lost:
-            fresh = True
-            if now - connection.last_sent > connection.rtt.rto:
-                congestion.idle()
-        cwnd = congestion.cwnd + connection.recovery.inflation
-        limit = connection.emitter.payload_limit()
-        interface = connection.emitter.route.interface
-        burst = BURST
-        while (transmission := sender.next(now, cwnd, limit)) is not None:
-            transmit(connection, transmission, now)
-            burst -= transmission.end - transmission.seq
-            if interface.blocked:
-                interface.waiting[connection] = None
-                break
-            if burst <= 0:
-                soon = True
-                break
+    sender, congestion, emitter = connection.sender, connection.congestion, connection.emitter
+    fresh = not sender.in_flight and not sender.lost
+    if fresh and now - connection.last_sent > connection.rtt.rto:
+        congestion.idle()
+    cwnd = congestion.cwnd + connection.recovery.inflation
+    limit = emitter.payload_limit() if sender.lost or sender.unsent_bytes > emitter.mss else emitter.mss
+    interface = emitter.route.interface
+    burst = BURST
+    while (transmission := sender.next(now, cwnd, limit)) is not None:
+        transmit(connection, transmission, now)
+        burst -= transmission.end - transmission.seq
+        if interface.blocked:
+            interface.waiting[connection] = None
+            break
+        if burst <= 0:
+            break
+        if not sender.unsent_bytes and not sender.lost and sender.fin != QUEUED:
+            break
     if sender.in_flight or sender.lost:
         if fresh:
             connection.progress_at = now
         if fresh or connection.retransmit_at is None:
             connection.retransmit_at = now + connection.rtt.rto
-    elif sender.unsent_bytes or sender.fin == QUEUED:
-        if connection.retransmit_at is None and not soon:
-            connection.retransmit_at = now + connection.rtt.rto  # to probe the window
-    else:
-        connection.retransmit_at = None
-    return soon
+    elif connection.retransmit_at is None:
+        connection.retransmit_at = now + connection.rtt.rto  # to probe the window
+    return burst <= 0
 
 
 def transmit(connection: Connection, transmission: Transmission, now: float) -> None:
@@ -139,10 +146,9 @@ def _send_duplicates(connection: Connection, now: float) -> None:
 
 
 def _acknowledge(connection: Connection, now: float) -> None:
+    """Of what has come and no data has acknowledged: the second segment at once, the first after a while."""
     receiver = connection.receiver
     if not receiver.ack_now and receiver.owed < 2:
-        if not receiver.owed:
-            return
         at = connection.acknowledge_at
         if at is None:
             connection.acknowledge_at = now + connection.config.delayed_ack
@@ -166,6 +172,14 @@ def _last_word(connection: Connection, now: float) -> None:
         connection.reset_owed = False
         send_ack(connection, now, connection.sender.snd_nxt, RST | ACK)
     connection.emitter.route.owner = None
+
+
+def _shake_hands(connection: Connection, now: float) -> None:
+    if connection.syn_owed:
+        _send_syn(connection, now)
+    elif connection.receiver.ack_now:
+        send_ack(connection, now, connection.sender.snd_nxt)
+    connection.deadline = connection.retransmit_at
 
 
 def _send_syn(connection: Connection, now: float) -> None:
