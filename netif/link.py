@@ -229,7 +229,8 @@ class Runtime(Protocol):
         """A fresh Waiter for the calling thread or task; the arguments name it in `Deadlock`."""
 
     def wait(self, waiter: Waiter, deadline: float | None) -> bool:
-        """Sleep until woken (True) or until `deadline` (False). The gate is held on entry and on return."""
+        """Sleep until woken (True) or until `deadline` (False). The gate is held on entry, and on return even if that
+        is by an exception: KeyboardInterrupt comes out of here, and what ends the callers of a closed runtime."""
 
     async def wait_async(self, waiter: Waiter, deadline: float | None) -> bool:
         """As `wait`, awaiting. RuntimeError where there is no loop."""

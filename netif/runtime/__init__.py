@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netif.runtime.aio import AsyncioRuntime
+    from netif.runtime.baton import Deadlock
     from netif.runtime.threaded import ThreadedRuntime
-    from netif.runtime.virtual import Deadlock, VirtualRuntime
+    from netif.runtime.virtual import VirtualRuntime
 
 __all__ = [
     "AsyncioRuntime",
@@ -23,7 +24,7 @@ __all__ = [
     "default_runtime",
 ]
 
-_HOMES = {"AsyncioRuntime": "aio", "ThreadedRuntime": "threaded", "VirtualRuntime": "virtual", "Deadlock": "virtual"}
+_HOMES = {"AsyncioRuntime": "aio", "ThreadedRuntime": "threaded", "VirtualRuntime": "virtual", "Deadlock": "baton"}
 
 
 class _Default:

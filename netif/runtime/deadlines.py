@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+SWEEP = 100  # dropped items are no trouble up to this number
+
 
 class Timed:
     """Something that acts at `deadline`; the heap keeps `entries`, the times at which it will be looked at."""
@@ -31,11 +33,12 @@ class Timed:
 class Deadlines:
     """The heap. An item whose `deadline` was changed is passed to `arm`."""
 
-    __slots__ = ("_count", "heap")
+    __slots__ = ("_count", "_dropped", "heap")
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Timed]] = []
         self._count = 0
+        self._dropped = 0  # items dropped since the last sweep
 
     def arm(self, item: Timed) -> None:
         when = item.deadline
@@ -68,13 +71,28 @@ class Deadlines:
             self.arm(item)
         return None
 
+    def drop(self, item: Timed) -> None:
+        """The item has gone; its entries are swept out when they are many."""
+        if item.deadline is not None:
+            item.deadline = None
+            self._dropped += 1
+            if self._dropped > SWEEP and self._dropped > len(self.heap) // 2:
+                self._sweep()
+
     def forget(self, item: Timed) -> None:
-        """Take the item out for good, with all that it holds."""
+        """The item has gone, and with it all that it holds."""
         item.deadline = None
         if item.entries:
-            item.entries.clear()
-            self.heap[:] = [entry for entry in self.heap if entry[2] is not item]
-            heapify(self.heap)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Take out the entries of items without deadline."""
+        for _, _, item in self.heap:
+            if item.deadline is None:
+                item.entries.clear()
+        self.heap[:] = [entry for entry in self.heap if entry[2].entries]
+        heapify(self.heap)
+        self._dropped = 0
 
     def alive(self) -> bool:
         """Some deadline is more than maintenance. The first one mostly is, so the rest is seldom looked at."""

@@ -8,16 +8,26 @@ nothing is left to happen. Nothing here depends on real time, on `id()` or on `h
 
 from __future__ import annotations
 
-import enum
 import logging
 import threading
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from netif.runtime.deadlines import Timed
+from netif.runtime.baton import (
+    COUNTED,
+    FAILED,
+    INTERRUPTED,
+    NOTHING_LEFT,
+    TIME_UP,
+    TRUE,
+    Deadlock,
+    Strand,
+    Verdict,
+    VirtualWaiter,
+)
 from netif.runtime.forking import descendants
 from netif.runtime.gate import Gate
 from netif.runtime.interrupts import Interrupts
@@ -31,69 +41,6 @@ FOREVER = 3600.0  # virtual seconds; the default patience of run_until
 CHILD = "this runtime belongs to the parent process; after a fork, make a runtime of your own"
 
 
-class Verdict(enum.Enum):
-    """Why the runner got the baton back."""
-
-    TRUE = "its condition holds"
-    TIME_UP = "its time is up"
-    NOTHING_LEFT = "nothing is left to happen"
-    COUNTED = "as many events as it asked for"
-    FAILED = "a spawned function raised"
-    INTERRUPTED = "a signal"
-
-
-TRUE, TIME_UP, NOTHING_LEFT = Verdict.TRUE, Verdict.TIME_UP, Verdict.NOTHING_LEFT
-COUNTED, FAILED, INTERRUPTED = Verdict.COUNTED, Verdict.FAILED, Verdict.INTERRUPTED
-
-
-class Deadlock(RuntimeError):  # noqa: N818 - it is what happened, and what the documents call it
-    """Nothing is left to happen; `waiters` says who waits for what."""
-
-    def __init__(self, waiters: tuple[str, ...]) -> None:
-        self.waiters = waiters
-        super().__init__("nothing is left to happen" + "".join(f"\n  {text}" for text in waiters or ("nobody waits",)))
-
-
-class Strand:
-    """One thread that may hold the baton, and sleeps on `baton` while it does not."""
-
-    __slots__ = ("baton", "ident", "task", "thread", "waiter")
-
-    def __init__(self, task: Task | None) -> None:
-        self.task = task
-        self.baton = allocate_lock()
-        self.baton.acquire()
-        self.ident = 0
-        self.thread: threading.Thread | None = None
-        self.waiter: VirtualWaiter | None = None  # what it is blocked on
-
-
-class VirtualWaiter(Timed):
-    """The `Waiter` of one strand, and its deadline."""
-
-    __slots__ = ("crank", "endpoint", "operation", "strand", "woken")
-
-    def __init__(self, crank: VirtualRuntime, operation: str, endpoint: object) -> None:
-        super().__init__()
-        self.crank = crank
-        self.operation = operation
-        self.endpoint = endpoint
-        self.woken = False
-        self.strand: Strand | None = None  # while blocked
-
-    def __repr__(self) -> str:
-        return f"{self.operation} of {self.endpoint!r}"
-
-    def wake(self) -> None:
-        if not self.woken:
-            self.woken = True
-            self.crank.woken.append(self)
-            self.crank.dirty = True
-
-    def fire(self, now: float) -> None:
-        self.crank.runs(self)
-
-
 class VirtualRuntime(Joining):
     """A clock that jumps. Spawn functions, then `run_until`, `run_for` or `step`."""
 
@@ -105,7 +52,7 @@ class VirtualRuntime(Joining):
         self._runnable: deque[Strand] = deque()
         self._strands: dict[Task, Strand] = {}
         self._current: Strand | None = None  # who has the baton; None: whoever is not in run_*
-        self._runner = Strand(None)
+        self._runner = Strand()
         self._condition: Callable[[], bool] | None = None
         self._limit = inf  # when the runner's time is up
         self._budget = -1  # events until the runner wants the baton back; -1: any number
@@ -170,8 +117,7 @@ class VirtualRuntime(Joining):
             self._switch(me)
         finally:
             me.waiter = waiter.strand = None
-            if waiter.deadline is not None:
-                waiter.deadline = None  # its entry in the heap comes up for nothing
+            self.deadlines.drop(waiter)
         if self._ending:
             raise TaskEnded
 
@@ -182,7 +128,12 @@ class VirtualRuntime(Joining):
             self._settle()
         self._closing = True
         try:
-            self._drive(lambda: waiter.woken, deadline)
+            while self._drive(lambda: waiter.woken, deadline) is INTERRUPTED:
+                self.release()
+                try:
+                    self.interrupts.deliver()
+                finally:
+                    self.enter()
         finally:
             self._closing = False
         woken: bool = waiter.woken
@@ -223,7 +174,7 @@ class VirtualRuntime(Joining):
         """Who runs next: turns the crank and moves the clock until somebody may."""
         while (verdict := self._runner_due()) is None:
             if self.posted and self._event_strand is None and not self._ending:
-                self._event_strand = self._new_strand(None, self._run_events)
+                self._event_strand = self._new_strand("netif events", self._run_events)
                 self._runnable.append(self._event_strand)
             if self._runnable:
                 self._budget -= 1
@@ -236,7 +187,7 @@ class VirtualRuntime(Joining):
         return self._runner
 
     def _runner_due(self) -> Verdict | None:
-        if self.interrupts.pending:
+        if self.interrupts.pending and not self._ending:
             return INTERRUPTED
         if self._failed and not self._closing:
             return FAILED
@@ -296,13 +247,15 @@ class VirtualRuntime(Joining):
         if self._current is not None:
             raise RuntimeError("somebody runs this clock already; in a spawned function, use sleep or result")
         self.interrupts.install()
-        self.enter()
-        try:
-            verdict = self._drive(condition, limit)
-        finally:
-            self.leave()
-        self._surface()
-        return verdict
+        while True:
+            self.enter()
+            try:
+                verdict = self._drive(condition, limit)
+            finally:
+                self.leave()
+            self._surface()
+            if verdict is not INTERRUPTED:  # else the handler was the program's own, and has returned
+                return verdict
 
     def _drive(self, condition: Callable[[], bool] | None, limit: float) -> Verdict:
         """Give the baton away until the runner is due. The gate is held on entry and return."""
@@ -325,12 +278,12 @@ class VirtualRuntime(Joining):
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         task = self._new_task(fn, name)
-        strand = self._strands[task] = self._new_strand(task, lambda: self._run_task(task))
+        strand = self._strands[task] = self._new_strand(task.name, lambda: self._run_task(task))
         self._runnable.append(strand)
         return task
 
-    def _new_strand(self, task: Task | None, body: Callable[[], None]) -> Strand:
-        strand = Strand(task)
+    def _new_strand(self, name: str, body: Callable[[], None]) -> Strand:
+        strand = Strand()
 
         def run() -> None:
             strand.ident = get_ident()
@@ -338,7 +291,7 @@ class VirtualRuntime(Joining):
             body()
             self._hand_on()
 
-        strand.thread = threading.Thread(target=run, name=task.name if task else "netif events", daemon=True)
+        strand.thread = threading.Thread(target=run, name=name, daemon=True)
         strand.thread.start()
         return strand
 
@@ -403,6 +356,7 @@ class VirtualRuntime(Joining):
             self.closed = True
         finally:
             self.leave()
+        self.run_posted()
         self.interrupts.restore()
         self._log_unseen()
         self.interrupts.deliver()

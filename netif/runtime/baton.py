@@ -1,0 +1,78 @@
+"""The pieces of a virtual runtime: who may hold the baton, what it is blocked on, and why the runner got it back.
+
+Knows nothing of when anybody runs: `virtual` decides that.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from _thread import allocate_lock
+from typing import TYPE_CHECKING
+
+from netif.runtime.deadlines import Timed
+
+if TYPE_CHECKING:
+    from netif.runtime.virtual import VirtualRuntime
+
+
+class Verdict(enum.Enum):
+    """Why the runner got the baton back."""
+
+    TRUE = "its condition holds"
+    TIME_UP = "its time is up"
+    NOTHING_LEFT = "nothing is left to happen"
+    COUNTED = "as many events as it asked for"
+    FAILED = "a spawned function raised"
+    INTERRUPTED = "a signal"
+
+
+TRUE, TIME_UP, NOTHING_LEFT = Verdict.TRUE, Verdict.TIME_UP, Verdict.NOTHING_LEFT
+COUNTED, FAILED, INTERRUPTED = Verdict.COUNTED, Verdict.FAILED, Verdict.INTERRUPTED
+
+
+class Deadlock(RuntimeError):  # noqa: N818 - it is what happened, and what the documents call it
+    """Nothing is left to happen; `waiters` says who waits for what."""
+
+    def __init__(self, waiters: tuple[str, ...]) -> None:
+        self.waiters = waiters
+        super().__init__("nothing is left to happen" + "".join(f"\n  {text}" for text in waiters or ("nobody waits",)))
+
+
+class Strand:
+    """One thread that may hold the baton, and sleeps on `baton` while it does not."""
+
+    __slots__ = ("baton", "ident", "thread", "waiter")
+
+    def __init__(self) -> None:
+        self.baton = allocate_lock()
+        self.baton.acquire()
+        self.ident = 0
+        self.thread: threading.Thread | None = None
+        self.waiter: VirtualWaiter | None = None  # what it is blocked on
+
+
+class VirtualWaiter(Timed):
+    """The `Waiter` of one strand, and its deadline."""
+
+    __slots__ = ("crank", "endpoint", "operation", "strand", "woken")
+
+    def __init__(self, crank: VirtualRuntime, operation: str, endpoint: object) -> None:
+        super().__init__()
+        self.crank = crank
+        self.operation = operation
+        self.endpoint = endpoint
+        self.woken = False
+        self.strand: Strand | None = None  # while blocked
+
+    def __repr__(self) -> str:
+        return f"{self.operation} of {self.endpoint!r}"
+
+    def wake(self) -> None:
+        if not self.woken:
+            self.woken = True
+            self.crank.woken.append(self)
+            self.crank.dirty = True
+
+    def fire(self, now: float) -> None:
+        self.crank.runs(self)
