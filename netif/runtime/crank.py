@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
 BATCH_BYTES = 256 * 1024
 ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
+LINGER = 1.0  # seconds that a closing runtime gives the connections of all its stacks to end in order
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
 
 
@@ -297,6 +298,15 @@ class Crank(Gate):
         else:
             slot.failures = 0
 
+    def _close_stacks(self) -> None:
+        """Those that are left, all of them within `LINGER`. The gate is free."""
+        deadline = self.now() + LINGER
+        for stack in list(self.stacks):
+            try:
+                stack.close(max(0.0, deadline - self.now()))
+            except Exception:
+                logger.exception("%s did not close", stack.name)
+
     # -- exceptions --------------------------------------------------------------------------------------------------
 
     def caught(self, error: BaseException, stack: NetStack | None = None) -> None:
@@ -310,7 +320,7 @@ class Crank(Gate):
         place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ("", 0)
         if place not in self._logged:
             self._logged.add(place)
-            logger.error("internal error", exc_info=error)
+            logger.error("internal error in %s", "a driver" if stack is None else stack.name, exc_info=error)
         if stack is not None:
             try:
                 stack.abort_current(error)

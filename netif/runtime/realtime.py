@@ -9,7 +9,6 @@ from __future__ import annotations
 import _thread
 import atexit
 import errno
-import logging
 import threading
 import time
 from _thread import allocate_lock, get_ident
@@ -24,8 +23,6 @@ from netif.runtime.interrupts import Interrupts
 from netif.runtime.joining import Joining
 from netif.runtime.tasks import Task, TaskEnded
 from netif.runtime.waiters import ThreadWaiter
-
-logger = logging.getLogger(__name__)
 
 RECHECK = 0.001  # seconds between two looks of `run_until` at its condition while turns go on
 FOREVER = 3600.0  # seconds; the default patience of run_until
@@ -345,11 +342,7 @@ class RealTime(Joining):
         """Close the stacks that are left, end blocked tasks, threads and descriptors. Idempotent."""
         if self.closed:
             return
-        for stack in list(self.stacks):
-            try:
-                stack.close()
-            except Exception:
-                logger.exception("%s did not close", stack.name)
+        self._close_stacks()
         self.enter()
         try:
             for stack in list(self.stacks):

@@ -5,15 +5,12 @@ Knows whether it is done, and who waits for it. Refuses to know what thread runs
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netif.link import Waiter
     from netif.runtime.joining import Joining
-
-logger = logging.getLogger(__name__)
 
 
 class TaskEnded(BaseException):

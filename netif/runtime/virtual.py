@@ -8,7 +8,6 @@ nothing is left to happen. Nothing here depends on real time, on `id()` or on `h
 
 from __future__ import annotations
 
-import logging
 import threading
 from _thread import get_ident
 from collections import deque
@@ -34,8 +33,6 @@ from netif.runtime.interrupts import Interrupts
 from netif.runtime.joining import Joining
 from netif.runtime.port import WirePort
 from netif.runtime.tasks import Task, TaskEnded
-
-logger = logging.getLogger(__name__)
 
 FOREVER = 3600.0  # virtual seconds; the default patience of run_until
 CHILD = "this runtime belongs to the parent process; after a fork, make a runtime of your own"
@@ -343,11 +340,7 @@ class VirtualRuntime(Joining):
         if self._current is not None:
             raise RuntimeError("a spawned function cannot close the runtime that runs it")
         self._end_tasks()
-        for stack in list(self.stacks):
-            try:
-                stack.close()
-            except Exception:
-                logger.exception("%s did not close", stack.name)
+        self._close_stacks()
         self._end_tasks()
         self.enter()
         try:

@@ -364,6 +364,64 @@ class TestPokes:
         assert scene.result("A") == "pushed"
 
 
+class TestWalks:
+    """The two walks through the contract, step by step."""
+
+    def test_a_connect_on_a_wire_with_descriptor(self, scene):
+        machine, wire, host = scene.machine, scene.wire, scene.host
+        sent = []
+        wire.transmit = lambda buffers, offload: sent.append(b"".join(buffers)) or True
+        host.on_frame = lambda name, text: name == "arp" and host.outbox.append(b"syn:")
+
+        def connect():
+            host.send("who", "has")
+            return host.get("synack", 5)
+
+        assert machine.where(BACKGROUND) == "poll"  # nobody has called for a while
+        machine.start("C", connect)
+        machine.run("C")
+        assert sent == [b"who:has"]  # its own turn first
+        assert scene.poller.wakes == 1
+        machine.run(BACKGROUND)  # its poll returns, it takes no turn, and dozes
+        assert machine.timeout(BACKGROUND) == pytest.approx(0.002)
+        machine.run("C")
+        assert machine.where("C") == "poll"
+        wire.arrives(b"arp:reply")
+        machine.run("C")
+        assert sent == [b"who:has", b"syn:"]
+        assert machine.where("C") == "poll"  # not ready yet: it leads on
+        machine.expire(BACKGROUND)
+        machine.expire(BACKGROUND)
+        assert machine.timeout(BACKGROUND) is None
+        wire.arrives(b"synack:x")
+        machine.run("C")
+        assert scene.result("C") == "x"
+        assert machine.can_run(BACKGROUND)  # no follower sleeps: it was woken, once
+
+    def test_a_connect_on_a_pair_between_two_threads(self, scene):
+        machine = scene.machine
+        server, client = two_hosts(scene.runtime)
+        machine.run_while_it_can(BACKGROUND)
+        server.on_frame = lambda name, text: server.outbox.append(b"synack:" + text.encode())
+        machine.start("S", lambda: server.get("syn"))
+        machine.run("S")
+        machine.run(BACKGROUND)
+        machine.run("S")
+        assert machine.where("S") == "poll"  # the pair has no descriptor
+        before = scene.poller.wakes
+
+        def connect():
+            client.send("syn", "x")
+            return client.get("synack")
+
+        machine.start("C", connect)
+        machine.run("C")
+        assert scene.result("C") == "x"  # without having slept
+        assert scene.poller.wakes == before + 1
+        machine.run("S")
+        assert scene.result("S") == "x"
+
+
 class TestBatches:
     def test_a_leader_returns_after_the_batch_that_brought_what_it_waits_for(self, scene):
         scene.leading_reader("A", "a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -256,3 +257,53 @@ def test_a_thousand_hosts_are_no_thousand_times_the_work(virtual):
         anna.send("in", str(n))
     assert len(bert.nic.seen) == 50
     assert not asked
+
+
+def test_waits_that_end_before_their_deadline_leave_nothing_in_the_heap(virtual):
+    anna, bert = two_hosts(virtual)
+
+    def serve():
+        for _ in range(2000):
+            bert.send("back", bert.get("in", 600))
+
+    def ask():
+        for turn in range(2000):
+            anna.send("in", str(turn))
+            anna.get("back", 600)
+
+    virtual.spawn(serve)
+    virtual.run_until(virtual.spawn(ask).done)
+    assert len(virtual.deadlines.heap) < 300
+
+
+def test_a_handler_of_the_programs_own_that_returns_lets_the_run_go_on():
+    seen = []
+    inner = signal.getsignal(signal.SIGINT)
+    runtime = VirtualRuntime()
+    signal.signal(signal.SIGINT, lambda signum, frame: seen.append(runtime.now()))
+    try:
+        two_hosts(runtime)
+
+        def interrupt():
+            runtime.sleep(5)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            runtime.sleep(5)
+            return "done"
+
+        task = runtime.spawn(interrupt)
+        runtime.run_until(task.done)
+        assert task.result() == "done"
+        assert runtime.now() == 10
+        assert len(seen) == 1
+    finally:
+        runtime.close()
+        signal.signal(signal.SIGINT, inner)
+
+
+def test_events_posted_at_the_very_end_are_delivered():
+    runtime, ran = VirtualRuntime(), []
+    anna, _ = two_hosts(runtime)
+    close = anna.close
+    anna.close = lambda linger=1.0: (runtime.post(lambda: ran.append("closed")), close())
+    runtime.close()
+    assert ran == ["closed"]
