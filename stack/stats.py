@@ -52,6 +52,7 @@ DROPS: dict[str, str] = {
     "tcp_backlog_full": "a listener's queue is full",
     "tcp_out_of_order_full": "too many holes among what arrived out of order",
     "tcp_after_close": "data for a connection whose reader is gone",
+    "socket_memory_full": "data for a connection that holds its small share while all of them hold too much",
     "challenge_ack_rate": "a challenge ACK not sent, to keep to the rate limit",
     "reset_rate": "a RST not sent, to keep to the rate limit",
     "syn_table_full": "too many half-open connections",
@@ -66,6 +67,7 @@ COUNTERS: dict[str, str] = {
     "internal_error": "exceptions out of our own code: always a mistake of ours",
     "groups_full": "multicast groups refused because there are too many",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
+    "socket_memory_pressure": "times when the connections held too much, and each had to make do with little",
     "orphans_full": "connections aborted because too many linger without an owner",
 }
 

@@ -24,6 +24,7 @@ from stack.tcp.states import (
     SYN_RECEIVED,
     SYN_SENT,
 )
+from stack.tcp.tcb import SQUEEZED
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
@@ -231,7 +232,14 @@ def _text(connection: Connection, segment: Segment, now: float) -> None:
         connection.stack.drop("tcp_after_close", connection)
         connection.drop(None, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
         return
+    if connection.squeezed and receiver.held() >= SQUEEZED:
+        connection.stack.drop("socket_memory_full", connection)
+        receiver.ack_now = True
+        return
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
+        if receiver.refused:
+            receiver.refused = False
+            connection.stack.drop("tcp_out_of_order_full", connection)
         return
     if state is ESTABLISHED:
         connection.become(CLOSE_WAIT)

@@ -222,6 +222,7 @@ class Connection(ControlBlock):
         if self.orphan:
             return
         self.orphan = True
+        linger = self.config.linger if linger is None else linger
         state = self.state
         if state is TIME_WAIT:
             self.layer.release_time_wait(self)
@@ -254,13 +255,11 @@ class Connection(ControlBlock):
     def configure(self, **changes: Any) -> None:
         """Change settings of a living connection, as setsockopt does. ValueError for what cannot be."""
         config = self.config = attrs.evolve(self.config, **changes)
-        sender, receiver = self.sender, self.receiver
-        sender.capacity = config.send_buffer
-        sender.nodelay = config.nodelay
-        if self.state is SYN_SENT or self.state is CLOSED:
-            receiver.capacity = config.receive_buffer
+        self.sender.nodelay = config.nodelay
+        if self.state is SYN_SENT:
+            self.receiver.capacity = config.receive_buffer
         else:
-            receiver.capacity = min(config.receive_buffer, 0xFFFF << receiver.shift)
+            self.squeeze(self.squeezed)
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
         elif self.connected() and not self.probes:

@@ -50,6 +50,8 @@ class Tcp:
         self.half_open = 0
         self.max_half_open = limits.syn_table
         self.orphans = 0
+        self.held = 0  # bytes in the buffers of all connections
+        self.pressed = False  # that is too much
         self.max_ranges = limits.out_of_order_ranges
         self.unopened = NewReno(536, 536)  # what every connection has until it knows its own segment size
         self._challenges = 0  # left in this second
@@ -247,6 +249,7 @@ class Tcp:
         self._left(connection, state)
 
     def _left(self, connection: Connection, state: State) -> None:
+        self.charge(connection, 0)
         if connection.counted:
             connection.counted = False
             self.orphans -= 1
@@ -256,6 +259,19 @@ class Tcp:
             self.half_open -= 1
         if self._draining:
             self._drained(connection)
+
+    def charge(self, connection: Connection, held: int) -> None:
+        """A connection's buffers hold so much now. All of them too much: each has to make do with little, until three
+        quarters of the bound are left."""
+        self.held += held - connection.charged
+        connection.charged = held
+        limit = self.stack.limits.socket_memory
+        if self.held > limit:
+            if not self.pressed:
+                self.stack.stats.count("socket_memory_pressure")
+            self.pressed = True
+        elif self.pressed and self.held * 4 <= limit * 3:
+            self.pressed = False
 
     def adopt(self, connection: Connection) -> bool:
         """The application has closed it while it still has something to do. False: there are too many such."""

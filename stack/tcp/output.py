@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
 MOST_DUPLICATES = 16  # duplicate ACKs sent in one flush
+GRAIN = 4096  # bytes by which what a connection holds may change until it is counted
 BURST = 256 << 10  # bytes sent in one flush; the rest in the next turn, so that what arrives is heard in between
 
 
@@ -67,6 +68,11 @@ def _converse(connection: Connection, now: float) -> None:
         connection.retransmit_at = now + connection.rtt.rto
     if receiver.owed or receiver.ack_now:
         _acknowledge(connection, now)
+    held = sender.buffered + (receiver.queued if receiver.reassembly is None else receiver.held())
+    if held > connection.charged + GRAIN or held < connection.charged - GRAIN:
+        connection.layer.charge(connection, held)
+    if connection.squeezed is not connection.layer.pressed:
+        connection.squeeze(connection.layer.pressed)
     if deadline is None:
         deadline = connection.retransmit_at
     at = connection.acknowledge_at

@@ -11,12 +11,13 @@ from stack.ranges import Ranges
 
 
 class Reassembly:
-    __slots__ = ("max_pieces", "pieces", "ranges")
+    __slots__ = ("held", "max_pieces", "pieces", "ranges")
 
     def __init__(self, max_ranges: int, max_pieces: int) -> None:
         self.ranges = Ranges(max_ranges)
         self.pieces: dict[int, Buffer] = {}  # disjoint, by their first sequence number
         self.max_pieces = max_pieces
+        self.held = 0  # bytes
 
     def add(self, seq: int, payload: Buffer) -> bool:
         """Keep what is new of a payload. False: there is no room for it."""
@@ -24,11 +25,9 @@ class Reassembly:
         gaps = list(self.ranges.gaps(seq, end))
         if len(self.pieces) + len(gaps) > self.max_pieces or not self.ranges.add(seq, end):
             return False
-        if len(gaps) == 1 and gaps[0] == (seq, end):
-            self.pieces[seq] = payload
-        else:
-            for start, stop in gaps:
-                self.pieces[start] = payload[start - seq : stop - seq]
+        for start, stop in gaps:
+            self.pieces[start] = payload[start - seq : stop - seq]
+            self.held += stop - start
         return True
 
     def next(self, rcv_nxt: int) -> Buffer | None:
@@ -39,6 +38,7 @@ class Reassembly:
         piece = self._overtaken(rcv_nxt) if starts[0] < rcv_nxt else None
         if piece is None:
             piece = self.pieces.pop(rcv_nxt, None)
+            self.held -= 0 if piece is None else len(piece)
         self.ranges.remove_below(rcv_nxt if piece is None else rcv_nxt + len(piece))
         return piece
 
@@ -48,6 +48,7 @@ class Reassembly:
             if seq >= rcv_nxt:
                 break
             piece = self.pieces.pop(seq)
+            self.held -= len(piece)
             if seq + len(piece) > rcv_nxt:
                 return piece[rcv_nxt - seq :]
         return None

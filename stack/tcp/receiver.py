@@ -31,6 +31,7 @@ class Receiver:
         "queued",
         "rcv_nxt",
         "reassembly",
+        "refused",
         "shift",
         "unoffered",
     )
@@ -47,6 +48,7 @@ class Receiver:
         self.queued = 0  # bytes in order that nobody has read
         self.reassembly: Reassembly | None = None
         self.fin_at: int | None = None
+        self.refused = False  # a segment left one hole too many
         self.owed = 0  # segments that nothing has acknowledged
         self.ack_now = False
         self.duplicates = 0  # acknowledgments owed for segments out of order, one for each (RFC 5681 4.2)
@@ -158,7 +160,12 @@ class Receiver:
         reassembly = self.reassembly
         if reassembly is None:
             reassembly = self.reassembly = Reassembly(self.max_ranges, 256 + self.capacity // 512)
-        reassembly.add(seq, payload)
+        if not reassembly.add(seq, payload):
+            self.refused = True
+
+    def held(self) -> int:
+        """Bytes kept, in order or not."""
+        return self.queued if self.reassembly is None else self.queued + self.reassembly.held
 
     def _fill(self) -> None:
         """Bytes in order may have closed a hole: move what follows it."""

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from stack.tcp.layer import Tcp
     from stack.tcp.listener import Listener
 
+SQUEEZED = 16 << 10  # bytes of each buffer when the stack's sockets hold too much
 _UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
 
 
 class ControlBlock(Endpoint):
     __slots__ = (
         "acknowledge_at",
+        "charged",
         "config",
         "congestion",
         "counted",
@@ -62,6 +64,7 @@ class ControlBlock(Endpoint):
         "send_shift",
         "sender",
         "soft_error",
+        "squeezed",
         "stamped",
         "state",
         "syn_owed",
@@ -131,6 +134,8 @@ class ControlBlock(Endpoint):
         self.orphan = False  # the application has closed it
         self.counted = False  # among the layer's orphans
         self.passive = listener is not None
+        self.charged = 0  # bytes counted with the layer
+        self.squeezed = False  # all sockets together hold too much
         self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
         self.retransmissions = 0
         self.timeouts = 0
@@ -171,6 +176,14 @@ class ControlBlock(Endpoint):
         options = emitter.header_length - 20
         emitter.mss = self.sender.mss = max(min(self.peer_mss, ours) - options, 1)
         self.receiver.mss = ours - options
+
+    def squeeze(self, pressed: bool) -> None:
+        """Make do with little, or with what was configured. What was offered to the peer stays offered."""
+        config, receiver = self.config, self.receiver
+        self.squeezed = pressed
+        room = min(config.receive_buffer, 0xFFFF << receiver.shift)
+        receiver.capacity = min(room, SQUEEZED) if pressed else room
+        self.sender.capacity = min(config.send_buffer, SQUEEZED) if pressed else config.send_buffer
 
     def rerouted(self) -> None:
         """Addresses, links or routes have changed."""

@@ -169,6 +169,7 @@ ELSEWHERE = {
     "tcp_backlog_full": "",
     "tcp_out_of_order_full": "",
     "tcp_after_close": "",
+    "socket_memory_full": "",
     "challenge_ack_rate": "",
     "syn_table_full": "",
 }

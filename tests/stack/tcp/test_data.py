@@ -1,5 +1,7 @@
 """Data both ways: segments, pushes, delayed acknowledgments, Nagle, what is out of order."""
 
+from itertools import pairwise
+
 import pytest
 
 from stack.tcp.states import ESTABLISHED
@@ -102,8 +104,6 @@ def test_acknowledgments_are_not_acknowledged(tcp):
 
 
 def test_overlapping_segments_give_the_stream(tcp):
-    from itertools import pairwise
-
     tcp.established()
     cuts = [1, 300, 250, 700, 650, 900, 100, 1000]
     for left, right in pairwise(cuts):
@@ -138,6 +138,7 @@ def test_too_many_holes_are_refused_not_kept(tcp):
     for at in range(300):
         tcp.gets(f". {101 + at * 10}:{102 + at * 10}(1) ack 1")
     assert len(tcp.connection.receiver.reassembly.ranges) == 256
+    assert tcp.drops["tcp_out_of_order_full"] == 44
     tcp.gets(". 1:3200(3199) ack 1", payload=bytes(3199))
     assert len(tcp.reads()) == 3199
 

@@ -7,6 +7,7 @@ import pytest
 from netif.wire import notation
 from netif.wire.checksum import pseudo_header
 from netif.wire.tcp import PROTOCOL, SYN, emit_complete
+from stack.tcp.config import TcpConfig
 from stack.tcp.segment import Segment
 from stack.tcp.states import CLOSED, LISTEN, TRANSITIONS, State
 
@@ -200,8 +201,6 @@ def test_a_connection_reads_well(tcp):
 
 
 def test_settings_say_what_they_should_be():
-    from stack.tcp.config import TcpConfig
-
     for wrong in ({"receive_buffer": 0}, {"delayed_ack": 0.5}, {"mss": 10}, {"min_rto": 0}, {"keepalive_count": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TcpConfig(**wrong)
