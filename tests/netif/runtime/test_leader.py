@@ -335,7 +335,6 @@ class TestPokes:
         anna, bert = two_hosts(scene.runtime)
         scene.machine.run_while_it_can("A")
 
-
         def answer(host):
             return lambda name, text: int(text) and host.outbox.append(f"x:{int(text) - 1}".encode())
 
