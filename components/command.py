@@ -92,6 +92,14 @@ def run(body: Callable[[], int], *, prefix: str = "netif") -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+def interrupt() -> None:
+    """End the command that runs in the main thread, as SIGTERM would; from any thread. Nothing where none runs."""
+    if callable(signal.getsignal(signal.SIGTERM)):
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGTERM)  # to that thread: only its own signals end what it sleeps in
+
+
 def _stdout_is_gone() -> bool:
     try:
         sys.stdout.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from components import wires
-from components.command import Complaint, GaveUp, explain
+from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
 from netif.wire.ip import format_address, parse_address
 
@@ -31,6 +32,7 @@ DEFAULT_IP = IPv4Interface("192.168.5.100/24")  # tapif_io's
 DEFAULT_GATEWAY = IPv4Address("192.168.5.1")
 LINGER = 1.0  # seconds for the connections' orderly end
 ADDRESS_WAIT = 5.0  # seconds; a static address is there as soon as the link is up
+AGAIN = 0.1  # seconds; a signal that finds the main thread on its way to sleep is seen only when it wakes
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +74,42 @@ def connect(choice: Choice) -> Iterator[Joined]:
     """Join the network; leave it in order at the end."""
     set_up_logging(choice.verbose)
     kind, rest = wires.split(choice.wire)
-    with ExitStack() as closing:
+    with told_once(), ExitStack() as closing:
         runtime = make_runtime(choice, closing)
         if kind == "pair":
             yield join_pair(choice, runtime, closing)
             return
         choice = with_addresses(choice, kind)
         driver = wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
-        yield join(choice, driver, runtime, closing, peer=choice.gateway)
+        here = join(choice, driver, runtime, closing, peer=choice.gateway)
+        with ends_with(here.netif, choice.wire):
+            yield here
+
+
+@contextmanager
+def ends_with(netif: Netif, wire: str) -> Iterator[None]:
+    """A wire that dies takes the command along: nothing will ever come over it again."""
+    from netif.events import DriverFailed
+
+    failures: list[OSError] = []
+    ended = threading.Event()
+
+    def failed(event: DriverFailed) -> None:
+        failures.append(event.error)
+        interrupt()
+        while not ended.wait(AGAIN):
+            interrupt()
+
+    netif.subscribe(DriverFailed, failed)
+    try:
+        yield
+    except (KeyboardInterrupt, OSError):
+        if not failures:
+            raise
+        raise GaveUp(wires.tell(wire, failures[0])) from None
+    finally:
+        ended.set()
+        netif.unsubscribe(DriverFailed, failed)
 
 
 def with_addresses(choice: Choice, kind: str) -> Choice:
@@ -107,10 +137,9 @@ def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *
     wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, runtime, closing)
     gateway = str(choice.gateway) if choice.gateway else None
     try:
-        with told_once():
-            netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
+        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
     except (OSError, ValueError) as error:
-        raise Complaint(f"-i {choice.wire}: {explain(error)}") from error
+        raise Complaint(wires.tell(choice.wire, error)) from error
     closing.callback(netif.close, linger=LINGER)
     if choice.mtu is not None and netif.mtu < choice.mtu:
         raise Complaint(f"--mtu: {choice.mtu} is more than {choice.wire} takes: {netif.mtu}")
@@ -120,7 +149,7 @@ def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *
 
 @contextmanager
 def told_once() -> Iterator[None]:
-    """The Netif's warning that it was granted less would come beside the Complaint about it."""
+    """The Netif warns of what it was not granted, and of a dead driver: here both end in a line of their own."""
     logger = logging.getLogger("netif.netif")
 
     def is_no_warning(record: logging.LogRecord) -> bool:

@@ -86,7 +86,7 @@ def open_tap(rest: str) -> Driver:
     try:
         return Tap(name, create="create" in words, offload="plain" not in words)
     except (OSError, ValueError) as error:
-        raise Complaint(f"-i tap:{rest}: {explain(error)}") from error
+        raise Complaint(tell(f"tap:{rest}", error)) from error
 
 
 def open_unix(path: str) -> Driver:
@@ -97,4 +97,11 @@ def open_unix(path: str) -> Driver:
     try:
         return UnixWire(path)
     except (OSError, ValueError) as error:
-        raise Complaint(f"-i unix:{path}: {explain(error)}") from error
+        raise Complaint(tell(f"unix:{path}", error)) from error
+
+
+def tell(wire: str, error: Exception) -> str:
+    """What a driver says, with the wire's name before it where it does not name it itself."""
+    text = explain(error)
+    name = wire.rpartition(":")[2].partition(",")[0]
+    return text if name and name in text else f"-i {wire}: {text}"

@@ -128,8 +128,8 @@ def test_the_environment_chooses_as_the_flags_do(command):
         (("ping", "-i", "tup:tap0"), "there is no wire tup:, did you mean tap:"),
         (("ping", "-i", "unix:/tmp/lan"), "--ip is missing: on unix: every host says its own"),
         (("ping", "-i", "unix:", "--ip", "10.0.0.1/24"), "-i unix: wants a path"),
-        (("ping", "-i", "unix:/no/such/place", "--ip", "10.0.0.1/24"), "-i unix:/no/such/place: "),
-        (("ping", "-i", "unix:/tmp/x" + "y" * 200, "--ip", "10.0.0.1/24"), "-i unix:/tmp/x"),
+        (("ping", "-i", "unix:/no/such/place", "--ip", "10.0.0.1/24"), "/no/such/place: "),
+        (("ping", "-i", "unix:/tmp/x" + "y" * 200, "--ip", "10.0.0.1/24"), "/tmp/xyyy"),
         (("ping", "--gw", "10.0.0.1"), "--gw: 10.0.0.1 is not in 192.168.5.0/24"),
         (("ping", "--pcapng", "/no/such/place/f"), "--pcapng /no/such/place/f: No such file or directory"),
         (("ping", "not.an.address"), "not.an.address"),
@@ -181,6 +181,19 @@ def test_the_first_process_is_the_switch_for_all_later_ones(start, command, tmp_
     assert client.status == 0, client
     pinged = command("ping", "--once", "10.0.0.2", *wire, "--ip", "10.0.0.4/24")
     assert pinged.status == 0, pinged
+
+
+@pytest.mark.parametrize("words", [("tcp_server",), ("ping", "10.0.0.3"), ("tcp_client", "10.0.0.1")])
+def test_when_the_switch_dies_the_others_say_so_and_end(start, tmp_path, words):
+    wire = ("-i", f"unix:{tmp_path}/lan")
+    switch = start("tcp_server", *wire, "--ip", "10.0.0.1/24")
+    switch.until("Socket listening")
+    other = start(*words, *wire, "--ip", "10.0.0.2/24")
+    other.until("Socket listening|PING|Received")
+    switch.signal(signal.SIGKILL)
+    status, _out, err = other.finish(5.0)
+    assert status == 1
+    assert re.fullmatch(rf"netif: unix:{tmp_path}/lan: the switch is gone[^\n]*\n", err)
 
 
 def test_the_client_waits_for_a_server_that_comes_later(start, tmp_path):
@@ -260,7 +273,7 @@ def test_a_wire_that_is_taken_by_something_else_is_told(command, tmp_path):
     path = tmp_path / "notes"
     path.write_text("not a socket")
     told = command("ping", "10.0.0.1", "-i", f"unix:{path}", "--ip", "10.0.0.2/24")
-    told.complains(re.escape(f"-i unix:{path}: "))
+    told.complains(re.escape(f"{path}: "))
     assert path.read_text() == "not a socket"
 
 

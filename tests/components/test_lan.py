@@ -74,7 +74,7 @@ def test_a_spawned_coroutine_is_awaited_like_a_task():
         async with Lan(seed=7, clock="asyncio") as lan:
             server, client = lan.host("server"), lan.host("client")
 
-            listener = server.aio.create_server(("", 7))  # on a loop a task begins later: who is to be found listens first
+            listener = server.aio.create_server(("", 7))  # now: on a loop, a task begins later
 
             async def serve():
                 async with listener:
