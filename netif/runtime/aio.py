@@ -31,6 +31,7 @@ class AsyncioRuntime(RealTime):
         self.loop = asyncio.get_running_loop()
         super().__init__(strict=strict, seed=seed, clock=self.loop.time)
         self._loop_thread = get_ident()
+        self.polling = True  # always: whatever does not wake the loop has to wait for it
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self._poked = False  # a poke is on its way to the loop
@@ -83,8 +84,7 @@ class AsyncioRuntime(RealTime):
         self.touch(port.stack)
         self.leave()
 
-    def _settle(self) -> None:
-        self.turn()
+    def _tell_poller(self) -> None:
         if self.dirty or self.again:
             self.poke()
         when = self.deadlines.earliest()
@@ -145,7 +145,7 @@ class AsyncioRuntime(RealTime):
         if get_ident() != self._loop_thread:
             return super().wait_closing(waiter, deadline)
         if self.dirty:
-            self._settle()
+            self.turn()
         woken: bool = waiter.woken
         return woken
 

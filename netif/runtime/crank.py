@@ -51,6 +51,7 @@ class Crank(Gate):
         self.seed = seed
         self.internal_errors = 0
         self.closed = False
+        self.polling = False  # from before a poller gives the gate away until its poll has returned
         self.stirred = False  # some port has said something since the last round
         self.stacks: dict[NetStack, StackSlot] = {}
         self.ports: dict[Attachment, WirePort] = {}
@@ -83,9 +84,8 @@ class Crank(Gate):
         """These were woken; let them go on when the gate is free."""
         raise NotImplementedError
 
-    def _settle(self) -> None:
-        """The turn of an application call."""
-        self.turn()
+    def _tell_poller(self) -> None:
+        """A turn has ended while somebody sleeps in the poll: does it have to wake?"""
 
     def _start(self) -> None:
         """The first stack has come."""
@@ -172,6 +172,8 @@ class Crank(Gate):
             woken, self.woken = self.woken, []
             self._resume(woken)
         self.dirty = left
+        if self.polling:
+            self._tell_poller()
 
     def _rounds(self, until: Waiter | None) -> bool:
         """Drain, expire, flush, and again while ports are ready; True if something is left."""

@@ -49,7 +49,7 @@ class Gate:
         """Settle what was begun, free the gate, and do what has to be done outside."""
         if self.dirty:
             try:
-                self._settle()
+                self.turn()
             except BaseException:
                 self.release()
                 raise
@@ -80,7 +80,8 @@ class Gate:
         self._free = _ignore
         self._line.clear()
 
-    def _settle(self) -> None:
+    def turn(self) -> None:
+        """What is to be done before the gate is left."""
         self.dirty = False
 
     def _afterwards(self) -> None:

@@ -80,7 +80,7 @@ class RealTime(Joining):
         self, waiter: ThreadWaiter, deadline: float | None, sleep: Callable[[ThreadWaiter, float | None], None]
     ) -> bool:
         if self.dirty:
-            self._settle()
+            self.turn()
         try:
             while not waiter.woken:
                 if self.closed:
@@ -134,7 +134,7 @@ class RealTime(Joining):
 
         loop = asyncio.get_running_loop()
         if self.dirty:
-            self._settle()
+            self.turn()
         if self.closed and not waiter.woken:
             raise self._closed_error()
         if not waiter.woken:

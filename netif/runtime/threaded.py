@@ -43,7 +43,6 @@ class ThreadedRuntime(RealTime):
         self._by_fd: dict[int, WirePort] = {}
         self._leader: ThreadWaiter | None = None
         self._leads = 0  # how often a caller has taken the lead
-        self._in_poll = False  # from before the gate is given away until the poll has returned
         self._poked = False  # during this poll
         self._sleeps_until = inf  # the deadline for which the poll will end by itself
         self._background = ThreadWaiter(self, "background", self)
@@ -58,7 +57,7 @@ class ThreadedRuntime(RealTime):
     # -- poking ------------------------------------------------------------------------------------------------------
 
     def poke(self) -> None:
-        if self._in_poll and not self._poked:
+        if self.polling and not self._poked:
             self._poked = True
             poller = self._poller
             if poller is not None:
@@ -70,16 +69,14 @@ class ThreadedRuntime(RealTime):
             poller.wake()  # whatever the flags say: the signal may have come in between them
         super()._wake_main()
 
-    def _settle(self) -> None:
-        self.turn()
-        if self._in_poll:
-            heap = self._heap
-            if self.dirty or (heap and heap[0][0] < self._sleeps_until):
-                self.poke()
+    def _tell_poller(self) -> None:
+        heap = self._heap
+        if self.dirty or (heap and heap[0][0] < self._sleeps_until):
+            self.poke()
 
     def _resume(self, waiters: list[ThreadWaiter]) -> None:
         super()._resume(waiters)
-        if self._in_poll and self._leader in waiters:
+        if self.polling and self._leader in waiters:
             self.poke()  # releasing its lock does not reach a thread in poll
 
     def watch(self, port: WirePort) -> None:
@@ -104,7 +101,7 @@ class ThreadedRuntime(RealTime):
         if not self._running:
             self._awake(waiter)
             self._rest(waiter, deadline)
-        elif leader is None or leader is waiter or (leader is self._background and not self._in_poll):
+        elif leader is None or leader is waiter or (leader is self._background and not self.polling):
             self._lead(waiter, deadline)
         else:
             if leader is self._background:
@@ -133,14 +130,14 @@ class ThreadedRuntime(RealTime):
         poller = self._poller
         assert poller is not None
         self._poked = False
-        self._in_poll = True
+        self.polling = True
         self.release()
         try:
             if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
                 timeout = 0.0  # they came while nobody was there to be poked
             return poller.poll(timeout)
         finally:  # a signal handler that was installed after ours may raise here
-            self._in_poll = False
+            self.polling = False
             if self._events.wanted():
                 self._start_events()
             self.enter()

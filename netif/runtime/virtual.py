@@ -98,7 +98,7 @@ class VirtualRuntime(Joining):
         if self._ending:
             raise TaskEnded
         if self.dirty:
-            self._settle()
+            self.turn()
         if not waiter.woken and (deadline is None or self._now < deadline):
             self._block(me, waiter, deadline)
         woken: bool = waiter.woken
@@ -122,7 +122,7 @@ class VirtualRuntime(Joining):
         if self._current is not None:
             return self.wait(waiter, deadline)
         if self.dirty:
-            self._settle()
+            self.turn()
         self._closing = True
         try:
             while self._drive(lambda: waiter.woken, deadline) is INTERRUPTED:
@@ -150,7 +150,7 @@ class VirtualRuntime(Joining):
             if self._ending:
                 raise TaskEnded
             if self.dirty:
-                self._settle()
+                self.turn()
             self._block(me, waiter, self._now + max(0.0, seconds))
         finally:
             self.leave()
