@@ -36,5 +36,7 @@ class TcpConfig:
     initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
     linger: float | None = attrs.field(default=None, validator=optional(ge(0)))  # None: close in the background
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`
+    ttl: int = attrs.field(default=64, validator=in_(range(1, 256)))  # RFC 9293 MUST-49
+    tos: int = attrs.field(default=0, validator=in_(range(256)))  # the DiffServ field, RFC 9293 MUST-48
     mss: int | None = attrs.field(default=None, validator=optional(in_(range(48, 65536))))  # None: by the link's MTU
     initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap

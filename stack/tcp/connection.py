@@ -256,6 +256,8 @@ class Connection(ControlBlock):
         """Change settings of a living connection, as setsockopt does. ValueError for what cannot be."""
         config = self.config = attrs.evolve(self.config, **changes)
         self.sender.nodelay = config.nodelay
+        self.emitter.ttl = config.ttl
+        self.emitter.tos = config.tos
         if self.state is SYN_SENT:
             self.receiver.capacity = config.receive_buffer
         else:

@@ -26,13 +26,28 @@ _SMALL = 256  # bytes of a frame; up to it checksums are complete, so that captu
 
 
 class Emitter:
-    __slots__ = ("dport", "header_length", "ip", "mss", "partial_above", "plain", "pseudo", "route", "sport", "stamped")
+    __slots__ = (
+        "dport",
+        "header_length",
+        "ip",
+        "mss",
+        "partial_above",
+        "plain",
+        "pseudo",
+        "route",
+        "sport",
+        "stamped",
+        "tos",
+        "ttl",
+    )
 
-    def __init__(self, ip: Ip, route: Route, sport: int, dport: int) -> None:
+    def __init__(self, ip: Ip, route: Route, sport: int, dport: int, ttl: int, tos: int) -> None:
         self.ip = ip
         self.route = route
         self.sport = sport
         self.dport = dport
+        self.ttl = ttl
+        self.tos = tos
         self.mss = 536  # payload of a wire segment, net of options
         self.header_length = 20
         self.stamped = False
@@ -95,7 +110,17 @@ class Emitter:
         else:
             header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 | flags, window, checksum, 0)
             length += 20
-        self.ip.send(route, tcp.PROTOCOL, header, payload, length, partial_at=partial_at, gso_size=gso_size)
+        self.ip.send(
+            route,
+            tcp.PROTOCOL,
+            header,
+            payload,
+            length,
+            partial_at=partial_at,
+            gso_size=gso_size,
+            ttl=self.ttl,
+            tos=self.tos,
+        )
 
     def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes) -> None:
         """Send a SYN or SYN-ACK."""
@@ -104,7 +129,7 @@ class Emitter:
         if self.ip.stack.trace is not None:
             self._trace(seq, ack, flags, window, said, 0, 0)
         header = tcp.emit_complete(self.sport, self.dport, seq, ack, flags, window, said, pseudo=self.pseudo)
-        self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header))
+        self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header), ttl=self.ttl, tos=self.tos)
 
     def _trace(self, seq: int, ack: int, flags: int, window: int, said: bytes, length: int, gso_size: int) -> None:
         trace = self.ip.stack.trace

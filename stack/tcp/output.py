@@ -195,6 +195,7 @@ def _send_syn(connection: Connection, now: float) -> None:
     timestamp = (int(now * 1000) + connection.timestamp_base & MASK, connection.ts_recent)
     options = connection.syn_options(timestamp if connection.stamped or (config.timestamps and not answering) else None)
     window = min(receiver.capacity, 0xFFFF)
+    receiver.edge = max(receiver.edge, receiver.rcv_nxt + window)
     sender.snd_nxt = sender.snd_una + 1
     connection.last_sent = now
     connection.last_ack_sent = receiver.rcv_nxt

@@ -54,7 +54,8 @@ class Receiver:
         self.duplicates = 0  # acknowledgments owed for segments out of order, one for each (RFC 5681 4.2)
 
     def start(self, rcv_nxt: int, window: int) -> None:
-        """The peer's SYN has told where it begins; `window` was offered by ours."""
+        """The peer's SYN has told where it begins. Our own offers `window`, or has offered what `edge` says."""
+        window = max(window, self.edge - self.rcv_nxt)
         self.rcv_nxt = rcv_nxt
         self.edge = rcv_nxt + window
         self.unoffered = self.capacity - window

@@ -102,7 +102,7 @@ class ControlBlock(Endpoint):
         self.listener = listener  # until it accepts
         self.state = LISTEN if listener is not None else CLOSED
         route.owner = self
-        self.emitter = Emitter(layer.stack.ip, route, local[1], remote[1])
+        self.emitter = Emitter(layer.stack.ip, route, local[1], remote[1], config.ttl, config.tos)
         if iss is None:
             iss = config.initial_sequence
             if iss is None:
