@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from components.command import run
+
 COMMANDS = {
     "demo": "a network of hosts in this process: messages, loss, a trace, a capture",
     "ping": "is HOST there, and how far away?",
@@ -44,7 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
         print(f"netif: there is no command {command!r}; {hint}", file=sys.stderr)
         return 2
-    status: int = import_module(f"components.{command}").main(arguments[1:])
+    return run(lambda: start(command, arguments[1:]))  # Ctrl-C may come before the command has begun
+
+
+def start(command: str, arguments: list[str]) -> int:
+    status: int = import_module(f"components.{command}").main(arguments)
     return status
 
 

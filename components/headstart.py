@@ -6,6 +6,7 @@ listening. Knows threads; costs a look at an empty dict where an operation has t
 
 from __future__ import annotations
 
+import signal
 import threading
 from _thread import get_ident
 from collections.abc import Callable
@@ -30,7 +31,12 @@ class HeadStart(ThreadedRuntime):
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         blocked = threading.Event()
-        task = super().spawn(partial(self._start_with, fn, blocked), name or getattr(fn, "__name__", None))
+        # A thread begun under this mask leaves signals to the main one, which is not interrupted while it begins it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            task = super().spawn(partial(self._start_with, fn, blocked), name or getattr(fn, "__name__", None))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         blocked.wait(HEAD_START)
         return task
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from netif.link import Driver, Runtime, Task
+    from stack.limits import Limits
     from stack.socket import blocking
     from stack.socket.aio import HostAio
+    from stack.tcp.config import TcpConfig
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
@@ -148,6 +150,8 @@ class Lan:
         mac: str | None = None,
         mtu: int | None = None,
         offload: bool = True,
+        tcp: TcpConfig | None = None,
+        limits: Limits | None = None,
     ) -> Host:
         """A new host with the next free address. `loss` and `delay` hold per direction, or are pairs (out, in)."""
         if name in self.hosts:
@@ -157,7 +161,7 @@ class Lan:
         driver: Driver = impair(port, loss=loss, delay=delay, script=script)
         if self.sinks:
             driver = Sniff(driver, *self.sinks, name=name)
-        stack = Stack(name, runtime=self.runtime)
+        stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits)
         stack.hosts = self.names
         mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
         netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)

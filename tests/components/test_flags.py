@@ -5,9 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from components.command import Complaint, Parser
-from components.flags import add_flags, choice_of
+from components.command import Complaint, Parser, one_line
+from components.flags import FLAGS, add_flags, choice_of
 
 
 def choose(*words: str, **environment: str):
@@ -110,3 +112,13 @@ def test_a_mistake_is_told_in_one_line_that_names_it(words, says):
 def test_a_mistake_in_the_environment_names_the_variable():
     with pytest.raises(Complaint, match=r"^NETIF_MTU: 20 is out of range"):
         choose(NETIF_MTU="20")
+
+
+@given(flag=st.sampled_from([flag for flag, *_ in FLAGS]), value=st.text(max_size=40))
+def test_whatever_is_said_is_understood_or_told_in_one_line(flag, value):
+    said = f"{flag}: "
+    try:
+        choose(f"{flag}={value}")
+    except Complaint as told:
+        said = one_line(told)
+    assert said.startswith(f"{flag}: ")

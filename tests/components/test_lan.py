@@ -191,7 +191,7 @@ def test_a_capture_holds_every_frame_once(tmp_path):
     assert captured[:4] == b"\x0a\x0d\x0d\x0a"
     frames = captured.count(ethernet.parse_mac(client.mac) + ethernet.parse_mac(server.mac) + b"\x08\x00")
     told = [line for line in trace.getvalue().splitlines() if f"{server.ip}.7 > {client.ip}." in line]
-    assert len(told) == frames > 3
+    assert len(told) == frames >= 3  # SYN, echo, FIN
 
 
 SCENE = """

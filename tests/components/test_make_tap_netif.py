@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from components.host.privilege import user_name
 from components.host.tap import Found, Wish, command_lines, steps_up
 
 MODULE = "components.host.tap"
@@ -154,20 +155,34 @@ def test_without_sudo_the_commands_for_an_administrator_are_told(command, ordina
     told.complains(f"there is no sudo; ask one for: {add} && {rest}", prefix="make_tap_netif")
 
 
-def test_an_ordinary_user_is_led_to_sudo_with_this_interpreter(command, ordinary_user, tmp_path):
-    sudo = tmp_path / "sudo"
-    sudo.write_text('#!/bin/sh\nshift\nfor word in "$@"; do echo "$word"; done\n')
-    sudo.chmod(sudo.stat().st_mode | stat.S_IXUSR)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    asked = command("tap5", "--netns", "lab", before=ordinary_user, module=MODULE, PATH=path)
+@pytest.fixture
+def sudo(tmp_path):
+    """A PATH on which sudo only tells what it was asked for, a word a line."""
+    program = tmp_path / "sudo"
+    program.write_text('#!/bin/sh\nshift\nfor word in "$@"; do echo "$word"; done\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_an_ordinary_user_is_led_to_sudo_with_this_interpreter(command, ordinary_user, sudo):
+    asked = command("tap5", "--netns", "lab", before=ordinary_user, module=MODULE, PATH=sudo)
     assert asked.status == 0, asked
     words = asked.out.splitlines()
     at = words.index(sys.executable)
     assert words[at + 1 :] == [
         *("-P", "-m", MODULE, "tap5", "--addr", "192.168.5.1/24", "--user", "1000", "--netns", "lab"),
     ]
-    assert words[0] == "env"  # a clean environment finds this checkout only if told
-    assert words[1].startswith("PYTHONPATH=")
+
+
+@pytest.mark.host
+def test_what_sudo_is_asked_for_works_in_a_clean_environment(command, ordinary_user, sudo, namespace, tmp_path):
+    (tmp_path / "components.py").write_text("raise SystemExit('the wrong components, as root')")
+    asked = command("--netns", namespace, before=ordinary_user, module=MODULE, PATH=sudo)
+    line = asked.out.splitlines()
+    done = subprocess.run(line, env={"PATH": os.defpath}, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (device,) = devices(namespace, "tap0")
+    assert str(device["linkinfo"]["info_data"]["user"]) in ("1000", user_name(1000))
 
 
 def test_an_ordinary_user_needs_nobody_for_what_is_done_already(command, ordinary_user):
