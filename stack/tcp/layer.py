@@ -37,6 +37,11 @@ _ANY = {4: bytes(4), 16: bytes(16)}
 _FATAL = {icmp.PROTOCOL_UNREACHABLE, icmp.PORT_UNREACHABLE}  # RFC 1122 4.2.3.9; code 4 is path MTU discovery's
 
 
+def _pinned(frame: Buffer) -> int:
+    """How much memory a view of this frame would keep."""
+    return len(frame.obj) if type(frame) is memoryview else len(frame)  # type: ignore[arg-type]
+
+
 class Tcp:
     def __init__(self, stack: Stack) -> None:
         limits = stack.limits
@@ -78,7 +83,7 @@ class Tcp:
         payload: Buffer
         if not length:
             payload = b""
-        elif length + length >= len(frame):
+        elif length + length >= (len(frame) if type(frame) is bytes else _pinned(frame)):
             payload = memoryview(frame)[end - length : end]
         else:
             payload = bytes(frame[end - length : end])

@@ -83,10 +83,22 @@ def test_a_large_payload_is_kept_as_a_view_a_small_one_as_a_copy(tcp):
     large = tcp.frame(notation.parse_segment(". 1:1001(1000) ack 1"), bytes(1000))
     small = tcp.frame(notation.parse_segment(". 1001:1011(10) ack 1"), bytes(10))
     tcp.interface.input(large, None)
-    tcp.interface.input(memoryview(bytearray(large[:0] + small + bytes(5000)))[: len(small)], None)
+    tcp.interface.input(small, None)
     first, second = tcp.connection.receiver.queue
     assert type(first) is memoryview
     assert type(second) is bytes
+
+
+def test_a_payload_does_not_keep_a_buffer_more_than_twice_its_size(tcp):
+    tcp.established()
+    buffer = memoryview(bytearray(65536))
+    for at, length in ((0, 20_000), (20_000, 40_000)):
+        frame = tcp.frame(notation.parse_segment(f". {1 + at}:{1 + at + length}({length}) ack 1"), bytes(length))
+        buffer[: len(frame)] = frame
+        tcp.interface.input(buffer[: len(frame)].toreadonly(), None)
+    first, second = tcp.connection.receiver.queue
+    assert type(first) is bytes
+    assert second.obj is buffer.obj
 
 
 def test_a_full_wire_stops_new_data_until_it_is_writable(tcp):
