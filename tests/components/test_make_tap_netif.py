@@ -140,9 +140,8 @@ def test_a_mistake_is_told_in_one_line(command, words, says):
 @pytest.fixture
 def ordinary_user():
     """A prefix under which a command has no privilege, nor a way to one."""
-    probe = subprocess.run([*AS_ORDINARY_USER, "true"], capture_output=True)
-    if shutil.which("unshare") is None or probe.returncode != 0:
-        pytest.skip("this machine makes no user namespaces")
+    if shutil.which("unshare") is None or subprocess.run([*AS_ORDINARY_USER, "true"], capture_output=True).returncode:
+        pytest.skip("this machine makes no user namespaces, so nobody here is without privilege")
     return AS_ORDINARY_USER
 
 
