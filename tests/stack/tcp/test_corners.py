@@ -61,6 +61,13 @@ def test_a_buffer_made_smaller_takes_no_window_back(tcp):
     tcp.sends(". 1:1(0) ack 2001 win 63535")
 
 
+def test_a_buffer_made_larger_is_offered_and_filled(tcp_):
+    tcp_.established(receive_buffer=2000, send_buffer=2000)
+    tcp_.connection.configure(receive_buffer=9000, send_buffer=9000)
+    assert tcp_.writes(20_000) == 9000
+    assert tcp_.all_sent()[-1].window == 9000
+
+
 def test_ttl_and_tos_are_as_configured(tcp_):  # RFC 9293 MUST-48, MUST-49
     tcp_.established(ttl=7, tos=0x28)
     tcp_.writes(5)
