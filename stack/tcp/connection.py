@@ -34,7 +34,9 @@ from stack.tcp.states import (
     TRANSITIONS,
     State,
 )
-from stack.tcp.tcb import ControlBlock
+from stack.tcp.tcb import CHALLENGES, ControlBlock
+
+_CHALLENGE_RATE = 2.0  # a second, after the first CHALLENGES
 
 
 class Connection(ControlBlock):
@@ -94,9 +96,19 @@ class Connection(ControlBlock):
         return True
 
     def challenge(self) -> None:
-        """Owe the ACK that makes an honest peer say exactly what it means (RFC 5961), within the rate limit."""
-        if self.layer.may_challenge():
+        """Owe the ACK that makes an honest peer say exactly what it means (RFC 5961), within the rate limits.
+
+        The connection's own keeps two that disagree from answering each other for ever.
+        """
+        now = self.stack.now
+        left = min(CHALLENGES, self.challenges + (now - self.challenged_at) * _CHALLENGE_RATE)
+        self.challenged_at = now
+        if left < 1:
+            self.stack.drop("challenge_ack_rate", self)
+        elif self.layer.may_challenge():
             self.receiver.ack_now = True
+            left -= 1
+        self.challenges = left
 
     def reset_by_peer(self) -> None:
         state = self.state

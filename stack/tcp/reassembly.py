@@ -10,6 +10,13 @@ from netif.link import Buffer
 from stack.ranges import Ranges
 
 
+def compact(part: Buffer) -> Buffer:
+    """What is left of a trimmed payload, copied where it would keep more than twice its bytes from being freed."""
+    if type(part) is memoryview and 2 * len(part) < len(part.obj):  # type: ignore[arg-type]
+        return bytes(part)
+    return part
+
+
 class Reassembly:
     __slots__ = ("held", "max_pieces", "pieces", "ranges")
 
@@ -26,7 +33,8 @@ class Reassembly:
         if len(self.pieces) + len(gaps) > self.max_pieces or not self.ranges.add(seq, end):
             return False
         for start, stop in gaps:
-            self.pieces[start] = payload[start - seq : stop - seq]
+            piece = payload[start - seq : stop - seq]
+            self.pieces[start] = piece if stop - start == end - seq else compact(piece)
             self.held += stop - start
         return True
 
@@ -50,5 +58,5 @@ class Reassembly:
             piece = self.pieces.pop(seq)
             self.held -= len(piece)
             if seq + len(piece) > rcv_nxt:
-                return piece[rcv_nxt - seq :]
+                return compact(piece[rcv_nxt - seq :])
         return None

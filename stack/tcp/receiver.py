@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from netif.link import Buffer
-from stack.tcp.reassembly import Reassembly
+from stack.tcp.reassembly import Reassembly, compact
 
 _SMALL = 512  # bytes; payloads below this are gathered, so that objects do not outweigh their bytes
 _GATHER = 4096
@@ -102,11 +102,11 @@ class Receiver:
             limit = self.fin_at
         if seq + length > limit:
             length = max(0, limit - seq)
-            payload = payload[:length]
+            payload = compact(payload[:length])
             self.ack_now = True  # say where the window ends
         if seq < rcv_nxt:
             self.ack_now = True  # RFC 9293: what was received before is acknowledged again
-            payload = payload[rcv_nxt - seq :]
+            payload = compact(payload[rcv_nxt - seq :])
             length = len(payload)
             seq = rcv_nxt
         if length and seq > rcv_nxt:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from stack.tcp.layer import Tcp
     from stack.tcp.listener import Listener
 
+CHALLENGES = 10.0  # ACKs to what is not acceptable, at once (RFC 5961 7 suggests 10 in 5 seconds)
 SQUEEZED = 16 << 10  # bytes of each buffer when the stack's sockets hold too much
 _UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
 
@@ -34,6 +35,8 @@ _UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
 class ControlBlock(Endpoint):
     __slots__ = (
         "acknowledge_at",
+        "challenged_at",
+        "challenges",
         "charged",
         "config",
         "congestion",
@@ -120,6 +123,8 @@ class ControlBlock(Endpoint):
         self.ts_recent = 0  # 32 bits: the timestamp to echo
         self.ts_recent_at = now
         self.last_ack_sent = 0
+        self.challenges = CHALLENGES  # that were left at `challenged_at`
+        self.challenged_at = now
         self.last_heard = now
         self.last_sent = now
         self.progress_at = now  # when the peer last acknowledged anything new

@@ -18,9 +18,22 @@ if TYPE_CHECKING:
     from stack.tcp.layer import Key, Tcp
     from stack.tcp.segment import Segment
 
+_SILENCE = 0.5  # seconds after an ACK to what is not acceptable, lest two that disagree answer each other for ever
+
 
 class TimeWait:
-    __slots__ = ("connection", "duration", "expires", "key", "layer", "rcv_nxt", "snd_nxt", "ts_recent", "window")
+    __slots__ = (
+        "connection",
+        "duration",
+        "expires",
+        "key",
+        "layer",
+        "rcv_nxt",
+        "silent_until",
+        "snd_nxt",
+        "ts_recent",
+        "window",
+    )
     state = TIME_WAIT
 
     def __init__(self, layer: Tcp, key: Key, connection: Connection, now: float) -> None:
@@ -29,6 +42,7 @@ class TimeWait:
         self.connection: Connection | None = None if connection.orphan else connection  # told when it is over
         self.duration = 2 * connection.config.msl
         self.expires = now + self.duration
+        self.silent_until = now
         self.snd_nxt = connection.sender.snd_nxt
         self.rcv_nxt = connection.receiver.rcv_nxt
         self.window = (connection.receiver.edge - connection.receiver.rcv_nxt) >> connection.receiver.shift
@@ -56,8 +70,9 @@ class TimeWait:
             self.layer.time_waits.restart(self, now)
         else:
             self.layer.stack.drop("tcp_unacceptable", self)
-            if not segment.length and not flags & SYN and seq == self.rcv_nxt:
+            if (not segment.length and not flags & SYN and seq == self.rcv_nxt) or now < self.silent_until:
                 return
+            self.silent_until = now + _SILENCE
         if self.layer.may_challenge():
             self.layer.answer(self.key, self.snd_nxt & MASK, self.rcv_nxt & MASK, ACK, self.window, self.ts_recent)
 
