@@ -115,7 +115,8 @@ class RealTime(Joining):
         timeout = -1.0 if deadline is None else min(max(0.0, deadline - self.now()), threading.TIMEOUT_MAX)
         line[waiter] = None
         waiter.asleep = True
-        main = get_ident() == self._main
+        waiter.thread = get_ident()
+        main = waiter.thread == self._main
         if main:
             self._main_sleeper = waiter
         self.release()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ThreadWaiter:
     """The `Waiter` of the threaded and asyncio runtimes. It may serve any number of waits, one after the other."""
 
-    __slots__ = ("asleep", "crank", "endpoint", "future", "lock", "loop_thread", "operation", "woken")
+    __slots__ = ("asleep", "crank", "endpoint", "future", "lock", "loop_thread", "operation", "thread", "woken")
 
     def __init__(self, crank: Crank, operation: str, endpoint: object) -> None:
         self.crank = crank
@@ -29,6 +29,7 @@ class ThreadWaiter:
         self.lock: Lock | None = None  # held by the sleeper; whoever rouses it releases it
         self.future: asyncio.Future[None] | None = None
         self.loop_thread = 0
+        self.thread = 0  # who sleeps, or slept last
 
     def __repr__(self) -> str:
         return f"<Waiter {self.operation} of {self.endpoint!r}>"

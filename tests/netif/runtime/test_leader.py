@@ -62,6 +62,9 @@ class Scene:
     def leading_reader(self, name, box, timeout=None):
         """A reader that leads; the background thread sleeps behind it."""
         self.reader(name, box, timeout)
+        self.leading_strand(name)
+
+    def leading_strand(self, name):
         self.machine.run(name)
         if self.machine.where(name) == "lock":  # it has poked the background thread, and follows
             self.machine.run(BACKGROUND)
@@ -71,6 +74,20 @@ class Scene:
             self.machine.expire(BACKGROUND)
             while self.machine.timeout(BACKGROUND) is not None:
                 self.machine.expire(BACKGROUND)
+
+    def follower_waits_in_vain(self):
+        """A leader stays away, so that a follower has to wait for the background thread to hand it the lead."""
+        self.leading_reader("X", "x")
+        self.reader("Y", "y")
+        self.machine.run("Y")
+        self.wire.arrives(b"x:left")
+        self.machine.run("X")
+        self.machine.run(BACKGROUND)
+        while not self.machine.can_run("Y"):
+            self.machine.expire(BACKGROUND)
+        self.machine.run("Y")
+        self.wire.arrives(b"y:left")
+        self.machine.run("Y")
 
     def deliver(self, box, text="x"):
         """An application call that makes a reader ready."""
@@ -165,6 +182,7 @@ def test_one_leads_and_the_others_follow(scene):
 
 
 def test_a_frame_releases_the_follower_it_is_for_and_the_leader_goes_on(scene):
+    scene.follower_waits_in_vain()
     scene.leading_reader("A", "a")
     scene.reader("B", "b")
     scene.machine.run("B")
@@ -175,7 +193,77 @@ def test_a_frame_releases_the_follower_it_is_for_and_the_leader_goes_on(scene):
     assert scene.result("B") == "hello"
 
 
+def test_a_leader_that_leaves_is_expected_back_and_leads_again_without_waking_anybody(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    for n in range(3):
+        scene.wire.arrives(b"a:hello")
+        scene.machine.run("A")
+        assert not scene.machine.can_run("B")
+        scene.reader("A", "a")
+        scene.machine.run("A")
+        assert scene.machine.where("A") == "poll", n
+
+
+def test_where_it_stays_away_the_background_thread_hands_a_follower_the_lead(scene):
+    scene.leading_reader("A", "a")
+    for name in ("B", "C"):
+        scene.reader(name, name)
+        scene.machine.run(name)
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("A")
+    scene.machine.run(BACKGROUND)
+    assert scene.machine.timeout(BACKGROUND) == pytest.approx(0.002)
+    while not scene.machine.can_run("B"):
+        scene.machine.expire(BACKGROUND)
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    assert not scene.machine.can_run("C")
+
+
+def test_a_leader_leaves_the_lead_to_the_follower_that_it_serves(scene):
+    scene.leading_reader("A", "a")
+    scene.machine.start("B", lambda: [scene.host.get("b", None) for _ in range(3)])
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "lock"
+    scene.wire.arrives(b"b:hello")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "lock"
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    scene.wire.arrives(b"b:hello")
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    assert not scene.machine.can_run("A")
+
+
+def test_a_leader_leaves_nothing_to_who_only_passes_time(scene):
+    scene.leading_reader("A", "a")
+    scene.machine.start("run", lambda: scene.runtime.run_until(lambda: False, timeout=1000.0))
+    scene.machine.run("run")
+    scene.wire.arrives(b"nobody:hello")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "poll"
+
+
+def test_once_somebody_stayed_away_a_leader_goes_on_leading_until_enough_came_back_in_time(scene):
+    scene.follower_waits_in_vain()
+    scene.leading_reader("A", "a")
+    scene.machine.start("B", lambda: [scene.host.get("b", None) for _ in range(100)])
+    scene.machine.run("B")
+    served = 0
+    while scene.machine.where("A") == "poll":
+        scene.wire.arrives(b"b:hello")
+        scene.machine.run("A")
+        scene.machine.run("B")
+        served += 1
+    assert scene.machine.where("B") == "poll"
+    assert served == 17
+
+
 def test_a_leader_that_leaves_hands_the_lead_to_who_has_slept_longest(scene):
+    scene.follower_waits_in_vain()
     scene.leading_reader("A", "a")
     for name in ("B", "C"):
         scene.reader(name, name)
@@ -189,6 +277,7 @@ def test_a_leader_that_leaves_hands_the_lead_to_who_has_slept_longest(scene):
 
 
 def test_whoever_calls_before_the_new_leader_is_awake_follows(scene):
+    scene.follower_waits_in_vain()
     scene.leading_reader("A", "a")
     scene.reader("B", "b")
     scene.machine.run("B")
@@ -202,6 +291,7 @@ def test_whoever_calls_before_the_new_leader_is_awake_follows(scene):
 
 
 def test_a_follower_whose_time_is_up_as_it_is_handed_the_lead_passes_it_on(scene):
+    scene.follower_waits_in_vain()
     scene.leading_reader("A", "a")
     scene.reader("B", "b", timeout=1.0)
     scene.reader("C", "c")
@@ -217,6 +307,7 @@ def test_a_follower_whose_time_is_up_as_it_is_handed_the_lead_passes_it_on(scene
 
 
 def test_a_leader_with_a_deadline_leaves_when_it_comes(scene):
+    scene.follower_waits_in_vain()
     scene.leading_reader("A", "a", timeout=3.0)
     scene.reader("B", "b")
     scene.machine.run("B")
