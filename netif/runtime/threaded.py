@@ -2,11 +2,10 @@
 
 Exactly one thread polls: the leader. A blocked caller leads if nobody does, else it follows, asleep on a lock of its
 own. Whoever makes the next deadline earlier than the leader's sleep, queues for a wire without descriptor, or makes
-the leader's own Waiter ready, pokes it. The lead is kept for the thread that was served last, which is expected back
-at once (see `Tenure`); else a leader that leaves hands it to a follower. The background thread sleeps while somebody leads, dozes in steps of `DOZE` while calls come and go (taking over at
-once doubles a round trip's CPU time: 14 us against 7), and when nobody has led for that long hands the lead to a
-follower, or leads. A caller that finds it leading pokes it and follows until handed the lead, since two pollers would
-steal each other's events.
+the leader's own Waiter ready, pokes it. The lead is kept for the thread that was served last (see `Tenure`). The
+background thread sleeps while somebody leads, dozes in steps of `DOZE` while calls come and go (taking over at once
+doubles a round trip's CPU time: 14 us against 7), and when nobody has led for that long hands the lead to a follower,
+or leads. A caller that finds it leading pokes it and follows, since two pollers would steal each other's events.
 """
 
 from __future__ import annotations

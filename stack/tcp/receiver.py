@@ -14,7 +14,7 @@ from stack.tcp.reassembly import Reassembly, compact
 
 _SMALL = 512  # bytes; payloads below this are gathered, so that objects do not outweigh their bytes
 _GATHER = 4096
-_UPDATE = 256 << 10  # bytes that a read has to open for a window update of its own, or a quarter of the buffer
+_LARGE = 512 << 10  # bytes of a buffer that is called so
 
 
 class Receiver:
@@ -78,9 +78,10 @@ class Receiver:
         return (self.edge - self.rcv_nxt) >> self.shift
 
     def update_due(self) -> bool:
-        """Reading has opened enough to tell the peer without being asked."""
+        """Reading has opened enough to tell the peer without being asked: a quarter of the buffer, or half a large one,
+        since that leaves the peer enough to go on with, and each update is a frame."""
         opened = self.rcv_nxt + self.capacity - self.queued - self.edge - self.unoffered
-        return opened > 0 and (opened >= _UPDATE or opened << 2 >= self.capacity) and self.fin_at is None
+        return opened > 0 and opened << (1 if self.capacity > _LARGE else 2) >= self.capacity and self.fin_at is None
 
     def acceptable(self, seq: int, length: int) -> bool:
         """RFC 9293 3.10.7.4, first check; `length` counts SYN and FIN."""

@@ -1,7 +1,8 @@
-"""A lossy scene of three hosts, written to a capture: run as a program, so that a test can run it in fresh interpreters."""
+"""A lossy scene of three hosts, written to a capture; a program, so that a test can run it in fresh interpreters."""
 
 import random
 import sys
+from functools import partial
 
 from netif import Lan
 
@@ -14,7 +15,7 @@ def scene(path: str, seed: int) -> None:
         def serve():
             with server.create_server(("", 7)) as listener:
                 for _ in clients:
-                    server.spawn(lambda conn=listener.accept()[0]: answer(conn))
+                    server.spawn(partial(answer, listener.accept()[0]))
 
         def answer(conn):
             with conn:

@@ -23,9 +23,13 @@ class Hosts(NamedTuple):
 def hosts() -> Iterator[Hosts]:
     runtime = ThreadedRuntime(strict=True)
     one, other = pair()
-    with Stack("left", runtime=runtime) as left, Stack("right", runtime=runtime) as right:
-        with Netif(one, stack=left, ip="10.0.0.1/24"), Netif(other, stack=right, ip="10.0.0.2/24"):
-            yield Hosts(left, right, runtime.spawn)
+    with (
+        Stack("left", runtime=runtime) as left,
+        Stack("right", runtime=runtime) as right,
+        Netif(one, stack=left, ip="10.0.0.1/24"),
+        Netif(other, stack=right, ip="10.0.0.2/24"),
+    ):
+        yield Hosts(left, right, runtime.spawn)
     runtime.check()
     runtime.close()
 

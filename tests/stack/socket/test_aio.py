@@ -53,21 +53,20 @@ def test_bytes_arrive_in_order_both_ways():
 
 def test_a_cancelled_task_leaves_the_gate_whole():
     async def scene():
-        async with two() as (server, client):
-            async with server.aio.create_server(("", 7)) as listener:
-                s = await client.aio.create_connection((server.ip, 7))
-                connection, _ = await listener.accept()
-                async with s, connection:
-                    with pytest.raises(TimeoutError):
-                        async with asyncio.timeout(0.01):
-                            await s.recv(1)
-                    waiting = asyncio.create_task(s.recv(10))
-                    await asyncio.sleep(0)
-                    waiting.cancel()
-                    with pytest.raises(asyncio.CancelledError):
-                        await waiting
-                    await connection.sendall(b"after it")
-                    assert await s.recv(100) == b"after it"
+        async with two() as (server, client), server.aio.create_server(("", 7)) as listener:
+            s = await client.aio.create_connection((server.ip, 7))
+            connection, _ = await listener.accept()
+            async with s, connection:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01):
+                        await s.recv(1)
+                waiting = asyncio.create_task(s.recv(10))
+                await asyncio.sleep(0)
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                await connection.sendall(b"after it")
+                assert await s.recv(100) == b"after it"
 
     run(scene)
 
@@ -125,15 +124,14 @@ def test_datagrams_and_refusals():
 
 def test_closing_ends_a_wait_in_another_task():
     async def scene():
-        async with two() as (server, client):
-            async with server.aio.create_server(("", 7)) as listener:
-                s = await client.aio.create_connection((server.ip, 7))
-                connection, _ = await listener.accept()
-                async with connection:
-                    waiting = asyncio.create_task(s.recv(1))
-                    await asyncio.sleep(0)
-                    s.close()
-                    with pytest.raises(OSError, match="Bad file descriptor"):
-                        await waiting
+        async with two() as (server, client), server.aio.create_server(("", 7)) as listener:
+            s = await client.aio.create_connection((server.ip, 7))
+            connection, _ = await listener.accept()
+            async with connection:
+                waiting = asyncio.create_task(s.recv(1))
+                await asyncio.sleep(0)
+                s.close()
+                with pytest.raises(OSError, match="Bad file descriptor"):
+                    await waiting
 
     run(scene)

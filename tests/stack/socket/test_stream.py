@@ -91,9 +91,11 @@ def test_non_blocking_send_takes_what_fits_then_would_block(connection):
     client, server = connection
     client.setblocking(False)
     sent = 0
-    with pytest.raises(BlockingIOError):
-        while True:
+    while True:
+        try:
             sent += client.send(b"x" * 100_000)
+        except BlockingIOError:
+            break
     assert sent >= client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     client.setblocking(True)
     received = 0
@@ -191,8 +193,7 @@ def test_sendfile_sends_what_is_asked(connection, tmp_path):
     assert server.recv(1000, socket.MSG_WAITALL) == (bytes(range(256)) * 100)[10:1010]
 
 
-def test_an_unclosed_socket_warns_and_is_closed(connection, hosts):
-    _, server = connection
+def test_an_unclosed_socket_warns_and_is_closed(hosts):
     with hosts.right.create_server(("", 7002)) as listener:
         client = hosts.left.create_connection(("10.0.0.2", 7002))
         accepted, _ = listener.accept()
@@ -205,7 +206,7 @@ def test_an_unclosed_socket_warns_and_is_closed(connection, hosts):
 
 
 def test_options_are_read_as_they_were_set(connection):
-    client, server = connection
+    client, _ = connection
     for level, option, value in [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
