@@ -8,6 +8,7 @@ Every queue is drained from its ends: nothing is scanned.
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 
 import attrs
 
@@ -28,6 +29,9 @@ class Transmission:
     sent_at: float
     fin: bool = False  # its last sequence number is the FIN
     retransmitted: bool = False
+
+
+_by_seq = attrgetter("seq")
 
 
 def skip(views: tuple[Buffer, ...], count: int) -> tuple[Buffer, ...]:
@@ -202,11 +206,7 @@ class Sender:
         """A time-out: nothing that was sent is in the network any more."""
         in_flight, lost = self.in_flight, self.lost
         if in_flight:
-            if lost and lost[0].seq < in_flight[0].seq:
-                in_flight.appendleft(lost.popleft())
-            if lost:
-                in_flight.extend(lost)
-            self.lost = in_flight
+            self.lost = deque(sorted((*in_flight, *lost), key=_by_seq)) if lost else in_flight
             self.in_flight = None
         self.lost_bytes = self.snd_nxt - self.snd_una
 
@@ -351,10 +351,13 @@ class Sender:
         head.retransmitted = True
         if in_flight is None:
             in_flight = self.in_flight = deque()
-        if in_flight and in_flight[0].seq > head.seq:
-            in_flight.appendleft(head)
-        else:
+        if not in_flight or in_flight[-1].seq < head.seq:
             in_flight.append(head)
+        else:  # the first hole is filled while what follows it is in flight
+            at = 0
+            while in_flight[at].seq < head.seq:
+                at += 1
+            in_flight.insert(at, head)
         return head
 
     @staticmethod

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stack.tcp.sender import Sender
@@ -239,6 +239,21 @@ def test_the_first_hole_is_filled_though_the_window_is_full():
     assert take(sender, cwnd=500) is None
 
 
+def test_a_hole_that_is_filled_in_pieces_keeps_the_order():
+    sender = make()
+    sender.write(TEXT[:300])
+    for _ in range(3):
+        take(sender)
+    sender.lose_head(MSS)
+    sender.window_update(0, 1, 40)
+    assert take(sender)[:2] == (1, 41)
+    sender.window_update(0, 1, 1000)
+    assert take(sender)[:2] == (41, 101)
+    sender.acknowledged(51)
+    sender.lose_all()
+    assert [take(sender)[:2] for _ in range(3)] == [(51, 101), (101, 201), (201, 301)]
+
+
 def test_a_time_out_before_all_was_resent_keeps_the_order():
     sender = make()
     sender.write(TEXT[:500])
@@ -304,6 +319,9 @@ actions = st.lists(
 )
 
 
+@example(
+    [("write", 101), ("send", 1), ("lose", "head"), ("window", 26), ("send", 1), ("lose", "all"), ("send", 1)], False
+)
 @given(actions, st.booleans())
 def test_the_bytes_are_right_whatever_happens(script, nodelay):
     sender = make(nodelay=nodelay)
@@ -328,6 +346,8 @@ def test_the_bytes_are_right_whatever_happens(script, nodelay):
         for segment in filter(None, sent):
             assert b"".join(segment.views) == TEXT[segment.seq - 1 : segment.end - 1]
             assert segment.end <= sender.snd_nxt
+        for ranges in (sender.in_flight or (), sender.lost or ()):
+            assert [one.seq for one in ranges] == sorted(one.seq for one in ranges)
         flying = sum(one.end - one.seq for one in sender.in_flight or ())
         lost = sum(one.end - one.seq for one in sender.lost or ())
         assert lost == sender.lost_bytes
