@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from netif.link import Waiter
 from netif.wire.ip import format_address
 from netif.wire.tcp import ACK, RST, SYN
 from stack.endpoint import Endpoint
@@ -42,6 +43,22 @@ class Listener(Endpoint):
 
     def writable(self) -> bool:
         return self.state is CLOSED
+
+    def wake_readers(self) -> None:
+        """One for each connection, whoever came last first: it is the thread that leads, and wakes for nothing."""
+        waiters = self.readers
+        if self.state is CLOSED or waiters is None:
+            super().wake_readers()
+            return
+        for _ in range(min(len(waiters), len(self.queue))):
+            waiters.pop().wake()
+        if not waiters:
+            self.readers = None
+
+    def forget(self, waiter: Waiter) -> None:
+        super().forget(waiter)
+        if self.queue:
+            self.stack.owe(self)  # it may have been woken, and gone without what it was woken for
 
     def full(self) -> bool:
         return len(self.queue) > self.backlog  # as in Linux, one more than it says
