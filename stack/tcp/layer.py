@@ -241,7 +241,7 @@ class Tcp:
 
     def _enter(self, connection: Connection) -> None:
         self.connections[*connection.local, *connection.remote] = connection
-        self.ports.hold(connection.local[1])
+        self.ports.hold(connection.local)
 
     # --- closing ----------------------------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ class Tcp:
         if state is TIME_WAIT:
             return  # the table has had a TimeWait in its place
         del self.connections[*connection.local, *connection.remote]
-        self.ports.unhold(connection.local[1])
+        self.ports.unhold(connection.local)
         self._left(connection, state)
 
     def _left(self, connection: Connection, state: State) -> None:
@@ -301,7 +301,7 @@ class Tcp:
 
     def end_time_wait(self, entry: TimeWait) -> None:
         del self.connections[entry.key]
-        self.ports.unhold(entry.key[1])
+        self.ports.unhold(entry.key[:2])
         self.time_waits.remove(entry)
         entry.over()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import TypeVar
 
 from netif.link import Dice
 from stack.failure import failure
@@ -15,25 +16,33 @@ FIRST, COUNT = 49152, 16384  # RFC 6335 6
 _TRIES = 32  # random draws; then every port in order
 
 
+Key = TypeVar("Key")
+
+
+def _take_one(counts: dict[Key, int], key: Key) -> None:
+    count = counts[key]
+    if count == 1:
+        del counts[key]
+    else:
+        counts[key] = count - 1
+
+
 class Ports:
-    __slots__ = ("_dice", "held", "reserved")
+    __slots__ = ("_dice", "_held_at", "held", "reserved")
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
         self.held: dict[int, int] = {}  # connections and TIME-WAITs, by local port
+        self._held_at: dict[tuple[bytes, int], int] = {}  # and by local address and port
         self.reserved: dict[tuple[bytes, int], tuple[int, bool]] = {}  # bound: (how often, all of them reuse)
 
-    def hold(self, port: int) -> None:
-        held = self.held
-        held[port] = held.get(port, 0) + 1
+    def hold(self, local: tuple[bytes, int]) -> None:
+        self.held[local[1]] = self.held.get(local[1], 0) + 1
+        self._held_at[local] = self._held_at.get(local, 0) + 1
 
-    def unhold(self, port: int) -> None:
-        held = self.held
-        count = held[port]
-        if count == 1:
-            del held[port]
-        else:
-            held[port] = count - 1
+    def unhold(self, local: tuple[bytes, int]) -> None:
+        _take_one(self.held, local[1])
+        _take_one(self._held_at, local)
 
     def reserve(self, address: bytes, port: int, reuse: bool) -> tuple[bytes, int]:
         """OSError(EADDRINUSE): bound by another, or without `reuse` used by a connection that still lingers."""
@@ -64,9 +73,9 @@ class Ports:
         raise failure(errno.EADDRNOTAVAIL)
 
     def _free(self, address: bytes, port: int, reuse: bool) -> bool:
-        if port in self.held and not reuse:
-            return False
         anywhere = bytes(len(address))
+        if not reuse and (port in self.held if address == anywhere else (address, port) in self._held_at):
+            return False
         if address == anywhere:
             clash = [
                 entry for (other, its), entry in self.reserved.items() if its == port and len(other) == len(address)

@@ -366,6 +366,11 @@ def test_time_wait_is_bounded_the_oldest_go(tcp_):
     assert not tcp_.stack.tcp.ports.held
 
 
+def test_time_wait_is_nothing_to_wait_for(waiting):
+    assert waiting.stack.next_deadline() is not None
+    assert not waiting.stack.pending()
+
+
 def test_time_wait_by_timestamps(tcp_):  # RFC 6191
     tcp_.begin(timestamps=True)
     tcp_.established(options_text="mss 1460,nop,nop,TS val 1 ecr 0")

@@ -42,6 +42,14 @@ def test_frames_up_to_256_bytes_are_complete(big, length, kind):
     assert sent.offload.checksum == kind
 
 
+@pytest.mark.parametrize(("length", "kind"), [(190, VALID), (191, PARTIAL)])
+def test_timestamps_count_among_the_256_bytes(tcp_, length, kind):
+    tcp_.established(gso_max=65535, timestamps=True, options_text="mss 1460,nop,nop,TS val 1 ecr 0")
+    tcp_.writes(length)
+    (sent,) = tcp_.all_sent()
+    assert sent.offload.checksum == kind
+
+
 def test_the_windows_bound_super_segments_too(big):
     big.writes(100_000)
     assert [one.length for one in big.all_sent()] == [14_600]  # the initial window
@@ -161,6 +169,21 @@ def test_an_address_that_goes_takes_its_connections_along(tcp):
     assert tcp.connection.state is CLOSED
     with pytest.raises(ConnectionAbortedError):
         tcp.connection.read(1)
+
+
+def test_detaching_leaves_what_lives_by_another_interface(tcp):
+    def talk_to_oneself(address):
+        layer = tcp.stack.tcp
+        listener = layer.listen((address, 90))
+        connection = layer.connect(None, (address, 90))
+        tcp.flush()
+        return connection, listener.accept()
+
+    within = talk_to_oneself(b"\x7f\0\0\1")
+    by_the_address = talk_to_oneself(b"\x0a\0\0\1")
+    tcp.interface.detach()
+    assert [end.state for end in within] == [ESTABLISHED, ESTABLISHED]
+    assert [end.state for end in by_the_address] == [CLOSED, CLOSED]
 
 
 def test_detaching_resets_what_is_left(tcp):

@@ -77,6 +77,14 @@ def test_lingering_connections_keep_the_port_from_who_does_not_reuse(tcp):
     layer.bind((ANY, 80))
 
 
+def test_a_connection_keeps_the_port_of_its_own_address_alone(tcp):
+    tcp.established()
+    tcp.listener.close()
+    layer = tcp.stack.tcp
+    assert refused(errno.EADDRINUSE, layer.bind, (HERE, 80))
+    layer.bind((b"\x7f\0\0\1", 80))
+
+
 def test_one_local_port_serves_many_peers_but_no_peer_twice(tcp):
     layer = tcp.stack.tcp
     layer.connect((HERE, 5000), (b"\x0a\0\0\2", 80))
