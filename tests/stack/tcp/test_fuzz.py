@@ -10,6 +10,7 @@ import pytest
 
 from netif.wire.tcp import ACK, FIN, PSH, RST, SYN, URG
 from stack.seq import MASK
+from tests.stack.tcp.conversation import stream
 
 FLAGS = [ACK, ACK, ACK, ACK, ACK | PSH, ACK | PSH, ACK | FIN, SYN, SYN | ACK, RST, RST | ACK, FIN, 0, ACK | URG, 0x1FF]
 
@@ -142,8 +143,6 @@ def run(tcp, dice, steps):
                     tcp.interface.writable()
                     tcp.flush()
         chaos.check()
-    from tests.stack.tcp.conftest import stream
-
     assert chaos.got == stream(1, len(chaos.got))
     tcp.link.full = False
     tcp.interface.writable()
