@@ -137,7 +137,7 @@ class Lan:
         if trace:
             self.sinks.append(SentFrames(TextTrace(sys.stdout if trace is True else trace)))
 
-    # -- hosts -------------------------------------------------------------------------------------------------------
+    # hosts
 
     def host(
         self,
@@ -184,7 +184,7 @@ class Lan:
     def __iter__(self) -> Iterator[Host]:
         return iter(self.hosts.values())
 
-    # -- time --------------------------------------------------------------------------------------------------------
+    # time
 
     def now(self) -> float:
         now: float = self.runtime.now()
@@ -207,7 +207,7 @@ class Lan:
         happened: bool = self.runtime.step()
         return happened
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # the end
 
     def close(self, linger: float = LINGER) -> None:
         """All hosts at once: their connections end in order within `linger` seconds, the rest is cut off."""

@@ -41,7 +41,7 @@ class AsyncioRuntime(RealTime):
     def __repr__(self) -> str:
         return f"<AsyncioRuntime of {len(self.stacks)} stacks{', closed' if self.closed else ''}>"
 
-    # -- the loop's side ---------------------------------------------------------------------------------------------
+    # the loop's side
 
     def _on_loop(self, callback: Callable[..., object], *args: Any) -> None:
         """Soon, on the loop. From any thread."""
@@ -102,7 +102,7 @@ class AsyncioRuntime(RealTime):
         except RuntimeError:
             logger.debug("the event loop is closed")
 
-    # -- descriptors -------------------------------------------------------------------------------------------------
+    # descriptors
 
     def watch(self, port: WirePort) -> None:
         fd = None if port.dead else port.driver.fileno()
@@ -133,7 +133,7 @@ class AsyncioRuntime(RealTime):
                 else:
                     self.loop.remove_writer(fd)
 
-    # -- waiting -----------------------------------------------------------------------------------------------------
+    # waiting
 
     def wait(self, waiter: Any, deadline: float | None) -> bool:
         if get_ident() == self._loop_thread:
@@ -154,7 +154,7 @@ class AsyncioRuntime(RealTime):
             raise RuntimeError("this call would block the event loop: await asyncio.sleep, or call it from a thread")
         super()._rest(waiter, deadline)
 
-    # -- tasks and events --------------------------------------------------------------------------------------------
+    # tasks and events
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         """A coroutine function becomes a task of the loop, any other function a thread. Both can be awaited."""
@@ -180,7 +180,7 @@ class AsyncioRuntime(RealTime):
         self.posted.append(handler)
         self._on_loop(self.run_posted)
 
-    # -- lifetime ----------------------------------------------------------------------------------------------------
+    # lifetime
 
     def _shut(self) -> list[Any]:
         self._on_loop(self._stop_timer)

@@ -70,7 +70,7 @@ class Crank(Gate):
         self._first_error: BaseException | None = None
         self._logged: set[tuple[str, int]] = set()
 
-    # -- what a runtime adds -----------------------------------------------------------------------------------------
+    # what a runtime adds
 
     def poke(self) -> None:
         """Wake whoever sleeps in the poll. From any thread, without the gate."""
@@ -93,7 +93,7 @@ class Crank(Gate):
     def _stop(self) -> None:
         """The last stack has gone. The gate is held."""
 
-    # -- stacks and ports --------------------------------------------------------------------------------------------
+    # stacks and ports
 
     def add_stack(self, stack: NetStack) -> None:
         """With the gate held or free: a stack joins in its constructor."""
@@ -151,7 +151,7 @@ class Crank(Gate):
         self.touched[stack] = None
         self.dirty = True
 
-    # -- the turn ----------------------------------------------------------------------------------------------------
+    # the turn
 
     def turn(self, until: Waiter | None = None) -> None:
         """Do what is to be done, in at most `ROUNDS`; then resume who was woken. Ends early once `until` is."""
@@ -309,7 +309,7 @@ class Crank(Gate):
             except Exception:
                 logger.exception("%s did not close", stack.name)
 
-    # -- exceptions --------------------------------------------------------------------------------------------------
+    # exceptions
 
     def caught(self, error: BaseException, stack: NetStack | None = None) -> None:
         """An exception escaped from the core, or from a driver where only OSError may."""
@@ -351,7 +351,7 @@ class Crank(Gate):
     def _delivered(self) -> None:
         """All that was posted has been handled; the gate is free."""
 
-    # -- randomness --------------------------------------------------------------------------------------------------
+    # randomness
 
     def dice(self, name: str) -> Dice:
         """Without a seed nobody can guess them; with one they follow from seed and name alone."""

@@ -65,7 +65,7 @@ class RealTime(Joining):
             self.later = True  # until the main thread has taken them
             self.interrupts.deliver()
 
-    # -- waiting -----------------------------------------------------------------------------------------------------
+    # waiting
 
     def waiter(self, operation: str, endpoint: object) -> ThreadWaiter:
         return ThreadWaiter(self, operation, endpoint)
@@ -174,7 +174,7 @@ class RealTime(Joining):
             return TaskEnded()
         return OSError(errno.EBADF, "the runtime is closed")
 
-    # -- Ctrl-C ------------------------------------------------------------------------------------------------------
+    # Ctrl-C
 
     def _wake_main(self) -> None:
         """In the signal handler: end the sleep of the main thread."""
@@ -190,7 +190,7 @@ class RealTime(Joining):
         finally:
             self.enter()
 
-    # -- tasks and time ----------------------------------------------------------------------------------------------
+    # tasks and time
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         task = self._new_task(fn, name)
@@ -267,7 +267,7 @@ class RealTime(Joining):
         finally:
             self.leave()
 
-    # -- events ------------------------------------------------------------------------------------------------------
+    # events
 
     def post(self, handler: Callable[[], None]) -> None:
         """From anywhere, a finalizer included: so the thread is started later, by whoever leaves the gate next."""
@@ -295,7 +295,7 @@ class RealTime(Joining):
             self._events.start()
         self.release()
 
-    # -- lifetime ----------------------------------------------------------------------------------------------------
+    # lifetime
 
     def _start(self) -> None:
         self._ending = False

@@ -93,7 +93,7 @@ class ThreadedRuntime(RealTime):
     def __repr__(self) -> str:
         return f"<ThreadedRuntime of {len(self.stacks)} stacks{', closed' if self.closed else ''}>"
 
-    # -- poking ------------------------------------------------------------------------------------------------------
+    # poking
 
     def poke(self) -> None:
         if self.polling and not self._poked:
@@ -137,7 +137,7 @@ class ThreadedRuntime(RealTime):
             port.descriptor = fd
             self._by_fd[fd] = port
 
-    # -- leading and following ---------------------------------------------------------------------------------------
+    # leading and following
 
     def _sleep(self, waiter: ThreadWaiter, deadline: float | None) -> None:
         leader = self._leader
@@ -245,7 +245,7 @@ class ThreadedRuntime(RealTime):
         if not self._running:
             self._close_poller()
 
-    # -- the background thread ---------------------------------------------------------------------------------------
+    # the background thread
 
     def _run(self) -> None:
         me = threading.current_thread()
@@ -303,7 +303,7 @@ class ThreadedRuntime(RealTime):
         except RuntimeError:  # it is not lying down and looks again before it does, or somebody was quicker
             pass
 
-    # -- lifetime ----------------------------------------------------------------------------------------------------
+    # lifetime
 
     def _open(self) -> None:
         if self._poller is None:

@@ -86,7 +86,7 @@ class VirtualRuntime(Joining):
         if strand is not None:
             self._runnable.append(strand)
 
-    # -- waiting -----------------------------------------------------------------------------------------------------
+    # waiting
 
     def waiter(self, operation: str, endpoint: object) -> VirtualWaiter:
         return VirtualWaiter(self, operation, endpoint)
@@ -155,7 +155,7 @@ class VirtualRuntime(Joining):
         finally:
             self.leave()
 
-    # -- the baton ---------------------------------------------------------------------------------------------------
+    # the baton
 
     def _switch(self, me: Strand) -> None:
         """Give up the baton until it comes back. The gate is held on entry and return."""
@@ -215,7 +215,7 @@ class VirtualRuntime(Joining):
         self.turn()
         return None
 
-    # -- running -----------------------------------------------------------------------------------------------------
+    # running
 
     def run_for(self, seconds: float) -> None:
         """Let this much time pass."""
@@ -271,7 +271,7 @@ class VirtualRuntime(Joining):
         blocked = [(task.name, strand.waiter) for task, strand in self._strands.items() if strand.waiter is not None]
         return tuple(f"{name} waits in {waiter!r}" for name, waiter in blocked)
 
-    # -- tasks -------------------------------------------------------------------------------------------------------
+    # tasks
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         task = self._new_task(fn, name)
@@ -309,7 +309,7 @@ class VirtualRuntime(Joining):
         self.release()
         chosen.baton.release()
 
-    # -- events ------------------------------------------------------------------------------------------------------
+    # events
 
     def post(self, handler: Callable[[], None]) -> None:
         """From anywhere, a finalizer included: so the strand is made later, by whoever gives up the baton next."""
@@ -323,7 +323,7 @@ class VirtualRuntime(Joining):
                 pass
         self._event_strand = None
 
-    # -- lifetime ----------------------------------------------------------------------------------------------------
+    # lifetime
 
     def _start(self) -> None:
         descendants.add(self)

@@ -42,7 +42,7 @@ _CHALLENGE_RATE = 2.0  # a second, after the first CHALLENGES
 class Connection(ControlBlock):
     __slots__ = ()
 
-    # --- the machine ------------------------------------------------------------------------------------------
+    # the machine
 
     def become(self, state: State) -> None:
         """The only change of state."""
@@ -135,7 +135,7 @@ class Connection(ControlBlock):
         self.emitter.route.owner = None
         self.layer.enter_time_wait(self, now)
 
-    # --- the application's calls ------------------------------------------------------------------------------
+    # the application's calls
 
     def readable(self) -> bool:
         receiver = self.receiver
@@ -283,7 +283,7 @@ class Connection(ControlBlock):
     def info(self) -> TcpInfo:
         return TcpInfo.of(self)
 
-    # --- what the stack tells it ------------------------------------------------------------------------------
+    # what the stack tells it
 
     def expire(self, now: float) -> None:
         self.stack.owe(self)

@@ -65,7 +65,7 @@ class Tcp:
         self._draining: dict[Interface, tuple[Waiter, dict[Connection, None]]] = {}
         stack.ip.handlers[tcp.PROTOCOL] = self.receive
 
-    # --- in ---------------------------------------------------------------------------------------------------
+    # in
 
     def receive(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
@@ -120,7 +120,7 @@ class Tcp:
             return
         entry.icmp_error(failure(errno_of(kind, code)), kind == icmp.UNREACHABLE and code in _FATAL, seq)
 
-    # --- out, for nobody's segments ---------------------------------------------------------------------------
+    # out, for nobody's segments
 
     def refuse(self, local: Address, remote: Address, segment: Segment) -> None:
         """RST in answer to a segment that belongs to no connection (RFC 9293 3.5.2, group 1)."""
@@ -163,7 +163,7 @@ class Tcp:
         self.stack.drop("challenge_ack_rate", self)
         return False
 
-    # --- opening ----------------------------------------------------------------------------------------------
+    # opening
 
     def bind(self, local: tuple[bytes | None, int], reuse: bool = False) -> Address:
         """Reserve an address of ours, or any (None or zeros), and a port (0: a free one), until `release`, or until
@@ -243,7 +243,7 @@ class Tcp:
         self.connections[*connection.local, *connection.remote] = connection
         self.ports.hold(connection.local)
 
-    # --- closing ----------------------------------------------------------------------------------------------
+    # closing
 
     def forget(self, connection: Connection, state: State) -> None:
         """A connection that was in `state` is closed."""
@@ -315,7 +315,7 @@ class Tcp:
         self.end_time_wait(entry)
         listener.segment_arrives(local, remote, segment, entry.snd_nxt + 0x10001 & MASK)
 
-    # --- an interface goes ------------------------------------------------------------------------------------
+    # an interface goes
 
     def finish(self, interface: Interface, waiter: Waiter) -> bool:
         """Close in order what lives by this interface; True if `waiter` will be woken when the last is gone."""

@@ -65,7 +65,7 @@ class Receiver:
         self.shift = shift
         self.capacity = min(self.capacity, 0xFFFF << shift)
 
-    # --- windows and acknowledgments --------------------------------------------------------------------------
+    # windows and acknowledgments
 
     def advertise(self) -> int:
         """The window field of a segment that acknowledges rcv_nxt; with it every debt of ACKs is paid."""
@@ -90,7 +90,7 @@ class Receiver:
             return self.rcv_nxt <= seq < self.edge if window else seq == self.rcv_nxt
         return window > 0 and seq < self.edge and seq + length > self.rcv_nxt
 
-    # --- from the peer ----------------------------------------------------------------------------------------
+    # from the peer
 
     def text(self, seq: int, payload: Buffer, fin: bool, gso_size: int) -> bool:
         """Take an acceptable segment's bytes. True when, with them or before them, the FIN has come into order."""
@@ -180,7 +180,7 @@ class Receiver:
         if not len(reassembly.ranges):
             self.reassembly = None
 
-    # --- to the application -----------------------------------------------------------------------------------
+    # to the application
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes; there must be some."""

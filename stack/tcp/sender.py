@@ -95,7 +95,7 @@ class Sender:
         self.snd_sml = iss  # end of the last segment that was smaller than mss (RFC 9293 appendix A.3)
         self.fin = OPEN
 
-    # --- from the application ---------------------------------------------------------------------------------
+    # from the application
 
     def write(self, data: Buffer) -> int:
         """Accept what there is room for; the number of bytes."""
@@ -137,7 +137,7 @@ class Sender:
         self.unsent = self.in_flight = self.lost = None
         self.unsent_bytes = self.lost_bytes = self.buffered = 0
 
-    # --- from the peer ----------------------------------------------------------------------------------------
+    # from the peer
 
     def window_update(self, seq: int, ack: int, window: int) -> None:
         """RFC 9293 3.10.7.4: take the window, unless a later segment has brought one."""
@@ -210,7 +210,7 @@ class Sender:
             self.in_flight = None
         self.lost_bytes = self.snd_nxt - self.snd_una
 
-    # --- what to send -----------------------------------------------------------------------------------------
+    # what to send
 
     def next(self, now: float, cwnd: int, limit: int) -> Transmission | None:
         """The segment to send now, of at most `limit` bytes (a multiple of mss), or None."""

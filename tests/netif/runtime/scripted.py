@@ -38,7 +38,7 @@ class Machine:
         self.pollers = []
         self.over = False
 
-    # -- what the runtime is given
+    # what the runtime is given
 
     def clock(self):
         return self.now
@@ -54,7 +54,7 @@ class Machine:
     def poller(self):
         return self.pollers[-1]
 
-    # -- the threads' side
+    # the threads' side
 
     def stop(self, where, ready, timeout=None):
         """Called by a thread that may sleep; answers False if its time-out has come."""
@@ -92,7 +92,7 @@ class Machine:
             self.by_ident[threading.get_ident()] = strand
         return strand
 
-    # -- the test's side
+    # the test's side
 
     def start(self, name, fn):
         """A thread that stands at its start until it is run."""

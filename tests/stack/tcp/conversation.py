@@ -200,7 +200,7 @@ class Conversation:
             return entry.state
         return CLOSED if self.connection is None or self.connection.orphan else self.connection.state
 
-    # --- what the application does ----------------------------------------------------------------------------
+    # what the application does
 
     def listens(self, backlog=128):
         self.listener = self.stack.tcp.listen((None, self.port), backlog, self.config)
@@ -248,7 +248,7 @@ class Conversation:
             self._introduce()
             self.stack.flush(self.now)
 
-    # --- the wire ---------------------------------------------------------------------------------------------
+    # the wire
 
     def gets(self, text, *, payload=None, window=None, corrupt=False, flush=True):
         """The peer's segment arrives."""
@@ -324,7 +324,7 @@ class Conversation:
         self.interface.input(ethernet.emit(HOST_MAC, PEER_MAC, ethernet.IP) + packet, None)
         self.flush()
 
-    # --- where most conversations begin -----------------------------------------------------------------------
+    # where most conversations begin
 
     def established(self, *, options_text="mss 1460", window=65535, syn_window=None, **settings):
         """Opened by the peer and accepted; the handshake is not looked at."""

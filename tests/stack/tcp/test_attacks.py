@@ -82,7 +82,7 @@ def test_two_that_disagree_do_not_answer_for_ever(tcp_):
     assert len(tcp_.all_sent()) <= 15
 
 
-# --- segments for nobody --------------------------------------------------------------------------------------
+# segments for nobody
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_options_that_cannot_be_walked_are_dropped(tcp):
     assert tcp.drops["tcp_option_length"] == 1
 
 
-# --- ICMP -----------------------------------------------------------------------------------------------------
+# ICMP
 
 
 def test_port_unreachable_refuses_an_attempt(tcp):  # RFC 1122 4.2.3.9, RFC 5461
@@ -187,7 +187,7 @@ def test_source_quench_is_ignored(tcp):  # RFC 6633
     assert tcp.connection.info() == before
 
 
-# --- numbers that should not be guessed -----------------------------------------------------------------------
+# numbers that should not be guessed
 
 
 def test_initial_numbers_differ_by_peer_and_grow_with_time(tcp_):  # RFC 6528, RFC 9293 3.4.1

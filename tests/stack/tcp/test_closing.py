@@ -174,7 +174,7 @@ def test_text_after_the_fin_is_ignored(tcp):  # RFC 9293 3.10.7.4, seventh, CLOS
     assert tcp.reads() == b""
 
 
-# --- with unread data, with linger 0, by abort ----------------------------------------------------------------
+# with unread data, with linger 0, by abort
 
 
 def test_closing_with_unread_data_resets(tcp):  # RFC 2525 2.17
@@ -235,7 +235,7 @@ def test_lingering_ends_when_all_is_acknowledged(tcp, waiter):
     assert tcp.connection.all_acknowledged()
 
 
-# --- resets by the peer ---------------------------------------------------------------------------------------
+# resets by the peer
 
 
 def test_a_reset_is_an_error_once(tcp):

@@ -43,7 +43,7 @@ def test_data_carries_the_acknowledgment(tcp):
     assert all(one.length for one in tcp.all_sent())  # no bare acknowledgment follows
 
 
-# --- acknowledging --------------------------------------------------------------------------------------------
+# acknowledging
 
 
 def test_one_segment_is_acknowledged_after_a_delay(tcp):  # RFC 9293 3.8.6.3, MUST-58
@@ -150,7 +150,7 @@ def test_a_wrong_checksum_is_dropped(tcp):  # RFC 9293 MUST-3
     assert tcp.drops["tcp_checksum"] == 1
 
 
-# --- Nagle ----------------------------------------------------------------------------------------------------
+# Nagle
 
 
 def test_small_writes_wait_for_the_first(tcp):  # RFC 9293 3.7.4
@@ -189,7 +189,7 @@ def test_a_full_segment_with_timestamps_is_no_small_one(tcp_):
     assert [one.length for one in tcp_.all_sent()] == [1448, 1448]
 
 
-# --- buffers --------------------------------------------------------------------------------------------------
+# buffers
 
 
 def test_writing_stops_when_the_buffer_is_full(tcp_, waiter):

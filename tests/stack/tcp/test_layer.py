@@ -15,7 +15,7 @@ ANY = bytes(4)
 HERE = b"\x0a\0\0\1"
 
 
-# --- ports ----------------------------------------------------------------------------------------------------
+# ports
 
 
 def refused(code, call, *arguments):
@@ -105,7 +105,7 @@ def test_connections_give_their_ports_back(tcp):
     assert not tcp.stack.tcp.ports.reserved
 
 
-# --- who gets what --------------------------------------------------------------------------------------------
+# who gets what
 
 
 def test_a_bound_listener_goes_before_one_for_any_address(tcp):
@@ -145,7 +145,7 @@ def test_addresses_of_16_bytes_are_told_apart(tcp):
     assert (local, remote) == ((here, 80), (there, 40001))
 
 
-# --- states ---------------------------------------------------------------------------------------------------
+# states
 
 
 def test_every_state_is_in_the_table():

@@ -8,7 +8,7 @@ from netif.wire import notation
 from stack.limits import Limits
 from stack.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED, SYN_SENT
 
-# --- active ---------------------------------------------------------------------------------------------------
+# active
 
 
 def test_active_open(tcp):  # RFC 9293 figure 6
@@ -177,7 +177,7 @@ def test_a_neighbour_that_never_answers_ends_the_attempt(tcp):
     assert caught.value.errno == errno.EHOSTUNREACH
 
 
-# --- passive --------------------------------------------------------------------------------------------------
+# passive
 
 
 def test_passive_open(tcp):
@@ -371,7 +371,7 @@ def test_who_was_reset_before_it_was_accepted_is_still_handed_out(tcp):
         tcp.connection.read(1)
 
 
-# --- at the same time -----------------------------------------------------------------------------------------
+# at the same time
 
 
 def test_simultaneous_open(tcp):  # RFC 9293 figure 7

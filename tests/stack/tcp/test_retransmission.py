@@ -161,7 +161,7 @@ def test_the_soft_error_is_told_in_the_end(tcp_):
         tcp_.connection.read(1)
 
 
-# --- duplicate ACKs -------------------------------------------------------------------------------------------
+# duplicate ACKs
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_a_lost_retransmission_is_left_to_the_timer(flying):
     assert flying.connection.info().timeouts >= 1
 
 
-# --- the congestion window in use -----------------------------------------------------------------------------
+# the congestion window in use
 
 
 def test_ten_segments_at_first(tcp):  # RFC 6928

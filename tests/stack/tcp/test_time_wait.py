@@ -5,7 +5,7 @@ import pytest
 from stack.limits import Limits
 from stack.tcp.states import CLOSED, FIN_WAIT_2, TIME_WAIT
 
-# --- TIME-WAIT ------------------------------------------------------------------------------------------------
+# TIME-WAIT
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_the_last_reader_may_close_in_time_wait(tcp):
     assert not tcp.stack.tcp.connections
 
 
-# --- orphans --------------------------------------------------------------------------------------------------
+# orphans
 
 
 def test_an_orphan_waits_a_minute_for_the_peers_fin(tcp):

@@ -70,7 +70,7 @@ def test_a_window_that_moves_back_is_survived(tcp):  # RFC 9293 MUST-34
     assert sum(one.length for one in tcp.all_sent()) == 2080
 
 
-# --- probes ---------------------------------------------------------------------------------------------------
+# probes
 
 
 @pytest.fixture
