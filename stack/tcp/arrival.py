@@ -232,10 +232,13 @@ def _text(connection: Connection, segment: Segment, now: float) -> None:
         connection.stack.drop("tcp_after_close", connection)
         connection.drop(None, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
         return
-    if connection.squeezed and receiver.held() >= SQUEEZED:
-        connection.stack.drop("socket_memory_full", connection)
-        receiver.ack_now = True
-        return
+    if connection.squeezed:
+        # what fills the first hole is taken: what is held ahead of it could never be read otherwise
+        held = receiver.queued if segment.seq <= receiver.rcv_nxt else receiver.held()
+        if held >= SQUEEZED:
+            connection.stack.drop("socket_memory_full", connection)
+            receiver.ack_now = True
+            return
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False

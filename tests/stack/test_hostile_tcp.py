@@ -98,6 +98,26 @@ class TestFloods:
         rig.after(100.0)
         assert not rig.stack.tcp.connections
 
+    def test_a_hole_is_filled_even_where_the_sockets_hold_too_much(self):
+        """What is held ahead of a hole would be held for ever, if the hole could not be filled."""
+        rig = Rig(limits=Limits(socket_memory=150_000))
+        rig.knows_peer()
+        honest = Caller(rig)
+        connection = honest.opens()
+        text = bytes(range(256)) * 80
+        for at in range(1024, len(text), 1024):
+            honest.says(ACK, text[at : at + 1024], seq=honest.nxt + at)
+        for sport in range(3):
+            hoarder = Caller(rig, 80, 1000 + sport)
+            hoarder.opens()
+            for _ in range(60):
+                hoarder.says(ACK, bytes(1000))
+        assert rig.stack.stats["socket_memory_pressure"] == 1
+        honest.says(ACK)
+        for at in (0, 512):
+            honest.says(ACK, text[at : at + 512])
+        assert connection.read(1 << 20) == text
+
     def test_orphans_whose_peers_are_silent_are_bounded_and_end(self):
         rig = Rig(limits=Limits(orphans=10))
         rig.knows_peer()
