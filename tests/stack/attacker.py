@@ -101,7 +101,7 @@ class Caller:
         ack = self.ack if ack is None else ack
         said = {"src": self.src, "mac": self.mac, "to": OUR_MAC, **said}
         if self.echo is not None:
-            stamp = emit_timestamp(int(self.rig.runtime.time * 1000) & MASK, self.echo)
+            stamp = emit_timestamp(int(self.rig.stack.now * 1000) & MASK, self.echo)
             said["options"] = stamp + said.get("options", b"")[:28]
         return segment(self.sport, self.dport, seq, ack, flags, payload, **said)
 
