@@ -11,7 +11,9 @@ from collections import Counter
 import pytest
 
 from stack.stats import DROPS
-from tests.stack.fuzzing import Attacker, Population, Scene
+from tests.stack.fuzz.frames import Attacker
+from tests.stack.fuzz.population import Population
+from tests.stack.fuzz.scene import Scene
 
 NO_FRAME_DOES = {
     "gso_format": "segment.py refuses it on the way out; what comes in is never cut",
