@@ -148,7 +148,7 @@ def _send_duplicates(connection: Connection, now: float) -> None:
     if receiver.rcv_nxt != connection.last_ack_sent:
         count += 1  # the first of them says something new, and is no duplicate
     for _ in range(count):
-        send_ack(connection, now, connection.sender.snd_nxt)
+        send_ack(connection, now)
 
 
 def _acknowledge(connection: Connection, now: float) -> None:
@@ -161,11 +161,16 @@ def _acknowledge(connection: Connection, now: float) -> None:
             return
         if at > now:
             return
-    send_ack(connection, now, connection.sender.snd_nxt)
+    send_ack(connection, now)
 
 
-def send_ack(connection: Connection, now: float, seq: int, flags: int = ACK) -> None:
-    receiver = connection.receiver
+def send_ack(connection: Connection, now: float, seq: int | None = None, flags: int = ACK) -> None:
+    sender, receiver = connection.sender, connection.receiver
+    if seq is None:
+        seq = sender.snd_nxt
+        edge = sender.snd_una + sender.snd_wnd
+        if seq > edge and (connection.probing or seq - edge >> connection.send_shift):
+            seq = edge  # a probe, or what a shrunk window cut off: there the peer would not even look at the ACK
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
     tsval = int(now * 1000) + connection.timestamp_base & MASK
@@ -176,7 +181,7 @@ def _last_word(connection: Connection, now: float) -> None:
     """The connection is closed; its RST goes out, and nothing more ever."""
     if connection.reset_owed:
         connection.reset_owed = False
-        send_ack(connection, now, connection.sender.snd_nxt, RST | ACK)
+        send_ack(connection, now, flags=RST | ACK)
     connection.emitter.route.owner = None
 
 

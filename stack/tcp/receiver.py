@@ -85,10 +85,9 @@ class Receiver:
 
     def acceptable(self, seq: int, length: int) -> bool:
         """RFC 9293 3.10.7.4, first check; `length` counts SYN and FIN."""
-        window = self.edge - self.rcv_nxt
-        if not length:
-            return self.rcv_nxt <= seq < self.edge if window else seq == self.rcv_nxt
-        return window > 0 and seq < self.edge and seq + length > self.rcv_nxt
+        if not length:  # at the edge too: a peer that has filled the window has no other number for its ACKs
+            return self.rcv_nxt <= seq <= self.edge
+        return seq < self.edge and seq + length > self.rcv_nxt
 
     # from the peer
 

@@ -194,7 +194,8 @@ def test_acceptable_by_the_four_cases():  # RFC 9293 table 6
     receiver = make(capacity=1000)
     assert receiver.acceptable(1, 0)
     assert receiver.acceptable(1000, 0)
-    assert not receiver.acceptable(1001, 0)
+    assert receiver.acceptable(1001, 0)  # beyond the table: the ACK of a peer that has filled the window, as in Linux
+    assert not receiver.acceptable(1002, 0)
     assert not receiver.acceptable(0, 0)
     assert receiver.acceptable(0, 2)
     assert not receiver.acceptable(0, 1)
