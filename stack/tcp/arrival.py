@@ -117,8 +117,11 @@ def _handshake_repeated(connection: Connection, segment: Segment) -> bool:
     if segment.flags & ACK:  # both sides opened at once: figure 7
         segment.flags &= ~SYN
         segment.seq += 1
+        segment.window >>= connection.send_shift  # RFC 7323 2.2: in a SYN it is not scaled
         connection.receiver.ack_now = True
         return True
+    if connection.stamped and segment.options.timestamp is not None:
+        connection.ts_recent = segment.options.timestamp[0]
     connection.syn_owed = True  # ours was lost
     return False
 

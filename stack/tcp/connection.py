@@ -72,7 +72,7 @@ class Connection(ControlBlock):
         if listener is not None and not listener.take(self):
             return False
         sender, rtt = self.sender, self.rtt
-        if not self.retries:
+        if not self.retransmissions:
             rtt.sample(now - self.last_sent)
         elif self.stamped:
             self.sample_echo(segment, now)

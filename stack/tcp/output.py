@@ -197,6 +197,8 @@ def _send_syn(connection: Connection, now: float) -> None:
     sender, receiver, config, emitter = connection.sender, connection.receiver, connection.config, connection.emitter
     connection.syn_owed = False
     answering = connection.state is SYN_RECEIVED
+    if sender.snd_nxt != sender.snd_una:
+        connection.retransmissions += 1
     timestamp = (int(now * 1000) + connection.timestamp_base & MASK, connection.ts_recent)
     options = connection.syn_options(timestamp if connection.stamped or (config.timestamps and not answering) else None)
     window = min(receiver.capacity, 0xFFFF)
