@@ -111,6 +111,7 @@ def _send_data(connection: Connection, now: float) -> bool:
             connection.retransmit_at = now + connection.rtt.rto
     elif connection.retransmit_at is None:
         connection.retransmit_at = now + connection.rtt.rto  # to probe the window
+        connection.progress_at = now
     return burst <= 0
 
 
@@ -226,6 +227,8 @@ def _retransmission_timeout(connection: Connection, now: float) -> None:
         return
     connection.retries += 1
     connection.rtt.back_off()
+    if patience is not None:  # RFC 5482: the last time-out is not to come long after the user's
+        connection.rtt.hasten(connection.progress_at + patience - now)
     if state is SYN_SENT or state is SYN_RECEIVED:
         connection.syn_owed = True
         return

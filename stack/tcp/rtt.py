@@ -42,6 +42,10 @@ class RttEstimator:
         """RFC 6298 5.5"""
         self.rto = min(self.rto * 2, self.maximum)
 
+    def hasten(self, limit: float) -> None:
+        """Do not wait longer than `limit`, but for what the minimum asks."""
+        self.rto = min(self.rto, max(limit, self.minimum))
+
     def restart_after_lost_syn(self) -> None:
         """RFC 6298 5.7: the SYN was sent more than once, so nothing has been measured yet."""
         if self.srtt is None:
