@@ -55,6 +55,15 @@ class Timers:
         if len(heap) > 64 + 2 * self._live:
             self._compact(heap)
 
+    def forget(self, item: Timed) -> None:
+        """The item has no more deadlines: let it go now, not when the last one comes."""
+        item.deadline = None
+        if item.armed_at is not None:
+            self._disarm(item)
+            heap = self._maintenance if item.maintenance else self._heap
+            if len(heap) > 64 + 2 * self._live:
+                self._compact(heap)
+
     def next_deadline(self) -> float | None:
         """No later than the earliest deadline; now and then earlier, since later moves are not followed up."""
         soon = self._top(self._heap)

@@ -131,6 +131,7 @@ class Connection(ControlBlock):
 
     def enter_time_wait(self, now: float) -> None:
         self.become(TIME_WAIT)
+        self.stack.timers.forget(self)
         self.retransmit_at = self.idle_at = None
         self.emitter.route.owner = None
         self.layer.enter_time_wait(self, now)
@@ -171,6 +172,8 @@ class Connection(ControlBlock):
             if receiver.update_due():
                 receiver.ack_now = True
                 self.stack.owe(self)
+            elif self.charged and not receiver.queued:
+                self.layer.charge(self, self.sender.buffered + receiver.held())  # a flush may be long in coming
             return data
         return b"" if self._ended() else None
 
@@ -181,6 +184,8 @@ class Connection(ControlBlock):
             if receiver.update_due():
                 receiver.ack_now = True
                 self.stack.owe(self)
+            elif self.charged and not receiver.queued:
+                self.layer.charge(self, self.sender.buffered + receiver.held())
             return count
         return 0 if self._ended() else None
 
@@ -276,7 +281,7 @@ class Connection(ControlBlock):
             self.squeeze(self.squeezed)
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
-        elif self.connected() and not self.probes:
+        elif self.connected() and self.state is not TIME_WAIT and not self.probes:
             self.idle_at = self.last_heard + config.keepalive_idle
         self.stack.owe(self)
 

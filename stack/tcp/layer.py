@@ -248,6 +248,7 @@ class Tcp:
     def forget(self, connection: Connection, state: State) -> None:
         """A connection that was in `state` is closed."""
         if state is TIME_WAIT:
+            self.charge(connection, 0)
             return  # the table has had a TimeWait in its place
         del self.connections[*connection.local, *connection.remote]
         self.ports.unhold(connection.local)

@@ -42,7 +42,7 @@ def flush(connection: Connection, now: float) -> None:
             _idle_timeout(connection, now)
         state = connection.state
         if state is CLOSED:
-            connection.deadline = None
+            connection.stack.timers.forget(connection)
             _last_word(connection, now)
         elif state is SYN_SENT or state is SYN_RECEIVED:
             _shake_hands(connection, now)
