@@ -80,7 +80,9 @@ class Receiver:
     def update_due(self) -> bool:
         """Reading has opened enough to tell the peer without being asked: a quarter of the buffer, or half a large one,
         since that leaves the peer enough to go on with, and each update is a frame."""
-        opened = self.rcv_nxt + self.capacity - self.queued - self.edge - self.unoffered
+        opened = self.rcv_nxt + self.capacity - self.queued - self.edge
+        if self.edge - self.rcv_nxt >= self.mss:
+            opened -= self.unoffered  # the next ACK is soon enough
         return opened > 0 and opened << (1 if self.capacity > _LARGE else 2) >= self.capacity and self.fin_at is None
 
     def acceptable(self, seq: int, length: int) -> bool:
