@@ -195,6 +195,7 @@ class ControlBlock(Endpoint):
         if self.stack.ip.renew(self.emitter.route) and self.connected():
             self.measure()
             self.congestion.mss = self.sender.mss
+            self.congestion.cwnd = max(self.congestion.cwnd, self.sender.mss)
 
     def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
         config = self.config
