@@ -339,9 +339,12 @@ class Sender:
             head = self._split(head, limit)
         elif length < self.mss and not head.fin:
             parts = list(head.views)
-            while lost and not head.fin and lost[0].end - lost[0].seq - lost[0].fin <= limit - length:
+            while lost and lost[0].seq == head.end and not head.fin:
+                size = lost[0].end - lost[0].seq - lost[0].fin
+                if size > limit - length:
+                    break
                 following = lost.popleft()
-                length += following.end - following.seq - following.fin
+                length += size
                 parts.extend(following.views)
                 head.end = following.end
                 head.fin = following.fin
