@@ -46,8 +46,8 @@ class Pair:
         if self.loses is not None and self.loses(to, frame):
             return
         for _ in range(2 if self.dice.random() < self.repeat else 1):
-            if self.dice.random() < self.loss:
-                continue
+            if self.dice.random() < self.loss and frame[12:14] == b"\x08\x00":
+                continue  # ARP gives up after three tries, rightly: what is tried here is TCP
             late = self.dice.random() * 4 * self.delay if self.dice.random() < self.reorder else 0
             self.count += 1
             heapq.heappush(self.wire, (self.clock.time + self.delay + late, self.count, to, frame, offload))
@@ -79,6 +79,6 @@ class Pair:
         client = self.a.tcp.connect(None, (PEER, port), config)
         self.flush()
         while not (client.connected() and listener.queue):
-            assert client.error is None
+            assert client.error is None, client.error
             assert self.step(), "the handshake has stalled"
         return client, listener.accept()
