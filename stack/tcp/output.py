@@ -258,8 +258,9 @@ def _idle_timeout(connection: Connection, now: float) -> None:
     if sender.snd_una != sender.snd_nxt:  # the retransmissions ask already
         connection.idle_at = now + config.keepalive_interval
         return
-    if not connection.probes and now - connection.last_heard < config.keepalive_idle:
-        connection.idle_at = connection.last_heard + config.keepalive_idle
+    due = connection.last_heard + config.keepalive_idle
+    if not connection.probes and now < due:  # compared as it is set: `now - last_heard` is rounded otherwise
+        connection.idle_at = due
         return
     if connection.probes >= config.keepalive_count:
         connection.drop(connection.soft_error or failure(errno.ETIMEDOUT), reset=True)

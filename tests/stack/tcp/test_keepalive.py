@@ -83,3 +83,15 @@ def test_while_data_is_in_flight_the_retransmissions_ask(kept):
     kept.writes(5)
     kept.after(3)
     assert all(one.seq == 1 for one in kept.all_sent())
+
+
+def test_rounding_does_not_put_off_a_probe_for_ever(tcp_):
+    """1023.4984265566965 + 1 - 1023.4984265566965 is less than 1."""
+    tcp_.begin(keepalive=True, keepalive_idle=1.0)
+    tcp_.clock.time = 1023.4984265566965
+    tcp_.stack.advance(tcp_.now)
+    tcp_.established()
+    tcp_.clock.time += 1
+    tcp_.stack.advance(tcp_.now)
+    tcp_.flush()
+    tcp_.sends(". 0:0(0) ack 1")
