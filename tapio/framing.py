@@ -21,7 +21,8 @@ _KERNEL_BUFFER = 1 << 20  # bytes; the kernel may grant less
 
 
 class Channel:
-    """One end of a stream. An OSError from any method means that it is over."""
+    """One end of a stream. An OSError means that it is over. Where the other end went while we sent, what it had said
+    before is still there to be read: what is sent from then on is lost, and the end is told when all is read."""
 
     def __init__(self, stream: socket.socket) -> None:
         stream.setblocking(False)
@@ -29,6 +30,8 @@ class Channel:
         self.socket = stream
         self.fd = stream.fileno()
         self._unsent: memoryview | None = None
+        self._ended = False  # all that the other end said has been read
+        self._unheard = False  # the other end is gone, though not all that it said has been read
         self._frames: deque[bytes] = deque()
         self._unfinished = bytearray()
 
@@ -39,6 +42,8 @@ class Channel:
     def send(self, buffers: tuple[Buffer, ...]) -> None:
         """Send a frame, or keep what the socket does not take of it. Not while `blocked`."""
         assert self._unsent is None
+        if self._unheard and not self._ended:
+            return
         length = sum(map(len, buffers))
         if len(buffers) > _BUFFERS:
             buffers = (b"".join(buffers),)
@@ -47,6 +52,11 @@ class Channel:
             sent = self.socket.sendmsg((header, *buffers))
         except BlockingIOError:
             sent = 0
+        except (BrokenPipeError, ConnectionResetError):
+            if self._ended:
+                raise
+            self._unheard = True
+            return
         if sent < length + _LENGTH.size:
             self._unsent = memoryview(b"".join((header, *buffers)))[sent:]
 
@@ -56,6 +66,10 @@ class Channel:
             try:
                 sent = self.socket.send(self._unsent)
             except BlockingIOError:
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                self._unheard = True
+                self._unsent = None
                 return
             self._unsent = self._unsent[sent:] if sent < len(self._unsent) else None
 
@@ -73,7 +87,11 @@ class Channel:
             data: bytes | bytearray = self.socket.recv(_READ)
         except BlockingIOError:
             return
+        except OSError:
+            self._ended = True
+            raise
         if not data:
+            self._ended = True
             raise ConnectionResetError(errno.ECONNRESET, "the other end of the wire is gone")
         if self._unfinished:
             self._unfinished += data

@@ -187,6 +187,31 @@ class TestGoingAway:
         with pytest.raises(WireError):
             b.receive()
 
+    def test_it_still_arrives_when_others_go_on_sending_to_who_went(self, come, frames):
+        a, b = come(A), come(B)
+        b.transmit((frames.plain(dst=A, src=B),), None)
+        drain(a)
+        last = frames.plain(b"farewell", dst=A, src=B)
+        b.transmit((last,), None)
+        b.close()
+        for _ in range(3):
+            assert a.transmit((frames.plain(dst=B, src=A),), None)
+        assert drain(a) == [last]
+
+    def test_it_still_arrives_at_a_member_that_goes_on_sending(self, come, frames):
+        a, b = come(A), come(B)
+        last = frames.plain(b"farewell", dst=ethernet.BROADCAST, src=A)
+        a.transmit((last,), None)
+        a.close()
+        for _ in range(3):
+            assert b.transmit((frames.plain(),), None)
+        assert b.receive()[0] == last
+        for _ in range(2):
+            with pytest.raises(WireError, match="the switch is gone"):
+                b.receive()
+        with pytest.raises(WireError, match="the switch is gone"):
+            b.transmit((frames.plain(),), None)
+
     def test_garbage_ends_the_one_who_sent_it_alone(self, come, stranger, frames):
         a, b, rude = come(A), come(B), stranger()
         drain(a)
