@@ -134,6 +134,10 @@ def _unacceptable(connection: Connection, segment: Segment) -> bool:
     receiver = connection.receiver
     if segment.length or segment.flags & FIN:
         receiver.ack_now = True
+        if segment.seq + segment.length + (segment.flags & FIN) == receiver.rcv_nxt:
+            timestamp = segment.options.timestamp
+            if connection.stamped and timestamp is not None:
+                connection.ts_recent = timestamp[0]  # our ACK was lost: the next one measures this copy's round trip
         if segment.seq == receiver.rcv_nxt and receiver.edge == receiver.rcv_nxt and not segment.flags & SYN:
             segment.flags &= ~FIN
             return True

@@ -110,3 +110,23 @@ def test_the_clock_starts_anywhere_and_ticks_milliseconds(stamped):  # 5.4, 7.1
     second = stamped.all_sent()[0].options.timestamp[0]
     assert second - first & 0xFFFFFFFF == 1500
     assert first != 1_000_000  # not the clock itself
+
+
+def test_a_copy_whose_acknowledgment_was_lost_is_echoed(stamped):
+    """As in Linux. By the first copy's the peer would measure its own time-out, and wait longer the next time."""
+    gets(stamped, "P. 1:11(10) ack 1", 5)
+    stamped.after(0.04)
+    assert echo(stamped.all_sent()[0]) == 5
+    gets(stamped, "P. 1:11(10) ack 1", 900)
+    assert echo(stamped.all_sent()[0]) == 900
+    gets(stamped, "F. 11:11(0) ack 1", 950)
+    gets(stamped, "F. 11:11(0) ack 1", 2000)
+    assert echo(stamped.all_sent()[-1]) == 2000
+
+
+def test_an_older_copy_is_not(stamped):  # whoever guesses some number of the past must not move PAWS' horizon
+    gets(stamped, "P. 1:11(10) ack 1", 5)
+    gets(stamped, "P. 11:21(10) ack 1", 6)
+    stamped.all_sent()
+    gets(stamped, "P. 1:11(10) ack 1", 900)
+    assert echo(stamped.all_sent()[0]) == 5
