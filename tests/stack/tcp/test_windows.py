@@ -182,3 +182,14 @@ def test_data_in_flight_when_the_window_closes_is_asked_about(tcp):
     tcp.gets(". 1:1(0) ack 1461 win 3000")
     sent = tcp.all_sent()
     assert (sent[0].seq, sum(one.length for one in sent)) == (1461, 1460)
+
+
+def test_answers_to_probes_are_no_duplicates(closed):  # RFC 5681 2: nothing is lost, the peer does not read
+    before = closed.connection.info()
+    for _ in range(6):
+        closed.after(closed.connection.info().rto)
+        assert closed.all_sent()
+        closed.gets(". 1:1(0) ack 1 win 0")
+    closed.gets(". 1:1(0) ack 1 win 5000")
+    after = closed.connection.info()
+    assert (after.cwnd, after.ssthresh, after.fast_retransmits) == (before.cwnd, before.ssthresh, 0)
