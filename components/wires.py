@@ -28,8 +28,10 @@ def split(wire: str) -> tuple[str, str]:
     if colon:
         if kind not in KINDS:
             near = difflib.get_close_matches(kind, KINDS, 1)
-            raise Complaint(f"-i {wire}: there is no wire {kind}:{f', did you mean {near[0]}:?' if near else ''}"
-                            " (pair:, unix:PATH, tap:NAME)")
+            raise Complaint(
+                f"-i {wire}: there is no wire {kind}:{f', did you mean {near[0]}:?' if near else ''}"
+                " (pair:, unix:PATH, tap:NAME)"
+            )
         return kind, rest
     if wire in KINDS and wire != "tap":
         raise Complaint(f"-i {wire}: the name of a wire ends in a colon: {wire}:{'PATH' if wire == 'unix' else ''}")

@@ -168,9 +168,15 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
     window = segment.window << connection.send_shift
     if ack > una:
         _new_data_acknowledged(connection, segment, ack - una, now)
-    elif ack == una and not segment.length and not segment.flags & FIN and window == sender.snd_wnd:
-        if sender.in_flight and not connection.probing:  # what answers a probe says nothing of loss
-            _duplicate(connection, now)
+    elif (
+        ack == una
+        and not segment.length
+        and not segment.flags & FIN
+        and window == sender.snd_wnd
+        and sender.in_flight
+        and not connection.probing
+    ):  # what answers a probe says nothing of loss
+        _duplicate(connection, now)
     if ack >= una:
         sender.window_update(segment.seq, ack, window)
         if connection.probing:

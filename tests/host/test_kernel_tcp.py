@@ -197,7 +197,7 @@ def test_the_kernels_reset_reaches_our_reader(both):
         ours.recv(1)
 
 
-def test_closing_with_data_unread_resets_the_kernel(both):     # RFC 2525 2.17
+def test_closing_with_data_unread_resets_the_kernel(both):  # RFC 2525 2.17
     theirs, ours = both
     theirs.sendall(b"nobody will read this")
     assert ours.recv(1) == b"n"

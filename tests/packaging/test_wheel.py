@@ -75,6 +75,6 @@ def test_python_m_beside_foreign_modules_names_them_and_the_remedy(scripts, crow
 def test_a_users_type_checker_sees_the_lazy_names(scripts, tmp_path):
     (tmp_path / "program.py").write_text("import netif\nreveal_type(netif.Lan)\nreveal_type(netif.Tap)\n")
     checked = run(sys.executable, "-m", "mypy", "--python-executable", scripts / "python", "program.py", cwd=tmp_path)
-    assert "Revealed type is \"Any\"" not in checked.stdout
+    assert 'Revealed type is "Any"' not in checked.stdout
     assert "Lan" in checked.stdout
     assert "Tap" in checked.stdout
