@@ -190,8 +190,10 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
     sender = connection.sender
     flight = sender.snd_nxt - sender.snd_una - sender.lost_bytes
     sent_at = sender.acknowledged(segment.ack)
+    rtt = None
     if sent_at is not None:
-        connection.rtt.sample(now - sent_at)
+        rtt = now - sent_at
+        connection.rtt.sample(rtt)
     elif connection.stamped:  # RFC 7323 4.1: an echo tells even of what was sent twice
         connection.sample_echo(segment, now)
     connection.retries = 0
@@ -203,9 +205,9 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
         if not recovery.restart_timer():
             return
     elif was_fast:
-        connection.congestion.recovered(sender.snd_nxt - sender.snd_una)
+        connection.congestion.recovered(sender.snd_nxt - sender.snd_una, now)
     else:
-        connection.congestion.acknowledged(acked, flight, now)
+        connection.congestion.acknowledged(acked, flight, rtt, now)
     connection.retransmit_at = None  # RFC 6298 5.2, 5.3: flush starts it again if anything is in flight
 
 
@@ -213,7 +215,9 @@ def _duplicate(connection: Connection, now: float) -> None:
     """RFC 5681 2 and 3.2"""
     sender, recovery = connection.sender, connection.recovery
     if recovery.duplicate(sender.snd_una, sender.snd_nxt, sender.mss):
-        connection.congestion.fast_retransmit(sender.snd_nxt - sender.snd_una, now)
+        congestion = connection.congestion
+        congestion.reduce(sender.snd_nxt - sender.snd_una, now)
+        congestion.cwnd = congestion.ssthresh
         connection.fast_retransmits += 1
         sender.lose_head(recovery.stride)
 

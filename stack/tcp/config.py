@@ -6,7 +6,9 @@ Times are seconds, sizes bytes. Where a default differs from an RFC's, the line 
 from __future__ import annotations
 
 import attrs
-from attrs.validators import ge, in_, instance_of, optional
+from attrs.validators import ge, in_, instance_of, is_callable, optional, or_
+
+from stack.tcp.congestion import CONTROLS, Factory
 
 
 def _positive(default: float) -> float:
@@ -33,6 +35,7 @@ class TcpConfig:
     fin_wait_2: float = _positive(60.0)  # how long a FIN-WAIT-2 that nobody owns may last
     window_scale: bool = True
     timestamps: bool = True
+    congestion: str | Factory = attrs.field(default="cubic", validator=or_(in_(CONTROLS), is_callable()))  # or a class
     initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
     linger: float | None = attrs.field(default=None, validator=optional(ge(0)))  # None: close in the background
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`

@@ -15,7 +15,7 @@ from netif.link import Buffer
 from stack.failure import failure
 from stack.seq import MASK, unwrap
 from stack.tcp import arrival, output
-from stack.tcp.congestion import NewReno
+from stack.tcp.congestion import control
 from stack.tcp.info import TcpInfo
 from stack.tcp.segment import Segment
 from stack.tcp.sender import OPEN, QUEUED
@@ -80,7 +80,7 @@ class Connection(ControlBlock):
         if self.retries:  # RFC 6298 5.7, RFC 5681 3.1
             rtt.restart_after_lost_syn()
             initial = sender.mss
-        self.congestion = NewReno(sender.mss, initial)
+        self.congestion = control(self.config.congestion)(sender.mss, initial)
         sender.snd_una += 1
         sender.snd_sml = sender.snd_una
         sender.snd_wl1 = segment.seq

@@ -21,6 +21,7 @@ class TcpInfo:
     rto: float
     srtt: float | None
     rttvar: float
+    congestion: str  # the control's name
     cwnd: int
     ssthresh: int
     snd_wnd: int
@@ -46,6 +47,7 @@ class TcpInfo:
             rto=rtt.rto,
             srtt=rtt.srtt,
             rttvar=rtt.rttvar,
+            congestion=congestion.name,
             cwnd=congestion.cwnd,
             ssthresh=congestion.ssthresh,
             snd_wnd=sender.snd_wnd,

@@ -89,7 +89,7 @@ def _send_data(connection: Connection, now: float) -> bool:
     sender, congestion, emitter = connection.sender, connection.congestion, connection.emitter
     fresh = not sender.in_flight and not sender.lost
     if fresh and now - connection.last_sent > connection.rtt.rto:
-        congestion.idle()
+        congestion.idle(now - connection.last_sent, connection.rtt.rto, now)
     cwnd = congestion.cwnd + connection.recovery.inflation
     limit = emitter.payload_limit() if sender.lost or sender.unsent_bytes > emitter.mss else emitter.mss
     interface = emitter.route.interface

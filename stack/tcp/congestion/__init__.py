@@ -1,0 +1,18 @@
+"""How much may be in flight: the congestion controls, by name. What they are asked is in `control`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stack.tcp.congestion.control import UNLIMITED, CongestionControl, Factory
+from stack.tcp.congestion.newreno import NewReno
+
+CONTROLS: Mapping[str, Factory] = {"cubic": NewReno, "newreno": NewReno, "reno": NewReno}
+
+
+def control(choice: str | Factory) -> Factory:
+    """What makes the control of that name, or what was given in place of a name."""
+    return CONTROLS[choice] if isinstance(choice, str) else choice
+
+
+__all__ = ["CONTROLS", "UNLIMITED", "CongestionControl", "Factory", "NewReno", "control"]
