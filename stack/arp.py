@@ -73,6 +73,10 @@ class ArpEntry(Neighbour):
 
     def become(self, state: State, deadline: float | None) -> None:
         assert state in TRANSITIONS[self.state], (self.state, state)
+        if state is INCOMPLETE:
+            self.table.searches[self] = None
+        elif self.state is INCOMPLETE:
+            del self.table.searches[self]
         self.state = state
         usable = state is REACHABLE or state is PROBE
         self.link = self.table.header(self.mac) if usable else None
@@ -137,6 +141,7 @@ class Arp:
     def __init__(self, interface: EthernetInterface) -> None:
         self.interface = interface
         self.entries: dict[bytes, ArpEntry] = {}  # the one confirmed longest ago comes first
+        self.searches: dict[ArpEntry, None] = {}  # those that are INCOMPLETE, the oldest first
         self._defended_at: float | None = None
 
     def header(self, mac: bytes) -> bytes:
@@ -194,6 +199,7 @@ class Arp:
     def forget(self, entry: ArpEntry) -> None:
         self.entries.pop(entry.address, None)
         entry.become(FREE, None)
+        self.interface.stack.timers.forget(entry)
 
     def failed(self, entry: ArpEntry) -> None:
         """Nobody answered: what waited is dropped, and whose it was is told."""
@@ -228,13 +234,18 @@ class Arp:
             if victim is None:
                 self.interface.drop("arp_table_full")
                 return None
+            for _ in victim.take_queue():
+                self.interface.drop("arp_table_full")
             self.forget(victim)
         entry = self.entries[address] = ArpEntry(self, address)
         return entry
 
     def _victim(self, ours: bool) -> ArpEntry | None:
-        """Whoever was confirmed longest ago. A stranger's request pushes out only what is stale, a search of our own
-        anything but another search."""
+        """Whoever was confirmed longest ago. A stranger's request pushes out only what is stale; a search of our own
+        anything, and an older search once those are half of the table: what strangers make us look for, by sending in
+        many names, must not cost us the neighbours that we have."""
+        if ours and 2 * len(self.searches) >= self.interface.stack.limits.arp_entries:
+            return next(iter(self.searches), None)
         if ours:
             return next((entry for entry in self.entries.values() if entry.state is not INCOMPLETE), None)
         oldest = next(iter(self.entries.values()), None)

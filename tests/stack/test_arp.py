@@ -293,13 +293,17 @@ def test_our_own_search_pushes_out_whoever_was_confirmed_longest_ago():
     assert [*rig.interface.arp.entries] == [bytes((10, 0, 0, last)) for last in (4, 2, 254)]
 
 
-def test_our_own_search_pushes_out_no_other_search():
-    rig = Rig(limits=Limits(arp_entries=2))
+def test_searches_push_out_searches_once_they_are_half_of_the_table():
+    rig = Rig(limits=Limits(arp_entries=4))
+    for last in (11, 12, 13, 14):
+        rig.gets(asks(bytes((10, 0, 0, last)), US))
+    rig.frames()
     socket = UdpEndpoint(rig.stack)
     for last in (2, 3, 4):
         socket.send_to(b"a", (bytes((10, 0, 0, last)), 9))
-    rig.sends("who-has 10.0.0.2 tell 10.0.0.1", "who-has 10.0.0.3 tell 10.0.0.1")
+    rig.sends(*[f"who-has 10.0.0.{last} tell 10.0.0.1" for last in (2, 3, 4)])
     rig.drops(arp_table_full=1)
+    assert [*rig.interface.arp.entries] == [bytes((10, 0, 0, last)) for last in (13, 14, 3, 4)]
 
 
 def test_neighbours_are_forgotten_with_the_link(met: Rig):
