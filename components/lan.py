@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 from netif.closing import aclose_all, close_all
 from netif.netif import Netif
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from stack.socket import blocking
     from stack.socket.aio import HostAio
     from stack.tcp.config import TcpConfig
+    from tapio.faults import Side, Words
+    from tapio.impairment import Rules
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
@@ -143,22 +145,24 @@ class Lan:
         self,
         name: str,
         *,
-        loss: Any = 0,
-        delay: Any = 0,
-        script: Any = None,
+        tx: Side = None,
+        rx: Side = None,
+        script: Rules = None,
         ip: str | None = None,
         mac: str | None = None,
         mtu: int | None = None,
         offload: bool = True,
         tcp: TcpConfig | None = None,
         limits: Limits | None = None,
+        **faults: Unpack[Words],
     ) -> Host:
-        """A new host with the next free address. `loss` and `delay` hold per direction, or are pairs (out, in)."""
+        """A new host with the next free address. `faults` of its cable (loss, delay, rate ...: docs/impair.md)
+        hold per direction or are pairs (out, in); `tx` and `rx` are rules of one direction."""
         if name in self.hosts:
             raise ValueError(f"there is a host {name!r} on this Lan already")
         address = self._take(ip)
         port = self.switch.port() if offload else self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False)
-        driver: Driver = impair(port, loss=loss, delay=delay, script=script)
+        driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
             driver = Sniff(driver, *self.sinks, name=name)
         stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits)

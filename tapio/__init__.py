@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tapio.capture import PcapngWriter, Sniff, TextTrace
+    from tapio.faults import Faults
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, Switch, SwitchPort, pair
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ROOM = {
     "capture": ("PcapngWriter", "Sniff", "TextTrace"),
+    "faults": ("Faults",),
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "Switch", "SwitchPort", "pair"),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
@@ -35,6 +37,7 @@ _HOMES = {name: home for home, names in _ROOM.items() for name in names}
 __all__ = [
     "DROP",
     "DUPLICATE",
+    "Faults",
     "Impair",
     "PASS",
     "PairEnd",

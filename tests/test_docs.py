@@ -38,3 +38,8 @@ def test_every_file_that_the_documents_name_is_there():
         paths = re.findall(r"`((?:netif|tapio|stack|components|tests|docs|scripts)/[\w/.]+\.py)`", text)
         for name in [*(str((TOP / document).parent / link) for link in links), *paths]:
             assert (TOP / name).exists(), f"{document} names {name}"
+
+
+def test_the_page_on_faults_runs():
+    program = "\n".join(blocks("docs/impair.md"))
+    exec(compile(program, "docs/impair.md", "exec"), {"__name__": "faults"})

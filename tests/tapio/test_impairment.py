@@ -95,8 +95,9 @@ class TestAsking:
 
     def test_amounts_as_people_write_them(self, line):
         made = line(loss=("5%", "0.5"), delay=("20ms", "1500us"))
-        assert (made.driver.out.loss, made.driver.into.loss) == (0.05, 0.5)
-        assert (made.driver.out.delay, made.driver.into.delay) == (0.02, 0.0015)
+        out, into = made.driver.out.faults, made.driver.into.faults
+        assert (out.loss.p, into.loss.p) == (0.05, 0.5)
+        assert (out.delay, into.delay) == (0.02, 0.0015)
 
 
 class TestLoss:
