@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from errno import EHOSTUNREACH
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import Buffer, Offload
 from netif.wire import arp as wire
@@ -29,6 +29,13 @@ DEFEND_INTERVAL = 10.0  # seconds between announcements in answer to a conflict
 
 _NOBODY = bytes(6)
 _NO_ADDRESS = bytes(4)
+
+
+Waiting: TypeAlias = "tuple[Route, list[tuple[Buffer, ...]], Offload | None]"  # one packet, or its fragments
+
+
+def _size(packets: list[tuple[Buffer, ...]]) -> int:
+    return sum(len(buffer) for packet in packets for buffer in packet)
 
 
 def _is_no_host(address: bytes) -> bool:
@@ -65,7 +72,7 @@ class ArpEntry(Neighbour):
         self.state = FREE
         self.mac = _NOBODY
         self.tries = 0
-        self.queue: list[tuple[Route, tuple[Buffer, ...], Offload | None]] = []
+        self.queue: list[Waiting] = []
         self.queued_bytes = 0
 
     def __repr__(self) -> str:
@@ -119,18 +126,18 @@ class ArpEntry(Neighbour):
             self.become(PROBE, None)
             self.ask(now)
 
-    def hold(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
-        """Keep the newest packets (RFC 1122 2.3.2.2)."""
+    def hold(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
+        """Keep the newest packets (RFC 1122 2.3.2.2). The fragments of one stay together, and count as one."""
         limits = self.table.interface.stack.limits
-        self.queue.append((route, packet, offload))
-        self.queued_bytes += sum(map(len, packet))
+        self.queue.append((route, packets, offload))
+        self.queued_bytes += _size(packets)
         while len(self.queue) > limits.arp_queue_frames or (
             self.queued_bytes > limits.arp_queue_bytes and len(self.queue) > 1
         ):
-            self.queued_bytes -= sum(map(len, self.queue.pop(0)[1]))
+            self.queued_bytes -= _size(self.queue.pop(0)[1])
             self.table.interface.drop("arp_queue_full")
 
-    def take_queue(self) -> list[tuple[Route, tuple[Buffer, ...], Offload | None]]:
+    def take_queue(self) -> list[Waiting]:
         queue = self.queue
         self.queue = []
         self.queued_bytes = 0
@@ -171,8 +178,8 @@ class Arp:
         elif entry is None:
             interface.drop("arp_not_for_us")
 
-    def output(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
-        """Send an IP packet whose neighbour had no link-layer header at hand."""
+    def output(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
+        """Send an IP packet, or its fragments, whose neighbour had no link-layer header at hand."""
         entry = self.entries.get(route.next_hop) or self._new(route.next_hop, ours=True)
         if entry is None:
             return
@@ -180,8 +187,9 @@ class Arp:
         if entry.link is None:
             entry.use(self.interface.stack.now)
         if entry.link is None:
-            entry.hold(route, packet, offload)
-        else:
+            entry.hold(route, packets, offload)
+            return
+        for packet in packets:
             self.interface.transmit((entry.link + bytes(packet[0]), *packet[1:]), offload)
 
     def announce(self) -> None:
@@ -224,8 +232,9 @@ class Arp:
         entry.become(REACHABLE, stack.now + REACHABLE_TIME * (0.5 + stack.dice.random()))
         link = entry.link
         assert link is not None
-        for _, packet, offload in entry.take_queue():
-            self.interface.transmit((link + bytes(packet[0]), *packet[1:]), offload)
+        for _, packets, offload in entry.take_queue():
+            for packet in packets:
+                self.interface.transmit((link + bytes(packet[0]), *packet[1:]), offload)
 
     def _new(self, address: bytes, *, ours: bool) -> ArpEntry | None:
         """A free entry in the table; None if it is full of others that count more."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stack.routing import Route
     from stack.stack import Stack
 
+LARGEST = 65535 - 20 - icmp.HEADER_LENGTH  # bytes of payload
+
 
 class Echo(NamedTuple):
     """What came back for one request."""
@@ -89,10 +91,11 @@ class EchoEndpoint(Endpoint):
         if route is None or route.dst != address or route.generation != self.stack.ip.generation:
             route = self._route = self._find(address)
         data = bytes(payload)
-        if len(data) + 28 > route.mtu:
+        if len(data) > LARGEST:
             raise failure(EMSGSIZE)
         message = icmp.emit(icmp.ECHO, 0, self.ident << 16 | sequence & 0xFFFF, data)
-        self.stack.ip.send(route, ICMP, message, (), len(message), ttl=self.ttl)
+        fits = len(message) + 20 <= route.mtu
+        self.stack.ip.send(route, ICMP, message, (), len(message), ttl=self.ttl, df=fits)
 
     def receive(self) -> Echo | None:
         """The oldest answer; None: would block. Raises a pending error."""

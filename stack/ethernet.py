@@ -93,8 +93,8 @@ class EthernetInterface(Interface):
             return Neighbour(self.arp.header(group_mac(next_hop)))
         return self.arp.entries.get(next_hop) or self._unresolved
 
-    def resolve(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
-        self.arp.output(route, packet, offload)
+    def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
+        self.arp.output(route, packets, offload)
 
     def join(self, group: bytes) -> None:
         """Take what is sent to this multicast group too; as often as `leave` follows."""

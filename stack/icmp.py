@@ -95,13 +95,13 @@ class Icmp:
         self, interface: Interface, src: bytes, dst: bytes, rest: int, frame: Buffer, start: int, end: int
     ) -> None:
         route = self.stack.ip.route_back(src, dst)
-        if route is None or end - start + 20 > route.mtu:
+        if route is None:
             interface.drop("icmp_no_route")
             return
         checksum = int.from_bytes(frame[start + 2 : start + 4], "big") + (ECHO << 8)  # RFC 1624: only the type changes
         header = _HEADER.pack(ECHO_REPLY, 0, (checksum & 0xFFFF) + (checksum >> 16), rest)
         self.stack.stats.count("echo_replied")
-        self.stack.ip.send(route, wire_ip.ICMP, header + bytes(frame[start + 8 : end]), (), end - start)
+        self.stack.ip.send(route, wire_ip.ICMP, header + bytes(frame[start + 8 : end]), (), end - start, df=False)
 
     def _error(
         self,
@@ -160,4 +160,4 @@ class Icmp:
         if route is not None:
             message = emit(kind, code, 0, bytes(frame[offset : offset + min(total_len, _QUOTED)]))
             self.stack.stats.count("icmp_sent")
-            ip.send(route, wire_ip.ICMP, message, (), len(message))
+            ip.send(route, wire_ip.ICMP, message, (), len(message), df=False)

@@ -60,8 +60,8 @@ class Interface:
         """What `Route.neighbour` is to be: its `link` goes in front of a packet, None means `resolve`."""
         raise NotImplementedError
 
-    def resolve(self, route: Route, packet: tuple[Buffer, ...], offload: Offload | None) -> None:
-        """Send the packet once its neighbour is found."""
+    def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
+        """Send the packet, or the fragments of one, once its neighbour is found."""
         raise NotImplementedError
 
     def relinked(self) -> None:
@@ -128,6 +128,7 @@ class Interface:
     def detach(self) -> None:
         """Abort what is left and leave the stack; a later `link_up` joins it again."""
         self._abort(failure(ENETDOWN))
+        self.stack.ip.fragments.clear(self)
         self.address = self.gateway = self.broadcast = b""
         self.prefix_length = 0
         if self in self.stack.interfaces:

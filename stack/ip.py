@@ -1,7 +1,8 @@
 """IPv4 of one host: what comes in goes to a protocol's handler, what goes out finds its interface.
 
-Several interfaces, weak host model: a packet is ours if its destination is any of our addresses. Options are skipped,
-fragments counted and dropped. RFC 791; RFC 1122 3.2.1 and 3.3; RFC 6864 (an atomic datagram's identification is 0).
+Several interfaces, weak host model: a packet is ours if its destination is any of our addresses. What is too large for
+its way goes in fragments, unless its sender said otherwise. RFC 791; RFC 1122 3.2.1 and 3.3; RFC 6864 (an atomic
+datagram's identification is 0).
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import PARTIAL, VALID, Buffer, Offload
 from netif.wire import icmp
-from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, parse
+from netif.wire.fragment import cut
+from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, emit, parse
 from stack.failure import failure
+from stack.fragments import Fragments
+from stack.idents import Idents
 from stack.routing import Route, RoutingTable
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ _GROUPS = b"\xe0"  # 224/4 are groups
 _RESERVED = b"\xf0"  # 240/4 is reserved but for the broadcast
 _LOOPBACK_NET = 127
 _VOUCHED = Offload(VALID)
+_LEAST_MTU = 68  # RFC 791 3.2: what every link carries in one piece
 _KEPT = 1024  # entries of a cache until it starts anew
 
 
@@ -41,7 +46,8 @@ class Ip:
         self.table = RoutingTable()
         self.local: dict[bytes, Interface] = {}  # our addresses but for 127/8
         self._never_a_source: dict[bytes, None] = {}
-        self._ident = stack.dice.getrandbits(16)
+        self.fragments = Fragments(stack)
+        self.idents = Idents(stack.dice, _KEPT)
         self._back: dict[tuple[bytes, bytes], Route] = {}
         self._offloads: dict[tuple[int, int, int], Offload] = {}
 
@@ -68,8 +74,13 @@ class Ip:
             interface.drop("ip_not_for_us")
             return
         if fragment & _FRAGMENT:
-            interface.drop("ip_fragment")
-        elif handler is not None:
+            whole = self.fragments.arrived(interface, frame, offset)
+            if whole is None:
+                return
+            frame, offload = whole, None
+            header_len = (frame[offset] & 15) << 2
+            total_len = len(frame) - offset
+        if handler is not None:
             handler(interface, src, dst, frame, offset + header_len, offset + total_len, offload)
         else:
             interface.drop("ip_protocol")
@@ -207,7 +218,10 @@ class Ip:
         interface = route.interface
         total_len = length + 20
         if total_len > (route.gso_max if gso_size else route.mtu) or (partial_at is not None and not route.tx_checksum):
-            interface.drop("ip_recut")
+            if gso_size or df or partial_at is not None or route.mtu < _LEAST_MTU:
+                interface.drop("ip_recut")
+            else:
+                self.send_apart(route, protocol, (header, *payload), length, ttl=ttl, tos=tos)
             return
         key = tos << 16 | ttl << 8 | protocol
         if route.key != key:
@@ -216,7 +230,7 @@ class Ip:
         if df:
             ident, fragment = 0, DF
         else:
-            ident = self._ident = (self._ident + 1) & 0xFFFF
+            ident = self.idents.next(route.dst, protocol)
             fragment = 0
         checksum = -(route.base + total_len + ident + fragment) % 65535
         packet = (
@@ -230,7 +244,41 @@ class Ip:
         if link is not None:
             interface.transmit((link + packet, *payload), offload)
         else:
-            interface.resolve(route, (packet, *payload), offload)
+            interface.resolve(route, [(packet, *payload)], offload)
+
+    def send_apart(
+        self,
+        route: Route,
+        protocol: int,
+        body: tuple[Buffer, ...],
+        length: int,
+        *,
+        ttl: int = 64,
+        tos: int = 0,
+        df: bool = False,
+        options: bytes = b"",
+    ) -> None:
+        """As `send`, for what is rare: in fragments as the path's MTU asks for, or with options. Checksums complete."""
+        header = emit(
+            route.src,
+            route.dst,
+            protocol,
+            length,
+            ident=0 if df else self.idents.next(route.dst, protocol),
+            ttl=ttl,
+            tos=tos,
+            fragment=DF if df else 0,
+            options=options,
+        )
+        packets = list(cut(header, body, route.mtu))
+        if len(packets) > 1:
+            self.stack.stats.count("fragmented")
+        link = route.neighbour.link
+        if link is None:
+            route.interface.resolve(route, packets, _VOUCHED)
+            return
+        for packet in packets:
+            route.interface.transmit((link + bytes(packet[0]), *packet[1:]), _VOUCHED)
 
     def _partial(self, start: int, offset: int, gso_size: int) -> Offload:
         key = (start, offset, gso_size)

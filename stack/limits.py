@@ -21,6 +21,8 @@ class Limits:
     arp_entries: int = bound(1024, "arp_table_full")
     arp_queue_frames: int = bound(16, "arp_queue_full")  # waiting for one hop
     arp_queue_bytes: int = bound(64 << 10, "arp_queue_full")
+    reassembly_datagrams: int = bound(64, "ip_reassembly_full")  # that are not complete yet
+    reassembly_bytes: int = bound(4 << 20, "ip_reassembly_full")  # of all of them, with what a piece costs beside
     interface_queue_frames: int = bound(256, "interface_queue_full")
     interface_queue_bytes: int = bound(2 << 20, "interface_queue_full")
     flush_rounds: int = bound(8, "flush_deferred")  # to settle within one flush; the rest waits for the next turn

@@ -31,6 +31,7 @@ _ANY = {4: bytes(4), 16: bytes(16)}
 _EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
 _ONE_PIECE = 4096  # up to this size a copy behind the header costs less than a second buffer
 _COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
+LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
 _OVERHEAD = 256  # what a queued datagram costs beside its payload
 
 
@@ -245,9 +246,10 @@ class UdpEndpoint(Endpoint):
         if type(data) is not bytes:
             data = bytes(data)  # it may change while the datagram waits
         size = len(data)
-        if size + 28 > route.mtu:
+        if size > LARGEST:
             raise failure(EMSGSIZE)
-        partial = size > _COMPLETE and route.tx_checksum
+        fits = size + 28 <= route.mtu
+        partial = size > _COMPLETE and route.tx_checksum and fits
         header = emit(route.src, address, self.local[1], port, data, partial=partial)
         payload: tuple[Buffer, ...] = ()
         if size < _ONE_PIECE:
@@ -255,7 +257,7 @@ class UdpEndpoint(Endpoint):
         else:
             payload = (data,)
         at = CHECKSUM_OFFSET if partial else None
-        ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos)
+        ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos, df=fits)
         return size
 
     def receive(self) -> tuple[bytes, Address] | None:

@@ -1,4 +1,4 @@
-"""The IPv4 header, and how IPv4 addresses are written. Options are skipped, never read.
+"""The IPv4 header, and how IPv4 addresses are written. Options stand behind it (`ip_options`).
 
 RFC 791 3.1; RFC 1122 3.2.1 (what is discarded silently); RFC 6864 (identification).
 """
@@ -51,11 +51,14 @@ def emit(
     ttl: int = 64,
     tos: int = 0,
     fragment: int = DF,
+    options: bytes = b"",
 ) -> bytes:
-    """A header of 20 bytes, checksum complete."""
-    total_len = 20 + payload_length
-    words = 0x4500 + tos + total_len + ident + fragment + (ttl << 8) + protocol + int.from_bytes(src + dst, "big")
-    return HEADER.pack(0x45, tos, total_len, ident, fragment, ttl, protocol, -words % 65535, src, dst)
+    """A header with its options (whole words), checksum complete."""
+    first = 0x45 + len(options) // 4
+    total_len = 20 + len(options) + payload_length
+    words = (first << 8) + tos + total_len + ident + fragment + (ttl << 8) + protocol
+    words += int.from_bytes(src + dst + options, "big")
+    return HEADER.pack(first, tos, total_len, ident, fragment, ttl, protocol, -words % 65535, src, dst) + options
 
 
 def parse_address(address: str | bytes | int | IPv4Address) -> bytes:

@@ -13,6 +13,7 @@ from stack.limits import Limits
 from stack.stats import DROPS
 from stack.udp import UdpEndpoint
 from tests.stack.rig import (
+    MASK,
     OTHER_MAC,
     OUR_MAC,
     PEER,
@@ -29,6 +30,7 @@ from tests.stack.rig import (
 
 BROADCAST = address("10.0.0.255")
 NOBODY = bytes((10, 0, 0, 99))
+ELSEWHERE_HOST = address("8.8.8.8")
 
 
 def tcp_segment(*, flags: int = tcp.ACK, header: bytes | None = None, checksum: int | None = None) -> bytes:
@@ -42,6 +44,12 @@ def tcp_segment(*, flags: int = tcp.ACK, header: bytes | None = None, checksum: 
 
 def changed(frame: bytes, at: int, value: bytes) -> bytes:
     return frame[:at] + value + frame[at + len(value) :]
+
+
+def with_tos(frame: bytes, tos: int) -> bytes:
+    """The same packet with another TOS, its header's checksum right."""
+    header = frame[14:15] + bytes((tos,)) + frame[16:24] + b"\0\0" + frame[26:34]
+    return frame[:14] + header[:10] + (-int.from_bytes(header, "big") % 65535).to_bytes(2, "big") + frame[26:]
 
 
 def with_checksum(body: bytes) -> bytes:
@@ -128,6 +136,13 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "ip_source": frames(echo(src=US)),
     "ip_unicast_in_broadcast": frames(echo(to=ethernet.BROADCAST)),
     "ip_fragment": frames(echo(fragment=ip.MF)),
+    "ip_fragment_tiny": frames(packet(bytes(16), ip.TCP, fragment=ip.MF)),
+    "ip_fragment_overlap": frames(packet(bytes(16), 99, fragment=ip.MF), packet(bytes(16), 99, fragment=1)),
+    "ip_fragment_oversize": frames(packet(bytes(16), 99, fragment=ip.OFFSET_MASK)),
+    "ip_fragment_spoiled": frames(*[packet(bytes(16), 99, fragment=ip.OFFSET_MASK)] * 2),
+    "ip_fragment_ecn": frames(packet(bytes(16), 99, fragment=ip.MF), with_tos(packet(bytes(16), 99, fragment=2), 3)),
+    "ip_reassembly_full": frames(*(packet(bytes(16), n, fragment=ip.MF) for n in (97, 98, 99))),
+    "ip_reassembly_time": lambda rig: (rig.gets(packet(bytes(16), 99, fragment=ip.MF)), rig.after(30.0)),
     "ip_protocol": frames(packet(b"12345678", 99)),
     "ip_no_route": lose_the_way,
     "ip_recut": outgrow_the_way,
@@ -139,7 +154,7 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "icmp_quote": frames(packet(icmp.emit(3, 3, 0, b"short"), ip.ICMP)),
     "icmp_type": frames(echo(kind=42)),
     "icmp_broadcast_echo": frames(echo(dst=BROADCAST, to=ethernet.BROADCAST)),
-    "icmp_no_route": lambda rig: (rig.interface.set_mtu(100), rig.gets(echo(bytes(200)))),
+    "icmp_no_route": lambda rig: (rig.interface.set_addresses(US, MASK, bytes(4)), rig.gets(echo(src=ELSEWHERE_HOST))),
     "icmp_quote_not_ours": frames(icmp_error(3, 3, datagram(b"x"))),
     "icmp_echo_unknown": frames(echo(kind=icmp.ECHO_REPLY)),
     "icmp_error_rate": frames(*[datagram(b"x")] * 3),
@@ -181,6 +196,7 @@ SMALL = Limits(
     udp_queue_bytes=800,
     icmp_errors=2,
     resets=2,
+    reassembly_datagrams=2,
 )
 
 

@@ -236,7 +236,7 @@ def test_a_ping_socket_says_what_is_wrong(met: Rig):
         (lambda: ping.bind(address("10.0.0.9")), errno.EADDRNOTAVAIL),
         (lambda: ping.bind(ident=70000), errno.EINVAL),
         (lambda: ping.send_echo(1), errno.EDESTADDRREQ),
-        (lambda: ping.send_echo(1, bytes(1473), PEER), errno.EMSGSIZE),
+        (lambda: ping.send_echo(1, bytes(65508), PEER), errno.EMSGSIZE),
     ):
         with pytest.raises(OSError) as caught:
             call()
@@ -256,7 +256,5 @@ def test_a_reply_that_finds_no_way_back_is_counted(met: Rig):
     met.sends("10.0.0.1 > 10.0.0.2: icmp echo reply id 5 seq 1 (1400)")
     met.interface.set_addresses(US, b"\xff\xff\xff\0", bytes(4))
     met.gets(echo(src=address("8.8.8.8")))
-    met.interface.set_mtu(1000)
-    met.gets(echo(bytes(1400)))
     met.sends()
-    met.drops(icmp_no_route=2)
+    met.drops(icmp_no_route=1)
