@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
     from stack.tcp.segment import Segment
 
+_ASK_AGAIN = 0.01  # seconds until the next SYN after one was answered from an older connection (figure 9)
 _PAWS_IDLE = 24 * 86400.0  # seconds after which a timestamp says nothing any more (RFC 7323 5.5)
 
 
@@ -53,7 +54,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     # First, the sequence number
     length = segment.length
     if seq != rcv_nxt or length > receiver.edge - seq:
-        if state is SYN_RECEIVED and flags & SYN and seq == rcv_nxt - 1:
+        if state is SYN_RECEIVED and flags & SYN and seq == rcv_nxt - 1 and not (flags & ACK and connection.passive):
             if not _handshake_repeated(connection, segment):
                 return
         elif not receiver.acceptable(seq, length + (flags & FIN) + (1 if flags & SYN else 0)):
@@ -73,6 +74,9 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
             return
         # Third, security. Fourth, the SYN bit
         connection.stack.drop("tcp_syn_in_window", connection)
+        if state is SYN_RECEIVED and connection.passive:
+            connection.drop(None)  # back to LISTEN, as if it had never come
+            return
         connection.challenge()
         return
 
@@ -161,8 +165,8 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
         if not connection.established(segment, now):
             return False
         una = sender.snd_una
-    if ack > sender.snd_nxt or ack < una - sender.max_window:
-        connection.stack.drop("tcp_ack_unsent", connection)  # RFC 5961 5.2
+    if ack > sender.snd_nxt or (ack < una and (ack < una - sender.max_window or ack <= sender.iss)):
+        connection.stack.drop("tcp_ack_unsent", connection)  # RFC 5961 5.2; what is before our SYN was never sent
         connection.challenge()
         return False
     window = segment.window << connection.send_shift
@@ -241,8 +245,7 @@ def _text(connection: Connection, segment: Segment, now: float) -> None:
     """Seventh and eighth"""
     state = connection.state
     if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
-        connection.receiver.ack_now = True  # after the peer's FIN: its copy, whose ACK was lost
-        return
+        return  # after the peer's FIN there is no text; a copy of the FIN itself was answered as not acceptable
     receiver = connection.receiver
     if connection.orphan and segment.seq + segment.length > receiver.rcv_nxt and segment.length:
         connection.stack.drop("tcp_after_close", connection)
@@ -280,6 +283,8 @@ def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
         if not flags & RST:
             connection.layer.refuse(connection.local, connection.remote, segment)
         stack.drop("tcp_unacceptable", connection)
+        if not connection.retries:  # the RST ends what the peer still thought was open: ask again, soon, and once
+            connection.retransmit_at = now + _ASK_AGAIN
         return
     if flags & RST:
         if flags & ACK:

@@ -61,6 +61,7 @@ class Sender:
         "capacity",
         "fin",
         "in_flight",
+        "iss",
         "lost",
         "lost_bytes",
         "max_window",
@@ -77,6 +78,7 @@ class Sender:
     )
 
     def __init__(self, iss: int, capacity: int, nodelay: bool) -> None:
+        self.iss = iss
         self.snd_una = iss
         self.snd_nxt = iss
         self.snd_wnd = 0

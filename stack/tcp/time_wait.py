@@ -70,7 +70,8 @@ class TimeWait:
             self.layer.time_waits.restart(self, now)
         else:
             self.layer.stack.drop("tcp_unacceptable", self)
-            if (not segment.length and not flags & SYN and seq == self.rcv_nxt) or now < self.silent_until:
+            harmless = not flags & (SYN | FIN) and seq == self.rcv_nxt
+            if not segment.length and (harmless or now < self.silent_until):  # data is never part of a loop
                 return
             self.silent_until = now + _SILENCE
         if self.layer.may_challenge():
