@@ -39,24 +39,11 @@ class Reassembly:
         return True
 
     def next(self, rcv_nxt: int) -> Buffer | None:
-        """Take what begins at `rcv_nxt`, if there is any; what lies before it is forgotten."""
+        """Take what begins at `rcv_nxt`, if there is any; nothing may lie before it."""
         starts = self.ranges.starts
         if not starts or starts[0] > rcv_nxt:
             return None
-        piece = self._overtaken(rcv_nxt) if starts[0] < rcv_nxt else None
-        if piece is None:
-            piece = self.pieces.pop(rcv_nxt, None)
-            self.held -= 0 if piece is None else len(piece)
-        self.ranges.remove_below(rcv_nxt if piece is None else rcv_nxt + len(piece))
+        piece = self.pieces.pop(rcv_nxt)
+        self.held -= len(piece)
+        self.ranges.remove_below(rcv_nxt + len(piece))
         return piece
-
-    def _overtaken(self, rcv_nxt: int) -> Buffer | None:
-        """A segment in order reached into what was kept: drop what it brought again."""
-        for seq in sorted(self.pieces):
-            if seq >= rcv_nxt:
-                break
-            piece = self.pieces.pop(seq)
-            self.held -= len(piece)
-            if seq + len(piece) > rcv_nxt:
-                return compact(piece[rcv_nxt - seq :])
-        return None

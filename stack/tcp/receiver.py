@@ -118,10 +118,11 @@ class Receiver:
         if length:
             size = gso_size or self.mss
             self.owed += 1 if length <= size else -(-length // size)
-            self._append(payload, length)
-            self.rcv_nxt = rcv_nxt + length
-            if self.reassembly is not None:
-                self._fill()
+            if self.reassembly is None:
+                self._append(payload, length)
+                self.rcv_nxt = rcv_nxt + length
+            else:
+                self._fill(payload, length)
         if self.fin_at is not None:
             if self.rcv_nxt == self.fin_at:
                 self.rcv_nxt += 1
@@ -170,16 +171,26 @@ class Receiver:
         """Bytes kept, in order or not."""
         return self.queued if self.reassembly is None else self.queued + self.reassembly.held
 
-    def _fill(self) -> None:
-        """Bytes in order may have closed a hole: move what follows it."""
+    def _fill(self, payload: Buffer, length: int) -> None:
+        """Bytes in order may close a hole. Where some of them are here already, those came first, and stay."""
         reassembly = self.reassembly
         assert reassembly is not None
         self.ack_now = True  # RFC 5681 4.2: also when a hole is filled in part
+        seq = self.rcv_nxt
+        for start, stop in list(reassembly.ranges.gaps(seq, seq + length)):
+            self._follow(reassembly)
+            part = payload[start - seq : stop - seq]
+            self._append(part if stop - start == length else compact(part), stop - start)
+            self.rcv_nxt = stop
+        self._follow(reassembly)
+        if not len(reassembly.ranges):
+            self.reassembly = None
+
+    def _follow(self, reassembly: Reassembly) -> None:
+        """Move what was kept and is in order now."""
         while (piece := reassembly.next(self.rcv_nxt)) is not None:
             self._append(piece, len(piece))
             self.rcv_nxt += len(piece)
-        if not len(reassembly.ranges):
-            self.reassembly = None
 
     # to the application
 
