@@ -77,6 +77,10 @@ COUNTERS: dict[str, str] = {
     "groups_full": "multicast groups refused because there are too many",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_memory_pressure": "times when the connections held too much, and each had to make do with little",
+    "syn_cookies_sent": "SYNs answered without keeping anything, for want of room (RFC 4987)",
+    "syn_cookies_received": "connections made of the answer to such a SYN-ACK",
+    "syn_cookies_failed": "answers to a SYN-ACK that we never sent, or too long ago",
+    "half_open_evicted": "half-open connections that made room for a listener which had less than its share",
     "orphans_full": "connections aborted because too many linger without an owner",
 }
 

@@ -25,6 +25,7 @@ class TcpConfig:
     initial_rto: float = _positive(1.0)
     max_rto: float = _positive(120.0)
     syn_retries: int = attrs.field(default=6, validator=ge(0))
+    syn_cookies: str = attrs.field(default="auto", validator=in_(("auto", "always", "never")))  # RFC 4987
     synack_retries: int = attrs.field(default=5, validator=ge(0))
     retries: int = attrs.field(default=15, validator=ge(0))  # RFC 9293 MUST-20's R2, counted
     keepalive: bool = False

@@ -72,7 +72,9 @@ class Connection(ControlBlock):
         if listener is not None and not listener.take(self):
             return False
         sender, rtt = self.sender, self.rtt
-        if not self.retransmissions:
+        if self.retransmit_at is None:
+            pass  # a cookie was answered: nobody knows when it was sent
+        elif not self.retransmissions:
             rtt.sample(now - self.last_sent)
         elif self.stamped:
             self.sample_echo(segment, now)

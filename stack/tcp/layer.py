@@ -17,9 +17,11 @@ from stack.failure import failure
 from stack.icmp import errno_of
 from stack.limits import Rate
 from stack.seq import MASK
+from stack.tcp import half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import NewReno
 from stack.tcp.connection import Connection
+from stack.tcp.cookies import Cookies
 from stack.tcp.handshake import InitialNumbers
 from stack.tcp.listener import Listener
 from stack.tcp.ports import Ports
@@ -51,6 +53,7 @@ class Tcp:
         self.listeners: dict[Address, Listener] = {}
         self.ports = Ports(stack.dice)
         self.numbers = InitialNumbers(stack.dice)
+        self.cookies = Cookies(stack.dice)
         self.time_waits = TimeWaits(self, limits.time_wait)
         self.half_open = 0
         self.max_half_open = limits.syn_table
@@ -129,18 +132,17 @@ class Tcp:
         if not self._resets.allows(self.stack.now):
             self.stack.drop("reset_rate", self)
         elif segment.flags & ACK:
-            self.answer((*local, *remote), segment.ack & MASK, 0, RST, 0, None)
+            self.answer((*local, *remote), segment.ack & MASK, 0, RST)
         else:
             length = segment.length + (1 if segment.flags & SYN else 0) + (segment.flags & FIN)
-            self.answer((*local, *remote), 0, segment.seq + length & MASK, RST | ACK, 0, None)
+            self.answer((*local, *remote), 0, segment.seq + length & MASK, RST | ACK)
 
-    def answer(self, key: Key, seq: int, ack: int, flags: int, window: int, tsecr: int | None) -> None:
-        """A bare segment that no connection sends; with a timestamp if there is one to echo."""
+    def answer(self, key: Key, seq: int, ack: int, flags: int, window: int = 0, said: bytes = b"") -> None:
+        """A bare segment that no connection sends; `said` are its options."""
         local, lport, remote, rport = key
         route = self.stack.ip.route_back(remote, local)
         if route is None:
             return
-        said = b"" if tsecr is None else options.emit_timestamp(self.clock(), tsecr)
         pseudo = int.from_bytes(local + remote, "big") + tcp.PROTOCOL
         header = tcp.emit_complete(lport, rport, seq, ack, flags, window, said, pseudo=pseudo)
         self.stack.ip.send(route, tcp.PROTOCOL, header, (), len(header))
@@ -235,7 +237,7 @@ class Tcp:
         except OSError:
             return None
         connection = Connection(self, local, remote, route, config, listener, iss)
-        self.half_open += 1
+        half_open.enter(listener, connection)
         self._enter(connection)
         return connection
 
@@ -261,8 +263,7 @@ class Tcp:
             self.orphans -= 1
         listener = connection.listener
         if listener is not None and state is SYN_RECEIVED:
-            listener.half_open.pop(connection, None)
-            self.half_open -= 1
+            half_open.leave(listener, connection)
         if self._draining:
             self._drained(connection)
 
@@ -310,8 +311,9 @@ class Tcp:
         """A SYN that is surely new came for a TIME-WAIT (RFC 9293 3.6.1 MAY-2, RFC 6191)."""
         local, remote = entry.key[:2], entry.key[2:]
         listener = self.listener_at(local)
-        if listener is None or listener.full():
-            self.stack.drop("tcp_no_connection" if listener is None else "tcp_backlog_full", self)
+        if listener is None or listener.full() or not half_open.make_room(listener):
+            full = "tcp_backlog_full" if listener is not None and listener.full() else "syn_table_full"
+            self.stack.drop("tcp_no_connection" if listener is None else full, self)
             return
         self.end_time_wait(entry)
         listener.segment_arrives(local, remote, segment, entry.snd_nxt + 0x10001 & MASK)

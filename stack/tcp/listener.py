@@ -1,7 +1,8 @@
 """A passive open (RFC 9293 3.10.1): takes SYNs, and hands on the connections that have completed their handshake.
 
 `backlog` is listen(2)'s: how many completed connections may wait for `accept`; it is asked when a SYN comes and again
-when the handshake ends. Half-open ones are bounded by the layer's SYN table.
+when the handshake ends. Half-open ones are bounded by the layer's SYN table, of which each listener is sure of its
+share; what finds no place there is answered by a cookie (`cookies`), unless the listener's settings forbid it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from netif.link import Waiter
 from netif.wire.ip import format_address
-from netif.wire.tcp import ACK, RST, SYN
+from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.endpoint import Endpoint
+from stack.tcp import half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.connection import Connection
 from stack.tcp.states import CLOSED, LISTEN, State
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Listener(Endpoint):
-    __slots__ = ("backlog", "config", "half_open", "layer", "local", "queue", "state")
+    __slots__ = ("backlog", "config", "half_open", "layer", "local", "pressed_at", "queue", "state")
 
     def __init__(self, layer: Tcp, local: tuple[bytes, int], backlog: int, config: TcpConfig) -> None:
         super().__init__(layer.stack)
@@ -34,6 +36,7 @@ class Listener(Endpoint):
         self.state: State = LISTEN
         self.queue: deque[Connection] = deque()  # open, and not yet accepted
         self.half_open: dict[Connection, None] = {}
+        self.pressed_at: float | None = None  # when a SYN last got a cookie: for a while, what answers one is believed
 
     def __repr__(self) -> str:
         return f"<Listener {format_address(self.local[0])}:{self.local[1]} {self.state.value}>"
@@ -77,21 +80,24 @@ class Listener(Endpoint):
         """RFC 9293 3.10.7.2; `iss` where an earlier connection's sequence numbers must not come again."""
         flags = segment.flags
         stack = self.stack
-        if flags & RST:
+        if flags & (RST | ACK | SYN) == ACK:
+            if not half_open.take_cookie(self, local, remote, segment):
+                stack.drop("tcp_no_connection", self)
+                self.layer.refuse(local, remote, segment)
+        elif flags & (RST | ACK):
             stack.drop("tcp_no_connection", self)
-        elif flags & ACK:
             self.layer.refuse(local, remote, segment)
-            stack.drop("tcp_no_connection", self)
-        elif not flags & SYN:
+        elif flags & (SYN | FIN) != SYN:  # a connection that ends before it begins: as Linux, and no scanner sees us
             stack.drop("tcp_no_connection", self)
         elif self.full():
             stack.drop("tcp_backlog_full", self)
-        elif self.layer.half_open >= self.layer.max_half_open:
+        elif iss is None and half_open.wants_cookie(self):
+            half_open.give_cookie(self, local, remote, segment)
+        elif not half_open.make_room(self):
             stack.drop("syn_table_full", self)
         else:
             connection = self.layer.create(local, remote, self.config, self, iss)
             if connection is not None:
-                self.half_open[connection] = None
                 connection.syn_arrived(segment, self.stack.now)
                 connection.open()
 
@@ -100,8 +106,7 @@ class Listener(Endpoint):
         if self.full():
             self.stack.drop("tcp_backlog_full", self)
             return False
-        del self.half_open[connection]
-        self.layer.half_open -= 1
+        half_open.leave(self, connection)
         self.queue.append(connection)
         self.stack.owe(self)
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netif.wire.options import emit_timestamp
 from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.seq import MASK, unwrap
 from stack.tcp.states import CLOSED, TIME_WAIT
@@ -75,7 +76,8 @@ class TimeWait:
                 return
             self.silent_until = now + _SILENCE
         if self.layer.may_challenge():
-            self.layer.answer(self.key, self.snd_nxt & MASK, self.rcv_nxt & MASK, ACK, self.window, self.ts_recent)
+            said = b"" if recent is None else emit_timestamp(self.layer.clock(), self.ts_recent or 0)
+            self.layer.answer(self.key, self.snd_nxt & MASK, self.rcv_nxt & MASK, ACK, self.window, said)
 
     def over(self) -> None:
         if self.connection is not None:

@@ -325,7 +325,7 @@ def test_who_found_the_backlog_full_comes_in_later(tcp):
 
 
 def test_the_syn_table_is_bounded(tcp_):
-    tcp_.begin(limits=Limits(syn_table=3))
+    tcp_.begin(limits=Limits(syn_table=3), syn_cookies="never")
     tcp_.listens()
     for port in range(40000, 40005):
         tcp_.peer_port = port
