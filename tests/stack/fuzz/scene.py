@@ -186,9 +186,9 @@ class Scene:
         self.connected.connect(STRANGERS[0], 5000)
         self.pinger = EchoEndpoint(stack)
         self.pinger.bind(ident=5)
-        small = TcpConfig(receive_buffer=48 << 10, send_buffer=64 << 10)
+        small = TcpConfig(receive_buffer=48 << 10, send_buffer=64 << 10, syn_cookies="never")
         self.listener = stack.tcp.listen((None, OPEN), 16, small)
-        self.deaf = stack.tcp.listen((None, UNACCEPTED), 1, TcpConfig(timestamps=False))
+        self.deaf = stack.tcp.listen((None, UNACCEPTED), 1, TcpConfig(timestamps=False, syn_cookies="always"))
         self.sockets = [self.unread, bound, self.connected]
         self.runtime.leave()
 
