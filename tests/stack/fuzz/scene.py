@@ -116,7 +116,8 @@ class Scene:
     def __init__(self, seed: int, limits: Limits = TIGHT) -> None:
         self.runtime = VirtualRuntime(seed=seed, strict=True)
         self.wire = Wire()
-        self.stack = Stack("victim", runtime=self.runtime, limits=limits)
+        cookies = TcpConfig(syn_cookies="always")
+        self.stack = Stack("victim", runtime=self.runtime, limits=limits, tcp=cookies)
         self.honest = Stack("honest", runtime=self.runtime)
         self.netifs = [
             Netif(self.wire.victim, stack=self.stack, ip="10.0.0.1/24", gateway="10.0.0.254", mac=OUR_MAC),
@@ -188,7 +189,7 @@ class Scene:
         self.pinger.bind(ident=5)
         small = TcpConfig(receive_buffer=48 << 10, send_buffer=64 << 10, syn_cookies="never")
         self.listener = stack.tcp.listen((None, OPEN), 16, small)
-        self.deaf = stack.tcp.listen((None, UNACCEPTED), 1, TcpConfig(timestamps=False, syn_cookies="always"))
+        self.deaf = stack.tcp.listen((None, UNACCEPTED), 1, TcpConfig(timestamps=False, syn_cookies="never"))
         self.sockets = [self.unread, bound, self.connected]
         self.runtime.leave()
 
