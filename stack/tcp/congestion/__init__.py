@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stack.tcp.congestion.control import UNLIMITED, CongestionControl, Factory
+from stack.tcp.congestion.cubic import Cubic
 from stack.tcp.congestion.newreno import NewReno
+from stack.tcp.congestion.window import Window
 
-CONTROLS: Mapping[str, Factory] = {"cubic": NewReno, "newreno": NewReno, "reno": NewReno}
+CONTROLS: Mapping[str, Factory] = {"cubic": Cubic, "newreno": NewReno, "reno": NewReno}
 
 
 def control(choice: str | Factory) -> Factory:
@@ -15,4 +17,4 @@ def control(choice: str | Factory) -> Factory:
     return CONTROLS[choice] if isinstance(choice, str) else choice
 
 
-__all__ = ["CONTROLS", "UNLIMITED", "CongestionControl", "Factory", "NewReno", "control"]
+__all__ = ["CONTROLS", "UNLIMITED", "CongestionControl", "Cubic", "Factory", "NewReno", "Window", "control"]

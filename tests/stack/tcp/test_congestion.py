@@ -61,6 +61,7 @@ def test_recovery_ends_without_a_burst(window):  # RFC 6582 3.2 (3), option 1
 
 
 def test_recovery_ends_at_the_threshold_when_the_pipe_is_full(window):
+    window.cwnd = 20 * MSS
     window.reduce(20 * MSS, 0.0)
     window.recovered(30 * MSS, 0.0)
     assert window.cwnd == 10 * MSS
