@@ -102,7 +102,7 @@ class Cubic(Window):
     def reduce(self, flight: int, now: float) -> None:
         volume = self.volume(flight)
         self.remember()
-        self.ssthresh = max(int(volume * BETA), 2 * self.mss)
+        self.ssthresh = max(round(volume * BETA), 2 * self.mss)
         cwnd = self.cwnd_prior = self.cwnd
         self.w_max = cwnd * (1 + BETA) / 2 if cwnd < self.w_max else cwnd  # 4.7
         self.epoch = None

@@ -57,24 +57,20 @@ class Window:
     def acknowledged(self, acked: int, flight: int, rtt: float | None, now: float) -> None:
         if flight > self.used:
             self.used = flight
-        left = self.left - acked
-        if left > 0:
-            self.left = left
-        else:
-            self.round_over(flight - acked, rtt, now)
         cwnd = self.cwnd
         if cwnd < self.ssthresh:
             # what was never used is no proof that more would fit; half, since it doubles in a round (as Linux)
             if self.used + self.used > cwnd or self.last + self.last > cwnd:
                 self.slow_start(acked, rtt)
-            return
-        credit = self.credit + acked
-        if credit << self.often < cwnd:
-            self.credit = credit
-            return
-        self.credit = 0
-        if self.filled():
-            self.avoid(credit, now)
+        else:
+            credit = self.credit = self.credit + acked
+            if credit << self.often >= cwnd:
+                self.credit = 0
+                if self.filled():
+                    self.avoid(credit, now)
+        self.left -= acked
+        if self.left <= 0:
+            self.round_over(flight - acked, rtt, now)
 
     def slow_start(self, acked: int, rtt: float | None) -> None:
         """RFC 5681 3.1"""
@@ -135,8 +131,9 @@ class Window:
     # when something is
 
     def reduce(self, flight: int, now: float) -> None:
+        volume = self.volume(flight)
         self.remember()
-        self.ssthresh = max(self.volume(flight) // 2, 2 * self.mss)
+        self.ssthresh = max(volume // 2, 2 * self.mss)
 
     def volume(self, flight: int) -> int:
         """What the path was asked to carry when it lost something: RFC 5681 3.1 (4); RFC 7661 4.4.1."""
