@@ -213,6 +213,7 @@ class Arp:
         """Nobody answered: what waited is dropped, and whose it was is told."""
         queue = entry.take_queue()
         self.forget(entry)
+        self.interface.stack.ip.redirects.failed(entry.address)
         for route, _, _ in queue:
             self.interface.drop("arp_unresolved")
             if route.owner is not None:

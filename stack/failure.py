@@ -14,6 +14,7 @@ _WORDS = {
     errno.ECONNRESET: "Connection reset by peer",
     errno.EDESTADDRREQ: "Destination address required",
     errno.EHOSTUNREACH: "No route to host",
+    errno.EHOSTDOWN: "Host is down",
     errno.EINVAL: "Invalid argument",
     errno.EISCONN: "Transport endpoint is already connected",
     errno.EMSGSIZE: "Message too long",
@@ -22,7 +23,10 @@ _WORDS = {
     errno.ENOBUFS: "No buffer space available",
     errno.ENOPROTOOPT: "Protocol not available",
     errno.ENOTCONN: "Transport endpoint is not connected",
+    errno.EOPNOTSUPP: "Operation not supported",
+    errno.EPERM: "Operation not permitted",
     errno.EPIPE: "Broken pipe",
+    errno.EPROTO: "Protocol error",
     errno.ETIMEDOUT: "Connection timed out",
 }
 

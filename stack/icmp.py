@@ -6,7 +6,6 @@ Never answers a broadcast, a group, or an error; keeps to a rate. Redirects and 
 
 from __future__ import annotations
 
-import errno
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -15,45 +14,31 @@ from netif.wire import ip as wire_ip
 from netif.wire.icmp import (
     ECHO,
     ECHO_REPLY,
-    ERRORS,
-    FRAGMENTATION_NEEDED,
     PARAMETER_PROBLEM,
+    REDIRECT,
     TIME_EXCEEDED,
+    TIMESTAMP,
+    TIMESTAMP_REPLY,
     UNREACHABLE,
     emit,
     parse,
-    parse_quote,
 )
-from stack.limits import Rate
+from stack.limits import Rate, Rates
+from stack.reports import act_upon, path_narrowed, read
 
 if TYPE_CHECKING:
     from stack.echo import EchoEndpoint
     from stack.interface import Interface
+    from stack.reports import Report
     from stack.stack import Stack
 
 _QUOTED = 576 - 20 - 8  # bytes of the datagram that an error quotes: the whole error is to stay within 576
-_PORTS_AND_SEQ = Struct("!HHI")  # the first 8 bytes of TCP; of UDP the two ports; of an echo the last two words
-_REPORTS = (UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM)  # what concerns a socket
+_REPORTS = (UNREACHABLE, REDIRECT, TIME_EXCEEDED, PARAMETER_PROBLEM)  # but not source quench: RFC 6633
 _HEADER = Struct("!BBHI")  # type, code, checksum, rest
-
-# What an error means for a socket, by the code of "unreachable": the kernel's table
-_UNREACHABLE_ERRNO = {
-    0: errno.ENETUNREACH,
-    2: errno.ENOPROTOOPT,
-    3: errno.ECONNREFUSED,
-    4: errno.EMSGSIZE,
-    5: errno.EOPNOTSUPP,
-    6: errno.ENETUNREACH,
-    9: errno.ENETUNREACH,
-    11: errno.ENETUNREACH,
-}
-
-
-def errno_of(kind: int, code: int) -> int:
-    """The errno that stands for an ICMP error."""
-    if kind == UNREACHABLE:
-        return _UNREACHABLE_ERRNO.get(code, errno.EHOSTUNREACH)
-    return errno.EPROTO if kind == PARAMETER_PROBLEM else errno.EHOSTUNREACH
+_WORD = Struct("!I")
+_TIMES = Struct("!III")  # originate, receive, transmit
+_QUERIES = frozenset((ECHO_REPLY, ECHO, TIMESTAMP, TIMESTAMP_REPLY))  # no error among them: they may be reported
+_PRECEDENCE = 0xC0  # RFC 1812 4.3.2.5 and Linux: internetwork control
 
 
 class Icmp:
@@ -61,6 +46,8 @@ class Icmp:
         self.stack = stack
         self.sockets: dict[int, EchoEndpoint] = {}  # by ident
         self._rate = Rate(stack.limits.icmp_errors)
+        self._rate_to_host = Rates(stack.limits.icmp_errors_per_host)
+        self._clock_base = stack.dice.getrandbits(31)  # of timestamps: our uptime is nobody's business
         stack.ip.handlers[wire_ip.ICMP] = self.receive
         stack.ip.group_handlers[wire_ip.ICMP] = self.receive_group
 
@@ -79,8 +66,10 @@ class Icmp:
             else:
                 ttl = frame[interface.link_length + 8]
                 socket.arrived(kind, code, src, rest & 0xFFFF, bytes(frame[payload:end]), ttl)
+        elif kind == TIMESTAMP and end - payload >= _TIMES.size:
+            self._tell_time(src, dst, rest, frame, payload)
         elif kind in _REPORTS:
-            self._error(interface, kind, code, rest, src, frame, payload, end)
+            act_upon(self.stack, read(interface, kind, code, rest, src, frame, payload, end))
         else:
             interface.drop("icmp_type")
 
@@ -103,33 +92,25 @@ class Icmp:
         self.stack.stats.count("echo_replied")
         self.stack.ip.send(route, wire_ip.ICMP, header + bytes(frame[start + 8 : end]), (), end - start, df=False)
 
-    def _error(
-        self,
-        interface: Interface,
-        kind: int,
-        code: int,
-        rest: int,
-        reporter: bytes,
-        frame: Buffer,
-        start: int,
-        end: int,
-    ) -> None:
-        """Hand it to whoever sent the datagram that it quotes."""
-        src, dst, protocol, offset = parse_quote(frame, start, end)
-        stack = self.stack
-        first, second, third = _PORTS_AND_SEQ.unpack_from(frame, offset)
-        if not stack.ip.is_local(src):
-            interface.drop("icmp_quote_not_ours")
-        elif protocol == wire_ip.TCP or protocol == wire_ip.UDP:
-            layer = stack.tcp if protocol == wire_ip.TCP else stack.udp
-            mtu = rest & 0xFFFF if kind == UNREACHABLE and code == FRAGMENTATION_NEEDED else 0
-            layer.icmp_error(kind, code, src, dst, first, second, third, mtu)
-        else:
-            socket = self.sockets.get(third >> 16) if protocol == wire_ip.ICMP and first >> 8 == ECHO else None
-            if socket is None or not socket.takes(dst, src):
-                interface.drop("icmp_quote_not_ours")
-            else:
-                socket.arrived(kind, code, reporter, third & 0xFFFF, b"", 0)
+    def _tell_time(self, src: bytes, dst: bytes, rest: int, frame: Buffer, payload: int) -> None:
+        """RFC 1122 3.2.2.8. Ours is not the time of day, as its first bit says (RFC 792)."""
+        ours = 1 << 31 | int(self.stack.now * 1000) + self._clock_base & 0x7FFFFFFF
+        (originate,) = _WORD.unpack_from(frame, payload)
+        message = emit(TIMESTAMP_REPLY, 0, rest, _TIMES.pack(originate, ours, ours))
+        route = self.stack.ip.route_back(src, dst)
+        if route is not None:
+            self.stack.ip.send(route, wire_ip.ICMP, message, (), len(message), df=False)
+
+    def quoted(self, report: Report) -> bool:
+        """About an echo request. False: none of ours."""
+        socket = self.sockets.get(report.third >> 16) if report.first >> 8 == ECHO else None
+        if socket is None or not socket.takes(report.dst, report.src):
+            return False
+        if report.is_too_big:
+            path_narrowed(self.stack, report)
+        if not report.is_redirect:
+            socket.arrived(report.kind, report.code, report.reporter, report.third & 0xFFFF, b"", 0)
+        return True
 
     # out
 
@@ -143,21 +124,36 @@ class Icmp:
         """The datagram's time to live, or the time to put it together, is over."""
         self._report(interface, TIME_EXCEEDED, code, src, dst, frame, offset)
 
+    def parameter_problem(
+        self, interface: Interface, pointer: int, src: bytes, dst: bytes, frame: Buffer, offset: int
+    ) -> None:
+        """The byte at `pointer` of its IP header is wrong."""
+        self._report(interface, PARAMETER_PROBLEM, 0, src, dst, frame, offset, pointer << 24)
+
     def _report(
-        self, interface: Interface, kind: int, code: int, src: bytes, dst: bytes, frame: Buffer, offset: int
+        self,
+        interface: Interface,
+        kind: int,
+        code: int,
+        src: bytes,
+        dst: bytes,
+        frame: Buffer,
+        offset: int,
+        rest: int = 0,
     ) -> None:
         """RFC 1122 3.2.2: not about an error, a group's datagram, a later fragment, or a source that is no host."""
         header_len, total_len, _, fragment, _, protocol, _, _, _ = wire_ip.parse(frame, offset)
         ip = self.stack.ip
         if fragment & wire_ip.OFFSET_MASK or src == wire_ip.ANY or ip.is_group(dst) or ip.is_group(src):
             return
-        if protocol == wire_ip.ICMP and (total_len == header_len or frame[offset + header_len] in ERRORS):
+        if protocol == wire_ip.ICMP and (total_len == header_len or frame[offset + header_len] not in _QUERIES):
             return
-        if not self._rate.allows(self.stack.now):
+        now = self.stack.now
+        if not (self._rate_to_host.allows(src, now) and self._rate.allows(now)):
             interface.drop("icmp_error_rate")
             return
         route = ip.route_back(src, dst)
         if route is not None:
-            message = emit(kind, code, 0, bytes(frame[offset : offset + min(total_len, _QUOTED)]))
+            message = emit(kind, code, rest, bytes(frame[offset : offset + min(total_len, _QUOTED)]))
             self.stack.stats.count("icmp_sent")
-            ip.send(route, wire_ip.ICMP, message, (), len(message), df=False)
+            ip.send(route, wire_ip.ICMP, message, (), len(message), tos=_PRECEDENCE, df=False)

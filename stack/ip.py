@@ -18,6 +18,8 @@ from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, emit
 from stack.failure import failure
 from stack.fragments import Fragments
 from stack.idents import Idents
+from stack.path_mtu import PathMtus
+from stack.redirects import Redirects
 from stack.routing import Route, RoutingTable
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Ip:
         self._never_a_source: dict[bytes, None] = {}
         self.fragments = Fragments(stack)
         self.idents = Idents(stack.dice, _KEPT)
+        self.paths = PathMtus(stack)
+        self.redirects = Redirects(stack)
         self._back: dict[tuple[bytes, bytes], Route] = {}
         self._offloads: dict[tuple[int, int, int], Offload] = {}
 
@@ -101,9 +105,15 @@ class Ip:
     def is_broadcast(self, address: bytes) -> bool:
         return address == BROADCAST or (len(address) == 4 and self._subnet_of(address) is not None)
 
+    def outdate(self) -> None:
+        """Every Route is to be looked up again."""
+        self.generation += 1
+
     def rebuild(self) -> None:
         """An interface, an address or the default has changed: all that is derived from them."""
-        self.generation += 1
+        self.outdate()
+        self.paths.clear()
+        self.redirects.clear()
         self.table.clear()
         self.local = {}
         self._never_a_source = {ANY: None}
@@ -175,9 +185,11 @@ class Ip:
             if other is not None and (other.gateway is None or not bound.gateway):
                 line = other
         if line is not None:
-            return line.interface, line.gateway or dst
+            if line.gateway is None:
+                return line.interface, dst
+            return line.interface, self.redirects.gateway(dst, line.interface, line.gateway)
         if bound is not None and bound.gateway:  # its own way out, though another may be the default
-            return bound, bound.gateway
+            return bound, self.redirects.gateway(dst, bound, bound.gateway)
         raise failure(ENETUNREACH)
 
     def _subnet_of(self, broadcast: bytes) -> Interface | None:
@@ -208,9 +220,9 @@ class Ip:
 
         partial_at: where in `header` the checksum field stands, when it holds the pseudo-header sum alone (only with
         `route.tx_checksum`); None: complete. gso_size: cut into segments of that much payload (at most
-        `route.gso_max`); without it all must fit `route.mtu`. A route that has become stale is renewed in place; where
-        that fails, or the neighbour does not answer, the packet is dropped and `route.owner.unreachable(error)`
-        follows, never within this call. Raises nothing.
+        `route.gso_max`). df: not to be fragmented, so that it must fit the link; else it is where `route.mtu` is less.
+        A route that has become stale is renewed in place; where that fails, or the neighbour does not answer, the
+        packet is dropped and `route.owner.unreachable(error)` follows, never within this call. Raises nothing.
         """
         if route.generation != self.generation and not self.renew(route):
             route.interface.drop("ip_no_route")
@@ -218,16 +230,17 @@ class Ip:
         interface = route.interface
         total_len = length + 20
         if total_len > (route.gso_max if gso_size else route.mtu) or (partial_at is not None and not route.tx_checksum):
-            if gso_size or df or partial_at is not None or route.mtu < _LEAST_MTU:
-                interface.drop("ip_recut")
-            else:
+            if not df and not gso_size and partial_at is None and route.mtu >= _LEAST_MTU:
                 self.send_apart(route, protocol, (header, *payload), length, ttl=ttl, tos=tos)
-            return
+                return
+            if not df or gso_size or total_len > interface.mtu or (partial_at is not None and not route.tx_checksum):
+                interface.drop("ip_recut")
+                return  # else it asks how large the path is
         key = tos << 16 | ttl << 8 | protocol
         if route.key != key:
             route.key = key
             route.base = 0x4500 + tos + (ttl << 8) + protocol + int.from_bytes(route.src + route.dst, "big") % 65535
-        if df:
+        if df and route.df:
             ident, fragment = 0, DF
         else:
             ident = self.idents.next(route.dst, protocol)

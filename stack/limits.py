@@ -27,7 +27,10 @@ class Limits:
     interface_queue_bytes: int = bound(2 << 20, "interface_queue_full")
     flush_rounds: int = bound(8, "flush_deferred")  # to settle within one flush; the rest waits for the next turn
     icmp_errors: int = bound(1000, "icmp_error_rate")  # sent per second
+    icmp_errors_per_host: int = bound(100, "icmp_error_rate")  # of them to one host
     udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
+    path_mtus: int = bound(1024, "path_mtus_full")  # destinations whose path is narrower than the link
+    redirects: int = bound(1024, "redirects_full")  # destinations with another first hop
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
     syn_table: int = bound(1024, "syn_table_full")
@@ -57,3 +60,23 @@ class Rate:
             return False
         self._left -= 1
         return True
+
+
+class Rates:
+    """At most `limit` times a second for each of the last `kept` askers."""
+
+    __slots__ = ("_rates", "kept", "limit")
+
+    def __init__(self, limit: float, kept: int = 1024) -> None:
+        self.limit = limit
+        self.kept = kept
+        self._rates: dict[bytes, Rate] = {}
+
+    def allows(self, asker: bytes, now: float) -> bool:
+        rate = self._rates.pop(asker, None)
+        if rate is None:
+            rate = Rate(self.limit)
+            while len(self._rates) >= self.kept:
+                del self._rates[next(iter(self._rates))]
+        self._rates[asker] = rate
+        return rate.allows(now)

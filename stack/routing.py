@@ -32,6 +32,7 @@ class Route:
 
     __slots__ = (
         "base",
+        "df",
         "dst",
         "generation",
         "gso_max",
@@ -59,8 +60,13 @@ class Route:
         self.interface = interface
         self.next_hop = next_hop
         self.neighbour = interface.neighbour(next_hop)
-        self.generation = interface.stack.ip.generation
-        self.mtu = interface.mtu  # of an IP packet
+        ip = interface.stack.ip
+        path = ip.paths.get(self.dst)
+        self.mtu = interface.mtu if path is None else min(interface.mtu, path.mtu)  # of an IP packet, by this path
+        self.generation = ip.generation
+        self.df = ip.paths.discovered and (
+            path is None or path.df
+        )  # what is not to be fragmented by us may not be by others
         self.gso_max = interface.gso_max  # of an IP packet that is a super-frame; mtu where there are none
         self.tx_checksum = interface.tx_checksum  # `Ip.send` takes partial_at
         self.local = interface.is_loopback

@@ -22,6 +22,7 @@ from stack.failure import failure
 from stack.icmp import Icmp
 from stack.interface import Interface
 from stack.ip import Ip
+from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.loopback import LoopbackInterface
 from stack.stats import Stats
@@ -50,6 +51,7 @@ class Stack:
         dice: Dice | None = None,
         limits: Limits | None = None,
         tcp: TcpConfig | None = None,
+        ip: IpConfig | None = None,
     ) -> None:
         """Joins `runtime`, or else the process's default one."""
         if runtime is None:
@@ -60,6 +62,7 @@ class Stack:
         self.runtime: Runtime = runtime
         self.dice: Dice = runtime.dice(name) if dice is None else dice
         self.limits = Limits() if limits is None else limits
+        self.ip_config = IpConfig() if ip is None else ip
         self.tcp_config = TcpConfig() if tcp is None else tcp
         self.now = runtime.now()  # seconds; set by advance and flush
         self.stats = Stats()

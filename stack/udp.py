@@ -17,7 +17,8 @@ from netif.wire.ip import UDP, format_address
 from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
 from stack.endpoint import Endpoint
 from stack.failure import failure
-from stack.icmp import errno_of
+from stack.path_mtu import DONT, WANT, forbids_fragments
+from stack.reports import Report, path_narrowed
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -75,15 +76,22 @@ class Udp:
         if not taken:
             interface.drop("udp_no_socket")
 
-    def icmp_error(
-        self, kind: int, code: int, src: bytes, dst: bytes, sport: int, dport: int, seq: int, mtu: int
-    ) -> None:
-        """About a datagram of ours, from `src` to `dst`. Only a connected socket is told, as the kernel does."""
-        endpoint = self._connected.get((src, sport, dst, dport))
-        if endpoint is None:
-            self.stack.drop("icmp_quote_not_ours", self)
-        else:
-            endpoint.unreachable(failure(errno_of(kind, code)))
+    def icmp_error(self, report: Report) -> bool:
+        """About a datagram. Only a connected socket is told, as the kernel does; False: nobody is."""
+        src, sport = report.src, report.first
+        endpoint = self._connected.get((src, sport, report.dst, report.second))
+        if report.is_too_big or report.is_redirect:
+            bound = self._bound.get((src, sport)) or self._bound.get((_ANY[len(src)], sport))
+            if endpoint is None and not bound:
+                return False
+            if report.is_redirect:
+                return True
+            path_narrowed(self.stack, report)
+            if endpoint is None or endpoint.discover == DONT:
+                return True
+        if endpoint is not None:
+            endpoint.unreachable(report.error)
+        return endpoint is not None
 
     # who holds what
 
@@ -167,6 +175,7 @@ class UdpEndpoint(Endpoint):
         "_route",
         "broadcast",
         "closed",
+        "discover",
         "interface",
         "local",
         "queue_limit",
@@ -185,6 +194,7 @@ class UdpEndpoint(Endpoint):
         self.broadcast = False  # may send to broadcast addresses
         self.ttl = 64
         self.tos = 0
+        self.discover = WANT  # IP_MTU_DISCOVER
         self.queue_limit = stack.limits.udp_queue_bytes
         self.closed = False
         self._chosen = self.local[0]  # the address that `bind` was given
@@ -248,8 +258,8 @@ class UdpEndpoint(Endpoint):
         size = len(data)
         if size > LARGEST:
             raise failure(EMSGSIZE)
-        fits = size + 28 <= route.mtu
-        partial = size > _COMPLETE and route.tx_checksum and fits
+        df = forbids_fragments(self.discover, route, size + 28)
+        partial = size > _COMPLETE and route.tx_checksum and (df or size + 28 <= route.mtu)
         header = emit(route.src, address, self.local[1], port, data, partial=partial)
         payload: tuple[Buffer, ...] = ()
         if size < _ONE_PIECE:
@@ -257,7 +267,7 @@ class UdpEndpoint(Endpoint):
         else:
             payload = (data,)
         at = CHECKSUM_OFFSET if partial else None
-        ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos, df=fits)
+        ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos, df=df)
         return size
 
     def receive(self) -> tuple[bytes, Address] | None:

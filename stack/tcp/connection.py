@@ -13,7 +13,6 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.seq import MASK, unwrap
 from stack.tcp import arrival, output
 from stack.tcp.congestion import control
 from stack.tcp.info import TcpInfo
@@ -302,13 +301,9 @@ class Connection(ControlBlock):
         else:
             self.soft_error = error
 
-    def icmp_error(self, error: OSError, hard: bool, seq: int) -> None:
-        """Believed if it quotes what is in flight (RFC 5927 4.1); fatal only before it is open (5.2)."""
-        sender = self.sender
-        seq = unwrap(seq & MASK, sender.snd_una)
-        if not sender.snd_una <= seq < sender.snd_nxt:
-            self.stack.drop("icmp_quote_not_ours", self)
-        elif hard and self.state is SYN_SENT:
+    def icmp_error(self, error: OSError, hard: bool) -> None:
+        """It quotes what is in flight. Fatal only before the connection is open (RFC 5927 5.2)."""
+        if hard and self.state is SYN_SENT:
             self.drop(error)
         else:
             self.soft_error = error

@@ -10,12 +10,12 @@ import errno
 from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import NONE, Buffer, Offload, Waiter
-from netif.wire import Malformed, icmp, options, tcp
+from netif.wire import Malformed, options, tcp
 from netif.wire.checksum import verify
 from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.failure import failure
-from stack.icmp import errno_of
 from stack.limits import Rate
+from stack.reports import Report, path_narrowed
 from stack.seq import MASK
 from stack.tcp import half_open
 from stack.tcp.config import TcpConfig
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 Address: TypeAlias = tuple[bytes, int]
 Key: TypeAlias = tuple[bytes, int, bytes, int]
 _ANY = {4: bytes(4), 16: bytes(16)}
-_FATAL = {icmp.PROTOCOL_UNREACHABLE, icmp.PORT_UNREACHABLE}  # RFC 1122 4.2.3.9; code 4 is path MTU discovery's
 
 
 def _pinned(frame: Buffer) -> int:
@@ -113,15 +112,17 @@ class Tcp:
     def listener_at(self, local: Address) -> Listener | None:
         return self.listeners.get(local) or self.listeners.get((_ANY[len(local[0])], local[1]))
 
-    def icmp_error(
-        self, kind: int, code: int, src: bytes, dst: bytes, sport: int, dport: int, seq: int, mtu: int
-    ) -> None:
-        """About a segment of ours from `src` to `dst`."""
-        entry = self.connections.get((src, sport, dst, dport))
-        if not isinstance(entry, Connection):
-            self.stack.drop("icmp_quote_not_ours", self)
-            return
-        entry.icmp_error(failure(errno_of(kind, code)), kind == icmp.UNREACHABLE and code in _FATAL, seq)
+    def icmp_error(self, report: Report) -> bool:
+        """About a segment. False: none that is on its way (RFC 5927 4.1)."""
+        entry = self.connections.get((report.src, report.first, report.dst, report.second))
+        if not isinstance(entry, Connection) or not entry.sender.in_network(report.third):
+            return False
+        if report.is_too_big:
+            if path_narrowed(self.stack, report):
+                self.stack.owe(entry)  # which will look at its route
+        elif not report.is_redirect:
+            entry.icmp_error(report.error, report.is_fatal)
+        return True
 
     # out, for nobody's segments
 

@@ -13,6 +13,7 @@ from operator import attrgetter
 import attrs
 
 from netif.link import Buffer
+from stack.seq import unwrap
 
 OPEN, QUEUED, SENT = 0, 1, 2  # Sender.fin
 _BY_REFERENCE = 4096  # bytes; smaller writes are copied together
@@ -138,6 +139,20 @@ class Sender:
         """Nothing of it will ever be sent, or sent again."""
         self.unsent = self.in_flight = self.lost = None
         self.unsent_bytes = self.lost_bytes = self.buffered = 0
+
+    def in_network(self, seq: int) -> bool:
+        """A segment that began at `seq`, 32 bits, may be on its way."""
+        return self.snd_una <= unwrap(seq, self.snd_una) < self.snd_nxt
+
+    def lose_larger(self, size: int) -> None:
+        """What was sent in larger segments than this cannot have arrived: it is the next to be sent."""
+        in_flight = self.in_flight
+        if in_flight:
+            lost = [each for each in in_flight if each.end - each.seq - each.fin > size]
+            kept = deque(each for each in in_flight if each.end - each.seq - each.fin <= size)
+            self.in_flight = kept or None
+            self.lost = deque(sorted((*lost, *(self.lost or ())), key=_by_seq)) or None
+            self.lost_bytes += sum(each.end - each.seq for each in lost)
 
     # from the peer
 

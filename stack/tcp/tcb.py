@@ -175,12 +175,14 @@ class ControlBlock(Endpoint):
         self.measure()
 
     def measure(self) -> None:
-        """How large a segment may be, net of options (RFC 9293 3.7.1, RFC 6691): by the peer's word and by the link."""
+        """How large a segment may be, net of options: by the peer's word and by the path; what we take, by the link
+        (RFC 9293 3.7.1, RFC 6691)."""
         emitter = self.emitter
-        ours = own_mss(self.config, emitter.route.mtu, len(self.local[0]))
+        route, size = emitter.route, len(self.local[0])
         options = emitter.header_length - 20
-        emitter.mss = self.sender.mss = max(min(self.peer_mss, ours) - options, 1)
-        self.receiver.mss = ours - options
+        path = own_mss(self.config, route.mtu, size)
+        emitter.mss = self.sender.mss = max(min(self.peer_mss, path) - options, 1)
+        self.receiver.mss = own_mss(self.config, route.interface.mtu, size) - options
 
     def squeeze(self, pressed: bool) -> None:
         """Make do with little, or with what was configured. What was offered to the peer stays offered."""
@@ -193,13 +195,16 @@ class ControlBlock(Endpoint):
     def rerouted(self) -> None:
         """Addresses, links or routes have changed."""
         if self.stack.ip.renew(self.emitter.route) and self.connected():
+            before = self.sender.mss
             self.measure()
+            if self.sender.mss < before:  # RFC 1191 6.5: sent again at once, and no sign of congestion
+                self.sender.lose_larger(self.sender.mss)
             self.congestion.mss = self.sender.mss
             self.congestion.cwnd = max(self.congestion.cwnd, self.sender.mss)
 
     def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
         config = self.config
-        mss = own_mss(config, self.emitter.route.mtu, len(self.local[0]))
+        mss = own_mss(config, self.emitter.route.interface.mtu, len(self.local[0]))
         return emit_syn(mss=mss, window_scale=self.syn_shift, timestamp=timestamp)
 
     def sample_echo(self, segment: Segment, now: float) -> None:

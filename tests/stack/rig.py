@@ -9,6 +9,7 @@ from netif.link import Buffer, LinkCaps, Offload, Waiter
 from netif.wire import arp, ethernet, icmp, ip, udp
 from netif.wire.notation import format_frame
 from stack.ethernet import EthernetInterface
+from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.stack import Stack
 
@@ -105,9 +106,11 @@ class ScriptedNetif:
 class Rig:
     """10.0.0.1/24 with 10.0.0.254 as its gateway; `peer` is 10.0.0.2 unless a test says otherwise."""
 
-    def __init__(self, *, limits: Limits | None = None, addressed: bool = True, **caps: Any) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, addressed: bool = True, ip: IpConfig | None = None, **caps: Any
+    ) -> None:
         self.runtime = ScriptedRuntime()
-        self.stack = Stack("us", runtime=self.runtime, limits=limits)  # type: ignore[arg-type]
+        self.stack = Stack("us", runtime=self.runtime, limits=limits, ip=ip)  # type: ignore[arg-type]
         self.netif, self.interface = self.link("eth0", OUR_MAC, **caps)
         if addressed:
             self.interface.set_addresses(US, MASK, GATEWAY)

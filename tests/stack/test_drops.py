@@ -106,6 +106,12 @@ def flood_a_socket(rig: Rig) -> None:
     rig.gets(*[datagram(b"x")] * 4)
 
 
+def speak_to_peer(rig: Rig) -> None:
+    socket = UdpEndpoint(rig.stack)
+    socket.connect(PEER, 9)
+    socket.send_to(b"x")
+
+
 def unplug(rig: Rig) -> None:
     rig.interface.link_down()
     UdpEndpoint(rig.stack).send_to(b"x", (PEER, 9))
@@ -155,6 +161,8 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "icmp_type": frames(echo(kind=42)),
     "icmp_broadcast_echo": frames(echo(dst=BROADCAST, to=ethernet.BROADCAST)),
     "icmp_no_route": lambda rig: (rig.interface.set_addresses(US, MASK, bytes(4)), rig.gets(echo(src=ELSEWHERE_HOST))),
+    "icmp_mtu": lambda rig: (speak_to_peer(rig), rig.gets(icmp_error(3, 4, rig.frames()[0], rest=9000))),
+    "icmp_redirect": lambda rig: (speak_to_peer(rig), rig.gets(icmp_error(5, 1, rig.frames()[0]))),
     "icmp_quote_not_ours": frames(icmp_error(3, 3, datagram(b"x"))),
     "icmp_echo_unknown": frames(echo(kind=icmp.ECHO_REPLY)),
     "icmp_error_rate": frames(*[datagram(b"x")] * 3),

@@ -176,7 +176,7 @@ FLOODS = {
     "fragmentation needed, no width": Flood(reports(3, 4, 0), 0, "icmp_quote_not_ours"),
     "fragmentation needed, 68": Flood(reports(3, 4, 68), 0, "icmp_quote_not_ours"),
     "source quench": Flood(reports(4, 0), 0, "icmp_type"),
-    "redirects": Flood(reports(5, 1, 0x0A000009), 0, "icmp_type"),
+    "redirects": Flood(reports(5, 1, 0x0A000009), 0, "icmp_quote_not_ours"),
     "time exceeded": Flood(reports(11, 0), 0, "icmp_quote_not_ours"),
     "ICMP of all types": Flood(messages, COUNT // 8, "icmp_type"),
     "protocols that nobody speaks": Flood(protocols, 64 + 20, "icmp_error_rate"),

@@ -10,8 +10,8 @@ from scapy.layers.l2 import Ether
 
 from netif.wire import ethernet, icmp, ip
 from stack.echo import Echo, EchoEndpoint
-from stack.icmp import errno_of
 from stack.limits import Limits
+from stack.reports import errno_of
 from stack.udp import UdpEndpoint
 from tests.stack.rig import PEER, US, Rig, ScriptedWaiter, address, datagram, echo, icmp_error, packet
 
@@ -62,7 +62,7 @@ def test_a_header_cut_short_is_counted(met: Rig):
     met.drops(icmp_header_short=1)
 
 
-@pytest.mark.parametrize("kind", [4, 5, 9, 10, 13, 17, 42])
+@pytest.mark.parametrize("kind", [4, 9, 10, 14, 15, 17, 42])
 def test_other_kinds_are_counted_and_not_acted_upon(met: Rig, kind: int):
     met.gets(echo(kind=kind))
     met.sends()
@@ -97,13 +97,29 @@ def test_no_report_about_what_was_sent_to_many_or_by_nobody(met: Rig):
 
 
 def test_reports_keep_to_a_rate(met: Rig):
-    frames = [datagram(b"", 5000, 4242)] * 1500
+    """RFC 1812 4.3.2.8: all of them together."""
+    hosts = [bytes((10, 0, 0, 10 + n)) for n in range(30)]
+    for host in hosts:
+        met.knows_peer(who=host)
+    frames = [datagram(b"", 5000, 4242, src=host) for host in hosts for _ in range(50)]
     met.gets(*frames)
     assert len(met.frames()) == 1000
     met.drops(udp_no_socket=1500, icmp_error_rate=500)
     met.after(0.1)
-    met.gets(*frames)
+    met.gets(*frames[-200:])
     assert len(met.frames()) == 100
+
+
+def test_reports_to_one_host_keep_to_a_rate_of_their_own(met: Rig):
+    other = address("10.0.0.3")
+    met.knows_peer(who=other)
+    met.gets(*[datagram(b"", 5000, 4242)] * 500)
+    assert len(met.frames()) == 100
+    met.gets(datagram(b"", 5000, 4242, src=other))
+    assert len(met.frames()) == 1  # what one host does is not another's loss
+    met.after(0.1)
+    met.gets(*[datagram(b"", 5000, 4242)] * 500)
+    assert len(met.frames()) == 10
 
 
 def test_the_rate_may_be_zero():
@@ -258,3 +274,40 @@ def test_a_reply_that_finds_no_way_back_is_counted(met: Rig):
     met.gets(echo(src=address("8.8.8.8")))
     met.sends()
     met.drops(icmp_no_route=1)
+
+
+def test_a_timestamp_request_is_answered_with_a_time_that_says_it_is_not_of_the_day(met: Rig):
+    """RFC 792, RFC 1122 3.2.2.8"""
+    message = icmp.emit(icmp.TIMESTAMP, 0, 0x00070001, bytes.fromhex("0000100000000000 00000000"))
+    met.gets(packet(message, ip.ICMP))
+    (frame,) = met.frames()
+    reply = Ether(frame)[ICMP]
+    assert (reply.type, reply.id, reply.seq, reply.ts_ori) == (14, 7, 1, 0x1000)
+    assert reply.ts_rx == reply.ts_tx >= 1 << 31
+    met.after(1.5)
+    met.gets(packet(message, ip.ICMP), packet(message, ip.ICMP, dst=BROADCAST, to=ethernet.BROADCAST))
+    (later,) = met.frames()
+    assert Ether(later)[ICMP].ts_rx - reply.ts_rx == 1500
+
+
+def test_a_timestamp_request_cut_short_is_counted(met: Rig):
+    met.gets(packet(icmp.emit(icmp.TIMESTAMP, 0, 1, bytes(8)), ip.ICMP))
+    met.sends()
+    met.drops(icmp_type=1)
+
+
+@pytest.mark.parametrize("kind", [3, 4, 5, 11, 12, 42, 255])
+def test_no_report_about_an_icmp_error_nor_about_what_may_be_one(met: Rig, kind: int):
+    """RFC 1122 3.2.2"""
+    met.stack.icmp.parameter_problem(met.interface, 20, PEER, US, packet(icmp.emit(kind, 0, 0, bytes(28)), 1), 14)
+    met.sends()
+    met.stack.icmp.parameter_problem(met.interface, 20, PEER, US, echo(), 14)
+    (frame,) = met.frames()
+    assert (Ether(frame)[ICMP].type, Ether(frame)[ICMP].ptr) == (12, 20)
+
+
+def test_a_report_has_no_type_of_service(met: Rig):
+    """RFC 1122 3.2.2: but its precedence says that it keeps the network going (RFC 1812 4.3.2.5)."""
+    met.gets(datagram(b"x", 5000, 4242))
+    (frame,) = met.frames()
+    assert frame[15] == 0xC0

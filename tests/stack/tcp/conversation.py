@@ -316,10 +316,10 @@ class Conversation:
         self.stack.advance(end)
         self.flush()
 
-    def quotes(self, kind, code, *, seq=1, rest=0, flags="."):
-        """An ICMP error about a segment of ours arrives."""
+    def quotes(self, kind, code, *, seq=1, rest=0, length=40):
+        """An ICMP error about a segment of ours, `length` bytes with its IP header, arrives."""
         header = tcp.HEADER.pack(self.port, self.peer_port, self.iss + seq & 0xFFFFFFFF, 0, 0x5000, 0, 0, 0)
-        quoted = ip.emit(HOST, PEER, tcp.PROTOCOL, 20, ident=1) + header[:8]
+        quoted = ip.emit(HOST, PEER, tcp.PROTOCOL, length - 20, ident=1) + header[:8]
         message = icmp.emit(kind, code, rest, quoted)
         packet = ip.emit(PEER, HOST, ip.ICMP, len(message), ident=1) + message
         self.interface.input(ethernet.emit(HOST_MAC, PEER_MAC, ethernet.IP) + packet, None)

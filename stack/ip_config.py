@@ -1,0 +1,13 @@
+"""What may be set for IP, ICMP and ARP of a stack, with the defaults. Bounds are in `limits`."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class IpConfig:
+    accept_redirects: bool = (
+        True  # RFC 1122 3.2.2.2 MUST, Linux's default for a host; see `redirects` for what is believed
+    )
+    path_mtu_discovery: bool = True  # False: what may be fragmented on its way is (RFC 1191 is not used)
