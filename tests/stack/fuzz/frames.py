@@ -16,6 +16,7 @@ from stack.tcp.time_wait import TimeWait
 from tests.stack.attacker import segment
 from tests.stack.fuzz.population import Population
 from tests.stack.fuzz.scene import (
+    ECHO,
     FAR,
     GROUP_MACS,
     GROUPS,
@@ -40,6 +41,7 @@ class Attacker:
         self.scene = scene
         self.population = population
         self.dice = dice
+        self.fragments: list[bytes] = []  # of the datagram in hand, that are still to come
 
     def offload(self, frame: bytes) -> Offload | None:
         """What a wire might claim about a frame."""
@@ -248,12 +250,37 @@ class Attacker:
 
     def _fragment_of_aimed(self) -> bytes:
         frame = bytearray(self.aimed())
-        frame[20:22] = self.dice.choice((b"\x20\0", b"\0\5", b"\x3f\xff"))
+        frame[20:22] = self.dice.choice((b"\x20\0", b"\0\1", b"\0\5", b"\x3f\xff"))
         return with_ip_header(bytes(frame), b"")
+
+    def _fragment(self) -> bytes:
+        """One of a datagram's; the others follow, if they do."""
+        dice = self.dice
+        if not self.fragments:
+            index = dice.randrange(len(STRANGERS))
+            src, ident = STRANGERS[index], dice.getrandbits(16)
+            whole = datagram(dice.randbytes(dice.choice((20, 600, 5000))), 5000, ECHO, src=src)[34:]
+            step = dice.choice((16, 24, 512, 1480))
+            tos = dice.choice((0, 2))
+            for at in range(0, len(whole), step):
+                part = whole[at : at + step]
+                end = at + step >= len(whole)
+                place = at >> 3 if dice.random() < 0.97 else dice.randrange(8192)
+                codepoint = tos if dice.random() < 0.9 else 3
+                field = place | (0 if end else ip.MF)
+                header = ip.emit(src, US, ip.UDP, len(part), ident=ident, tos=codepoint, fragment=field)
+                link = ethernet.emit(OUR_MAC, STRANGE_MACS[index], ethernet.IP)
+                self.fragments.append(link + header + part)
+            if dice.random() < 0.5:
+                dice.shuffle(self.fragments)
+            if dice.random() < 0.5:
+                self.fragments.pop()
+        return self.fragments.pop(0) if self.fragments else self._datagram()
 
     KINDS = (
         _ping, _ping, _icmp, _report, _report, _datagram, _datagram, _knock, _knock, _whole_handshake, _neighbour,
         _neighbour, _protocol, _ethertype, _with_ip_options, _fragment_of_aimed,
+        _fragment, _fragment, _fragment,
     )  # fmt: skip
 
     # and the rest

@@ -98,6 +98,8 @@ TIGHT = Limits(
     orphans=8,
     out_of_order_ranges=4,
     socket_memory=60_000,
+    reassembly_datagrams=8,
+    reassembly_bytes=40_000,
 )
 STRANGERS = tuple(bytes((10, 0, 0, last)) for last in range(16, 32))
 STRANGE_MACS = tuple(bytes((2, 0, 0, 0, 1, last)) for last in range(16, 32))
