@@ -94,7 +94,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
 
     # Sixth, the URG bit: urgent data is delivered in line (RFC 6093). Seventh, the text. Eighth, the FIN bit
     if length or flags & FIN:
-        _text(connection, segment, now)
+        text(connection, segment, now)
 
 
 def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
@@ -241,7 +241,7 @@ def _fin_acknowledged(connection: Connection, now: float) -> bool:
     return True
 
 
-def _text(connection: Connection, segment: Segment, now: float) -> None:
+def text(connection: Connection, segment: Segment, now: float) -> None:
     """Seventh and eighth"""
     state = connection.state
     if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
@@ -299,6 +299,7 @@ def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
     if not flags & ACK:  # both open at once: figure 7
         connection.become(SYN_RECEIVED)
         connection.syn_owed = True
+        connection.keep_early(segment)
         return
     if not connection.established(segment, now):
         return
@@ -309,4 +310,4 @@ def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
     connection.receiver.ack_now = True
     if segment.length or flags & FIN:
         segment.seq += 1
-        _text(connection, segment, now)
+        text(connection, segment, now)

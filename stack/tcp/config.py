@@ -15,6 +15,12 @@ def _positive(default: float) -> float:
     return attrs.field(default=default, validator=attrs.validators.gt(0))
 
 
+def _port_range(_: object, field: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
+    first, last = value
+    if not 0 < first <= last < 65536:
+        raise ValueError(f"{field.name} are a first and a last port, not {value}")
+
+
 @attrs.frozen(kw_only=True)
 class TcpConfig:
     receive_buffer: int = attrs.field(default=1 << 20, validator=ge(256))
@@ -24,8 +30,11 @@ class TcpConfig:
     min_rto: float = _positive(0.2)  # RFC 6298 2.4 says 1 s; Linux has 0.2, added to SRTT (see rtt.py)
     initial_rto: float = _positive(1.0)
     max_rto: float = _positive(120.0)
-    syn_retries: int = attrs.field(default=6, validator=ge(0))
+    syn_retries: int = attrs.field(default=7, validator=ge(0))  # 247 s: RFC 9293 MUST-23 wants three minutes; Linux: 6
     syn_cookies: str = attrs.field(default="auto", validator=in_(("auto", "always", "never")))  # RFC 4987
+    reuse_time_wait: str = attrs.field(default="loopback", validator=in_(("never", "loopback", "always")))  # by connect
+    rfc1337: bool = False  # True: no RST ends a TIME-WAIT; RFC 9293 3.10.7.4 says that it does, and so does Linux
+    local_ports: tuple[int, int] = attrs.field(default=(49152, 65535), validator=_port_range)  # of the stack, RFC 6335
     synack_retries: int = attrs.field(default=5, validator=ge(0))
     retries: int = attrs.field(default=15, validator=ge(0))  # RFC 9293 MUST-20's R2, counted
     keepalive: bool = False

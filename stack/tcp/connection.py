@@ -94,6 +94,9 @@ class Connection(ControlBlock):
             self.idle_at = now + self.config.keepalive_idle
         if sender.fin == QUEUED:  # closed before it was open
             self.become(FIN_WAIT_1)
+        if self.early is not None:
+            early, self.early = self.early, None
+            arrival.text(self, early, now)
         return True
 
     def challenge(self) -> None:

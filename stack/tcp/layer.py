@@ -50,7 +50,7 @@ class Tcp:
         self.config = stack.tcp_config
         self.connections: dict[Key, Connection | TimeWait] = {}
         self.listeners: dict[Address, Listener] = {}
-        self.ports = Ports(stack.dice)
+        self.ports = Ports(stack.dice, *self.config.local_ports)
         self.numbers = InitialNumbers(stack.dice)
         self.cookies = Cookies(stack.dice)
         self.time_waits = TimeWaits(self, limits.time_wait)
@@ -209,25 +209,36 @@ class Tcp:
             raise failure(errno.ENETUNREACH if remote[1] else errno.EADDRNOTAVAIL)  # RFC 9293 MUST-46; Linux' words
         route = ip.route(remote[0], address if address and any(address) else None, interface)
         here = route.src
-        if port:
-            if (here, port, *remote) in self.connections:
-                raise failure(errno.EADDRINUSE)
-        else:
-            connections, reserved = self.connections, self.ports.reserved
-            anywhere = _ANY[len(here)]
-            port = self.ports.ephemeral(
-                lambda port: (
-                    (here, port, *remote) not in connections
-                    and (here, port) not in reserved
-                    and (anywhere, port) not in reserved
-                )
-            )
-        connection = Connection(self, (here, port), remote, route, config or self.config)
+        config = config or self.config
+        if not port:
+            port = self._free_port(here, remote, config)
+        elif not self._unused((here, port, *remote), config):
+            raise failure(errno.EADDRNOTAVAIL)  # as Linux
+        before = self.connections.get((here, port, *remote))
+        iss = None
+        if isinstance(before, TimeWait):
+            iss = before.next_iss()
+            self.end_time_wait(before)
+        connection = Connection(self, (here, port), remote, route, config, iss=iss)
         self._enter(connection)
         if local is not None and local in self.ports.reserved:
             self.ports.release((address or _ANY[4], port))
         connection.open()
         return connection
+
+    def _unused(self, key: Key, config: TcpConfig) -> bool:
+        entry = self.connections.get(key)
+        return entry is None or (isinstance(entry, TimeWait) and entry.may_give_way(config, self.stack.now))
+
+    def _free_port(self, here: bytes, remote: Address, config: TcpConfig) -> int:
+        reserved, anywhere = self.ports.reserved, _ANY[len(here)]
+        return self.ports.ephemeral(
+            lambda port: (
+                self._unused((here, port, *remote), config)
+                and (here, port) not in reserved
+                and (anywhere, port) not in reserved
+            )
+        )
 
     def create(
         self, local: Address, remote: Address, config: TcpConfig, listener: Listener, iss: int | None
@@ -317,7 +328,7 @@ class Tcp:
             self.stack.drop("tcp_no_connection" if listener is None else full, self)
             return
         self.end_time_wait(entry)
-        listener.segment_arrives(local, remote, segment, entry.snd_nxt + 0x10001 & MASK)
+        listener.segment_arrives(local, remote, segment, entry.next_iss())
 
     # an interface goes
 

@@ -99,6 +99,7 @@ class Listener(Endpoint):
             connection = self.layer.create(local, remote, self.config, self, iss)
             if connection is not None:
                 connection.syn_arrived(segment, self.stack.now)
+                connection.keep_early(segment)
                 connection.open()
 
     def take(self, connection: Connection) -> bool:

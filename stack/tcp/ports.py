@@ -12,7 +12,6 @@ from typing import TypeVar
 from netif.link import Dice
 from stack.failure import failure
 
-FIRST, COUNT = 49152, 16384  # RFC 6335 6
 _TRIES = 32  # random draws; then every port in order
 
 
@@ -28,10 +27,11 @@ def _take_one(counts: dict[Key, int], key: Key) -> None:
 
 
 class Ports:
-    __slots__ = ("_dice", "_held_at", "held", "reserved")
+    __slots__ = ("_dice", "_held_at", "_range", "held", "reserved")
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, first: int, last: int) -> None:
         self._dice = dice
+        self._range = range(first, last + 1)  # to choose from
         self.held: dict[int, int] = {}  # connections and TIME-WAITs, by local port
         self._held_at: dict[tuple[bytes, int], int] = {}  # and by local address and port
         self.reserved: dict[tuple[bytes, int], tuple[int, bool]] = {}  # bound: (how often, all of them reuse)
@@ -64,10 +64,10 @@ class Ports:
     def ephemeral(self, free: Callable[[int], bool]) -> int:
         """A port that is `free`, drawn at random. OSError(EADDRNOTAVAIL) when there is none."""
         for _ in range(_TRIES):
-            port = self._dice.randrange(FIRST, FIRST + COUNT)
+            port = self._dice.randrange(self._range.start, self._range.stop)
             if free(port):
                 return port
-        for port in range(FIRST, FIRST + COUNT):
+        for port in self._range:
             if free(port):
                 return port
         raise failure(errno.EADDRNOTAVAIL)

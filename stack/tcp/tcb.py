@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netif.wire.ip import format_address
-from netif.wire.options import emit_syn
+from netif.wire.options import NO_OPTIONS, emit_syn
+from netif.wire.tcp import FIN
 from stack.endpoint import Endpoint
 from stack.seq import unwrap
 from stack.tcp.config import TcpConfig
@@ -41,6 +42,7 @@ class ControlBlock(Endpoint):
         "config",
         "congestion",
         "counted",
+        "early",
         "emitter",
         "fast_retransmits",
         "idle_at",
@@ -141,6 +143,7 @@ class ControlBlock(Endpoint):
         self.passive = listener is not None
         self.charged = 0  # bytes counted with the layer
         self.squeezed = False  # all sockets together hold too much
+        self.early: Segment | None = None  # what came with the peer's SYN, before there was a connection
         self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
         self.retransmissions = 0
         self.timeouts = 0
@@ -173,6 +176,14 @@ class ControlBlock(Endpoint):
         self.peer_mss = peer_mss(options)
         self.sender.snd_wnd = self.sender.max_window = segment.window
         self.measure()
+
+    def keep_early(self, segment: Segment) -> None:
+        """RFC 9293 3.10.7.2 and .3: what else the peer's SYN brings waits for ESTABLISHED. It is not acknowledged until
+        then, as in Linux (RFC 7413 1), so that a peer that asks again loses nothing."""
+        if segment.length or segment.flags & FIN:
+            payload = bytes(segment.payload[: self.receiver.mss])
+            flags = segment.flags & FIN if len(payload) == segment.length else 0
+            self.early = Segment(segment.seq + 1, 0, flags, 0, NO_OPTIONS, payload, len(payload), 0)
 
     def measure(self) -> None:
         """How large a segment may be, net of options: by the peer's word and by the path; what we take, by the link

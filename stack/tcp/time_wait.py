@@ -1,7 +1,8 @@
 """TIME-WAIT (RFC 9293 3.6, figure 5): what is left of a connection for 2 MSL, as little as its duties need.
 
 It acknowledges the peer's FIN again, refuses what else belongs to the old connection, and gives way to a new SYN that
-cannot be mistaken for an old one (RFC 9293 3.6.1 MAY-2, RFC 6191). One deadline for all of them: they expire in order.
+cannot be mistaken for an old one: the peer's (RFC 9293 3.6.1 MAY-2, RFC 6191), or ours. A RST ends it, as RFC 9293
+3.10.7.4 wants it and Linux does; RFC 1337 advises against it, for which there is a switch. One deadline for all.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from stack.tcp.states import CLOSED, TIME_WAIT
 from stack.timers import Timed
 
 if TYPE_CHECKING:
+    from stack.tcp.config import TcpConfig
     from stack.tcp.connection import Connection
     from stack.tcp.layer import Key, Tcp
     from stack.tcp.segment import Segment
 
+_TICK = 1.0  # seconds; no clock of timestamps ticks more slowly (RFC 7323 5.4)
 _SILENCE = 0.5  # seconds after an ACK to what is not acceptable, lest two that disagree answer each other for ever
 
 
 class TimeWait:
     __slots__ = (
         "connection",
+        "deaf_to_resets",
         "duration",
         "expires",
         "key",
@@ -43,6 +47,7 @@ class TimeWait:
         self.connection: Connection | None = None if connection.orphan else connection  # told when it is over
         self.duration = 2 * connection.config.msl
         self.expires = now + self.duration
+        self.deaf_to_resets = connection.config.rfc1337
         self.silent_until = now
         self.snd_nxt = connection.sender.snd_nxt
         self.rcv_nxt = connection.receiver.rcv_nxt
@@ -56,11 +61,11 @@ class TimeWait:
         recent = self.ts_recent
         newer = recent is not None and timestamp is not None and unwrap(timestamp[0], recent) > recent
         if flags & (SYN | ACK | RST) == SYN:
-            if newer or (seq > self.rcv_nxt and (recent is None or timestamp is None)):
+            if self._is_new(seq, None if timestamp is None else timestamp[0]):
                 self.layer.reopen(self, segment, now)
                 return
         elif flags & RST:
-            if seq == self.rcv_nxt:
+            if seq == self.rcv_nxt and not self.deaf_to_resets:
                 self.layer.end_time_wait(self)
             else:
                 self.layer.stack.drop("tcp_reset_in_window", self)
@@ -78,6 +83,27 @@ class TimeWait:
         if self.layer.may_challenge():
             said = b"" if recent is None else emit_timestamp(self.layer.clock(), self.ts_recent or 0)
             self.layer.answer(self.key, self.snd_nxt & MASK, self.rcv_nxt & MASK, ACK, self.window, said)
+
+    def _is_new(self, seq: int, tsval: int | None) -> bool:
+        """RFC 6191 2: may a SYN with these begin another connection between the same ports?"""
+        recent = self.ts_recent
+        if tsval is None or recent is None:
+            return tsval is not None or seq > self.rcv_nxt
+        tsval = unwrap(tsval, recent)
+        return tsval > recent or (tsval == recent and seq > self.rcv_nxt)
+
+    def may_give_way(self, config: TcpConfig, now: float) -> bool:
+        """To a SYN of ours: all that is left of the old connection has older timestamps (Linux' tcp_tw_reuse)."""
+        allowed = config.reuse_time_wait
+        if allowed == "never" or self.ts_recent is None or not config.timestamps:
+            return False
+        local, _, remote, _ = self.key
+        near = local == remote or self.layer.stack.ip.is_local(remote)
+        return (near or allowed == "always") and now - (self.expires - self.duration) > _TICK
+
+    def next_iss(self) -> int:
+        """Beyond all that the old connection can have used."""
+        return self.snd_nxt + 0x10001 & MASK
 
     def over(self) -> None:
         if self.connection is not None:

@@ -158,7 +158,7 @@ def test_a_soft_error_does_not_end_an_attempt(tcp, code):  # RFC 1122 4.2.3.9, M
     tcp.connects()
     tcp.quotes(icmp.UNREACHABLE, code, seq=0)
     assert tcp.state is SYN_SENT
-    tcp.after(200)
+    tcp.after(250)
     assert tcp.state is CLOSED
     assert not isinstance(tcp.connection.error, TimeoutError)  # the better reason of the two
 

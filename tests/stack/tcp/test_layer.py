@@ -7,6 +7,7 @@ import pytest
 from netif.wire import notation
 from netif.wire.checksum import pseudo_header
 from netif.wire.tcp import PROTOCOL, SYN, emit_complete
+from stack.stack import Stack
 from stack.tcp.config import TcpConfig
 from stack.tcp.segment import Segment
 from stack.tcp.states import CLOSED, LISTEN, TRANSITIONS, State
@@ -89,13 +90,25 @@ def test_one_local_port_serves_many_peers_but_no_peer_twice(tcp):
     layer = tcp.stack.tcp
     layer.connect((HERE, 5000), (b"\x0a\0\0\2", 80))
     layer.connect((HERE, 5000), (b"\x0a\0\0\2", 81))
-    assert refused(errno.EADDRINUSE, layer.connect, (HERE, 5000), (b"\x0a\0\0\2", 80))
+    assert refused(errno.EADDRNOTAVAIL, layer.connect, (HERE, 5000), (b"\x0a\0\0\2", 80))
 
 
 def test_ports_run_out_with_an_error(tcp):
     ports = tcp.stack.tcp.ports
     assert refused(errno.EADDRNOTAVAIL, ports.ephemeral, lambda port: False)
     assert ports.ephemeral(lambda port: port == 65535) == 65535
+
+
+def test_the_range_of_ports_is_a_setting(tcp):  # Linux' ip_local_port_range
+    layer = Stack("narrow", runtime=tcp.clock, tcp=TcpConfig(local_ports=(5000, 5002))).tcp
+    assert {layer.bind((None, 0))[1] for _ in range(3)} == {5000, 5001, 5002}
+    assert refused(errno.EADDRNOTAVAIL, layer.bind, (None, 0))
+
+
+@pytest.mark.parametrize("ports", [(0, 10), (5001, 5000), (5000, 65536)])
+def test_a_range_of_ports_has_a_beginning_and_an_end(ports):
+    with pytest.raises(ValueError, match="local_ports"):
+        TcpConfig(local_ports=ports)
 
 
 def test_connections_give_their_ports_back(tcp):
