@@ -73,7 +73,7 @@ class TestHalfOpen:
         met.flush()
         _, port = connection.local
         nonsense = [segment(9, port, 1, 12345, flags) for flags in (ACK, RST | ACK, RST, FIN, SYN | ACK)]
-        while_the_peer_says(met, 130, *nonsense, WHO_ARE_YOU)
+        while_the_peer_says(met, 250, *nonsense, WHO_ARE_YOU)
         assert connection.state is CLOSED
         assert isinstance(connection.error, TimeoutError)
 
