@@ -13,10 +13,19 @@ from netif.wire.tcp import ACK, FIN, PSH, RST, SYN, URG
 from stack.limits import Limits
 from stack.udp import UdpEndpoint
 from tests.stack.attacker import Caller, effort_of, growth_below, segment
-from tests.stack.rig import OUR_MAC, PEER, US, Rig, address, answers, asks, datagram, echo, icmp_error, packet
+from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, US, Rig, address, answers, asks, datagram, echo, icmp_error, packet
 
-COUNT = 3000
-TIGHT = Limits(icmp_errors=20, resets=20, challenge_acks=20, syn_table=64, arp_entries=64, time_wait=16, orphans=16)
+COUNT = 1200
+TIGHT = Limits(
+    icmp_errors=20,
+    resets=20,
+    challenge_acks=20,
+    syn_table=64,
+    arp_entries=64,
+    time_wait=16,
+    orphans=16,
+    reassembly_bytes=200_000,
+)
 DEAREST = 6  # times what an honest segment costs
 GROUP_MAC = bytes.fromhex("01005e000001")
 BROADCAST = address("10.0.0.255")
@@ -122,11 +131,37 @@ def usurpers(honest: Caller, dice: random.Random) -> Iterator[bytes]:
         yield asks(US, US, bytes((2, *dice.randbytes(5))))
 
 
+def piece(data: bytes, at: int, *, more: bool, protocol: int = ip.UDP, ident: int = 7, src: bytes = PEER) -> bytes:
+    """A fragment; `at` counts bytes."""
+    header = ip.emit(src, US, protocol, len(data), ident=ident, fragment=(ip.MF if more else 0) | at >> 3)
+    return ethernet.emit(OUR_MAC, PEER_MAC, ethernet.IP) + header + data
+
+
 def stray(honest: Caller, dice: random.Random) -> Iterator[bytes]:
     """Not for us, by MAC, by address or by what it is."""
     while True:
         to = dice.choice((OUR_MAC, bytes(6), bytes.fromhex("01005e7f0001"), ethernet.BROADCAST))
         yield ethernet.emit(to, honest.mac, dice.choice((ip.ICMP, 0x86DD, 0x8100, 0x88CC))) + dice.randbytes(60)
+
+
+def fragments(*shapes: tuple[int, int, bool], protocol: int = ip.UDP, fixed: bool = False) -> Frames:
+    """Pieces (where, how many bytes, whether more follow) of datagrams, each from somebody else or all of one."""
+
+    def frames(honest: Caller, dice: random.Random) -> Iterator[bytes]:
+        while True:
+            src, ident = (PEER, 7) if fixed else (anybody(dice), dice.getrandbits(16))
+            for at, size, more in shapes:
+                yield piece(dice.randbytes(size), at, more=more, protocol=protocol, ident=ident, src=src)
+
+    return frames
+
+
+def pieces_of_eight(honest: Caller, dice: random.Random) -> Iterator[bytes]:
+    """As many pieces as a datagram can have, and never the last one."""
+    while True:
+        ident = dice.getrandbits(16)
+        for at in range(8, 65_000, 16):
+            yield piece(bytes(8), at, more=True, ident=ident)
 
 
 def broken(honest: Caller, dice: random.Random) -> Iterator[bytes]:
@@ -184,6 +219,16 @@ FLOODS = {
     "ARP replies": Flood(answerers, 0, "arp_not_for_us"),
     "ARP in our name": Flood(usurpers, 1, "arp_conflict"),
     "frames for others": Flood(stray, 0, "ethernet_other_host"),
+    "fragments, the first": Flood(fragments((0, 1480, True)), 0, "ip_reassembly_full", 400 << 10),
+    "fragments, the last": Flood(fragments((65_000, 400, False)), 0, "ip_reassembly_full", 400 << 10),
+    "fragments of eight bytes": Flood(pieces_of_eight, 0, None, 600 << 10),
+    "teardrop": Flood(fragments((0, 40, True), (24, 8, False)), 0, "ip_fragment_overlap"),
+    "rose": Flood(fragments((0, 1480, True), (64_800, 400, False)), 0, "ip_reassembly_full", 400 << 10),
+    "jolt": Flood(fragments((0, 1480, True), (65_120, 1480, True), protocol=ip.ICMP), 0, "ip_fragment_oversize"),
+    "one datagram that differs each time": Flood(fragments((0, 40, True), fixed=True), 0, "ip_fragment_spoiled"),
+    "fragments of TCP headers": Flood(fragments((0, 8, True), (8, 8, True), protocol=ip.TCP), 0, "ip_fragment_tiny"),
+    "fragments of nothing": Flood(fragments((8, 0, True), (8, 7, True)), 0, "ip_fragment"),
+    "datagrams in two fragments": Flood(fragments((0, 24, True), (24, 24, False)), 84, "reassembled"),
     "broken segments": Flood(broken, 20, "tcp_checksum"),
 }
 
@@ -220,11 +265,11 @@ def test_a_flood_costs_little_and_others_go_on(name: str, seed: int):
     sent = 0
     rig.frames()
     with growth_below(flood.memory):
-        for _ in range(COUNT - 200):
+        for _ in range(COUNT - 100):
             rig.gets(next(frames))
             sent += len(rig.netif.sent)
             rig.netif.sent.clear()
-    rest = [next(frames) for _ in range(200)]
+    rest = [next(frames) for _ in range(100)]
     assert effort_of(rig.gets, rest) < DEAREST * unit
     sent += len(rig.frames())
     assert sent <= flood.answers
@@ -237,6 +282,7 @@ def test_a_flood_costs_little_and_others_go_on(name: str, seed: int):
     honest.exchanges()
     rig.after(400.0)
     assert len(rig.stack.tcp.connections) == 1
+    assert (len(rig.stack.ip.fragments), rig.stack.ip.fragments.held) == (0, 0)
     rig.knows_peer()
     honest.exchanges()
     assert rig.stack.stats["internal_error"] == 0
