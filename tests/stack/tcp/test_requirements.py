@@ -1,4 +1,4 @@
-"""What RFC 9293's table of requirements (appendix B) asks for and no other conversation shows."""
+"""What RFC 9293's table of requirements (appendix B) asks for, and 5961 and 6298, and no other conversation shows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from netif.wire import icmp
 from netif.wire.tcp import PSH
+from stack.limits import Limits
 from stack.tcp.states import CLOSED, ESTABLISHED, SYN_SENT
 
 ONESELF, ANOTHER = b"\x7f\0\0\1", b"\x7f\0\0\x09"
@@ -112,4 +113,32 @@ def test_a_window_that_shrank_ends_no_connection(tcp):  # SHLD-17: what lies bey
     for _ in range(40):
         tcp.after(130)
         tcp.gets(". 1:1(0) ack 1461 win 0")
+    assert tcp.state is ESTABLISHED
+
+
+def test_a_connection_challenges_ten_times_at_once(tcp):  # RFC 5961 7
+    tcp.established()
+    for _ in range(100):
+        tcp.gets("R 100:100(0)")
+    assert len(tcp.all_sent()) == 10
+    tcp.after(1)
+    for _ in range(100):
+        tcp.gets("R 100:100(0)")
+    assert len(tcp.all_sent()) == 2
+
+
+def test_challenges_can_be_switched_off(tcp_):  # RFC 5961 7
+    tcp_.begin(limits=Limits(challenge_acks=0))
+    tcp_.established()
+    tcp_.gets("R 100:100(0)")
+    tcp_.sends_nothing()
+
+
+def test_when_all_is_acknowledged_nothing_is_timed(tcp):  # RFC 6298 5.2
+    tcp.established()
+    tcp.writes(100)
+    tcp.all_sent()
+    tcp.gets(". 1:1(0) ack 101")
+    tcp.after(24 * 3600)
+    tcp.sends_nothing()
     assert tcp.state is ESTABLISHED

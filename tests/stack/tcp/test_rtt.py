@@ -1,5 +1,7 @@
 """RFC 6298, on the estimator alone."""
 
+from itertools import pairwise
+
 import pytest
 
 from stack.tcp.rtt import RttEstimator
@@ -66,3 +68,11 @@ def test_a_lost_syn_matters_no_more_once_something_was_measured(rtt):
     rtt.sample(0.1)
     rtt.restart_after_lost_syn()
     assert rtt.rto == pytest.approx(0.1 + 0.2)
+
+
+def test_the_default_maximum_is_a_minute_at_least(tcp_):  # 2.5
+    tcp_.established()
+    tcp_.writes(1)
+    tcp_.after(400)
+    times = [one.at for one in tcp_.all_sent()]
+    assert max(later - earlier for earlier, later in pairwise(times)) >= 60
