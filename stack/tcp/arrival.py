@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from netif.wire.tcp import ACK, FIN, RST, SYN
+from netif.wire.tcp import ACK, ECE, FIN, RST, SYN
 from stack.failure import failure
 from stack.seq import unwrap
+from stack.tcp.ecn import agreed
 from stack.tcp.sender import SENT
 from stack.tcp.states import (
     CLOSE_WAIT,
@@ -28,6 +29,7 @@ from stack.tcp.tcb import SQUEEZED
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
+    from stack.tcp.ecn import Ecn
     from stack.tcp.segment import Segment
 
 _ASK_AGAIN = 0.01  # seconds until the next SYN after one was answered from an older connection (figure 9)
@@ -118,6 +120,8 @@ def _handshake_repeated(connection: Connection, segment: Segment) -> bool:
     """The peer's SYN again, in SYN-RECEIVED. True: it acknowledges ours, so that the rest of it counts."""
     if segment.flags & RST:
         return False
+    if not agreed(segment.flags):
+        connection.ecn = None  # RFC 3168 6.1.1.1: it has thought better of it
     if segment.flags & ACK:  # both sides opened at once: figure 7
         segment.flags &= ~SYN
         segment.seq += 1
@@ -169,6 +173,8 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
         connection.stack.drop("tcp_ack_unsent", connection)  # RFC 5961 5.2; what is before our SYN was never sent
         connection.challenge()
         return False
+    if segment.flags & ECE and connection.ecn is not None and ack >= una:
+        _echo_arrives(connection, connection.ecn, ack, now)
     window = segment.window << connection.send_shift
     if ack > una:
         _new_data_acknowledged(connection, segment, ack - una, now)
@@ -215,6 +221,16 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
     connection.retransmit_at = None  # RFC 6298 5.2, 5.3: flush starts it again if anything is in flight
 
 
+def _echo_arrives(connection: Connection, ecn: Ecn, ack: int, now: float) -> None:
+    """RFC 3168 6.1.2: the network asks for less; once for each window of data, whatever asks."""
+    sender, recovery, congestion = connection.sender, connection.recovery, connection.congestion
+    if not recovery.fast and ack > max(ecn.recover, recovery.recover):
+        ecn.recover = sender.snd_nxt
+        congestion.reduce(sender.snd_nxt - sender.snd_una, now)
+        congestion.cwnd = congestion.ssthresh
+        ecn.answered += 1
+
+
 def _duplicate(connection: Connection, now: float) -> None:
     """RFC 5681 2 and 3.2"""
     sender, recovery = connection.sender, connection.recovery
@@ -258,6 +274,8 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
             connection.stack.drop("socket_memory_full", connection)
             receiver.ack_now = True
             return
+    if connection.ecn is not None and connection.ecn.data(segment.flags):
+        receiver.ack_now = True
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False

@@ -46,6 +46,8 @@ class TcpConfig:
     window_scale: bool = True
     timestamps: bool = True
     congestion: str | Factory = attrs.field(default="cubic", validator=or_(in_(CONTROLS), is_callable()))  # or a class
+    ecn: str = attrs.field(default="accept", validator=in_(("off", "accept", "on")))  # RFC 3168; "on": ask for it too
+    idle_restart: bool = True  # RFC 5681 4.1; False: an unused window lasts as RFC 7661 says
     initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
     linger: float | None = attrs.field(default=None, validator=optional(ge(0)))  # None: close in the background
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`

@@ -15,6 +15,7 @@ from netif.link import Buffer
 from stack.failure import failure
 from stack.tcp import arrival, output
 from stack.tcp.congestion import control
+from stack.tcp.ecn import CODE_POINT
 from stack.tcp.info import TcpInfo
 from stack.tcp.segment import Segment
 from stack.tcp.sender import OPEN, QUEUED
@@ -278,7 +279,7 @@ class Connection(ControlBlock):
         config = self.config = attrs.evolve(self.config, **changes)
         self.sender.nodelay = config.nodelay
         self.emitter.ttl = config.ttl
-        self.emitter.tos = config.tos
+        self.emitter.tos = config.tos & ~CODE_POINT
         if self.state is SYN_SENT:
             self.receiver.capacity = config.receive_buffer
         else:

@@ -13,6 +13,7 @@ from netif.link import Buffer
 from netif.wire import options, tcp
 from netif.wire.checksum import partial_sum, sum_buffers
 from stack.seq import MASK
+from stack.tcp.ecn import CODE_POINT
 from stack.tcp.segment import Segment
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Emitter:
         self.sport = sport
         self.dport = dport
         self.ttl = ttl
-        self.tos = tos
+        self.tos = tos & ~CODE_POINT  # as Linux: those bits are TCP's own (RFC 3168)
         self.mss = 536  # payload of a wire segment, net of options
         self.header_length = 20
         self.stamped = False
@@ -81,8 +82,9 @@ class Emitter:
         tsecr: int,
         payload: tuple[Buffer, ...] = (),
         length: int = 0,
+        ect: int = 0,
     ) -> None:
-        """Send one segment of an open connection."""
+        """Send one segment of an open connection; `ect` is its packet's ECN code point."""
         seq &= MASK
         ack &= MASK
         route = self.route
@@ -119,7 +121,7 @@ class Emitter:
             partial_at=partial_at,
             gso_size=gso_size,
             ttl=self.ttl,
-            tos=self.tos,
+            tos=self.tos | ect,
         )
 
     def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netif.wire import options
-from netif.wire.tcp import ACK, SYN
+from netif.wire.tcp import ACK, ECE, SYN
 from stack.seq import MASK
 from stack.tcp.cookies import PERIOD, PERIODS, recall, remember
+from stack.tcp.ecn import agreed
 from stack.tcp.handshake import own_mss, peer_mss, window_shift
 from stack.tcp.segment import Segment
 from stack.tcp.states import SYN_RECEIVED
@@ -71,6 +72,7 @@ def give_cookie(listener: Listener, local: Address, remote: Address, segment: Se
     theirs = segment.options
     iss = layer.cookies.make(local, remote, segment.seq, peer_mss(theirs), stack.now)
     mss = own_mss(config, route.mtu, len(local[0]))
+    flags = SYN | ACK
     if theirs.timestamp is not None and config.timestamps:
         scaled = config.window_scale and theirs.window_scale is not None
         said = options.emit_syn(
@@ -78,11 +80,13 @@ def give_cookie(listener: Listener, local: Address, remote: Address, segment: Se
             window_scale=window_shift(config.receive_buffer) if scaled else None,
             timestamp=(remember(layer.clock(), theirs, segment.flags), theirs.timestamp[0]),
         )
+        if config.ecn != "off" and agreed(segment.flags):
+            flags |= ECE
     else:
         said = options.emit_syn(mss=mss)
     stack.stats.count("syn_cookies_sent")
     window = min(config.receive_buffer, 0xFFFF)
-    layer.answer((*local, *remote), iss, segment.seq + 1 & MASK, SYN | ACK, window, said)
+    layer.answer((*local, *remote), iss, segment.seq + 1 & MASK, flags, window, said)
 
 
 def take_cookie(listener: Listener, local: Address, remote: Address, segment: Segment) -> bool:

@@ -34,6 +34,7 @@ class TcpInfo:
     timeouts: int
     fast_retransmits: int
     timestamps: bool
+    ecn: bool
     send_scale: int
     receive_scale: int
 
@@ -60,6 +61,7 @@ class TcpInfo:
             timeouts=connection.timeouts,
             fast_retransmits=connection.fast_retransmits,
             timestamps=connection.stamped,
+            ecn=connection.ecn is not None,
             send_scale=connection.send_shift,
             receive_scale=receiver.shift,
         )

@@ -22,6 +22,7 @@ from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import NewReno
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import Cookies
+from stack.tcp.ecn import CODE_POINT
 from stack.tcp.handshake import InitialNumbers
 from stack.tcp.listener import Listener
 from stack.tcp.ports import Ports
@@ -95,6 +96,8 @@ class Tcp:
         if entry is not None:
             if type(entry) is Connection:
                 stack.current = entry
+                if entry.ecn is not None:
+                    entry.ecn.code_point = frame[interface.link_length + 1] & CODE_POINT
                 if stack.trace is not None:
                     stack.trace("receive", entry, segment)
                 stack.owe(entry)

@@ -8,11 +8,13 @@ RFC 9293 3.8, RFC 6298 5, RFC 5681, RFC 9293 3.8.6.1 (probes), 3.8.4 (keep-alive
 from __future__ import annotations
 
 import errno
+import math
 from typing import TYPE_CHECKING
 
-from netif.wire.tcp import ACK, FIN, PSH, RST, SYN
+from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN
 from stack.failure import failure
 from stack.seq import MASK
+from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.sender import QUEUED, Transmission
 from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
 
@@ -89,7 +91,8 @@ def _send_data(connection: Connection, now: float) -> bool:
     sender, congestion, emitter = connection.sender, connection.congestion, connection.emitter
     fresh = not sender.in_flight and not sender.lost
     if fresh and now - connection.last_sent > connection.rtt.rto:
-        congestion.idle(now - connection.last_sent, connection.rtt.rto, now)
+        rto = connection.rtt.rto if connection.config.idle_restart else math.inf
+        congestion.idle(now - connection.last_sent, rto, now)
     cwnd = congestion.cwnd + connection.recovery.inflation
     limit = emitter.payload_limit() if sender.lost or sender.unsent_bytes > emitter.mss else emitter.mss
     interface = emitter.route.interface
@@ -125,6 +128,13 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         flags = ACK | FIN
     if length and not sender.unsent_bytes and not sender.lost:
         flags |= PSH
+    ect = 0
+    ecn = connection.ecn
+    if ecn is not None:
+        # RFC 3168 6.1.4 to 6.1.6: neither what is sent again, nor a FIN alone, nor what asks a closed window
+        fresh = length > 0 and not transmission.retransmitted and not connection.probing
+        flags |= ecn.flags(connection.fast_retransmits + connection.timeouts + ecn.answered, fresh)
+        ect = ECT_0 if fresh else 0
     if transmission.retransmitted:
         connection.retransmissions += 1
     connection.last_sent = now
@@ -139,6 +149,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         connection.ts_recent,
         transmission.views,
         length,
+        ect,
     )
 
 
@@ -172,6 +183,9 @@ def send_ack(connection: Connection, now: float, seq: int | None = None, flags: 
         edge = sender.snd_una + sender.snd_wnd
         if seq > edge and (connection.probing or seq - edge >> connection.send_shift):
             seq = edge  # a probe, or what a shrunk window cut off: there the peer would not even look at the ACK
+    ecn = connection.ecn
+    if ecn is not None and ecn.echo and flags == ACK:
+        flags = ACK | ECE
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
     tsval = int(now * 1000) + connection.timestamp_base & MASK
@@ -198,8 +212,17 @@ def _send_syn(connection: Connection, now: float) -> None:
     sender, receiver, config, emitter = connection.sender, connection.receiver, connection.config, connection.emitter
     connection.syn_owed = False
     answering = connection.state is SYN_RECEIVED
-    if sender.snd_nxt != sender.snd_una:
+    flags = SYN | ACK if answering else SYN
+    again = sender.snd_nxt != sender.snd_una
+    if again:
         connection.retransmissions += 1
+    if answering:
+        flags |= ECE if connection.ecn is not None else 0
+    elif again:
+        connection.ecn = None  # RFC 3168 6.1.1.1: something on the path may not bear it
+    elif config.ecn == "on":
+        connection.ecn = Ecn()
+        flags |= SETUP
     timestamp = (int(now * 1000) + connection.timestamp_base & MASK, connection.ts_recent)
     options = connection.syn_options(timestamp if connection.stamped or (config.timestamps and not answering) else None)
     window = min(receiver.capacity, 0xFFFF)
@@ -207,7 +230,7 @@ def _send_syn(connection: Connection, now: float) -> None:
     sender.snd_nxt = sender.snd_una + 1
     connection.last_sent = now
     connection.last_ack_sent = receiver.rcv_nxt
-    emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, SYN | ACK if answering else SYN, window, options)
+    emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, flags, window, options)
     if connection.retransmit_at is None:
         connection.retransmit_at = now + connection.rtt.rto
 

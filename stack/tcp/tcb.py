@@ -14,6 +14,7 @@ from stack.endpoint import Endpoint
 from stack.seq import unwrap
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CongestionControl
+from stack.tcp.ecn import Ecn, agreed
 from stack.tcp.emitter import Emitter
 from stack.tcp.handshake import DEFAULT_MSS, own_mss, peer_mss, window_shift
 from stack.tcp.receiver import Receiver
@@ -43,6 +44,7 @@ class ControlBlock(Endpoint):
         "congestion",
         "counted",
         "early",
+        "ecn",
         "emitter",
         "fast_retransmits",
         "idle_at",
@@ -84,6 +86,7 @@ class ControlBlock(Endpoint):
     sender: Sender
     receiver: Receiver
     congestion: CongestionControl
+    ecn: Ecn | None
     orphan: bool
     stamped: bool
     ts_recent: int
@@ -117,6 +120,7 @@ class ControlBlock(Endpoint):
         self.recovery = Recovery(iss)
         self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
         self.congestion = layer.unopened  # its own begins with the handshake's end
+        self.ecn = None  # until both sides have agreed on it
         self.syn_shift = window_shift(config.receive_buffer) if config.window_scale else None
         self.send_shift = 0
         self.peer_mss = DEFAULT_MSS
@@ -173,6 +177,10 @@ class ControlBlock(Endpoint):
             self.emitter.stamp()
             self.ts_recent = options.timestamp[0]
             self.ts_recent_at = now
+        if self.state is LISTEN:
+            self.ecn = Ecn() if self.config.ecn != "off" and agreed(segment.flags) else None
+        elif not agreed(segment.flags):
+            self.ecn = None
         self.peer_mss = peer_mss(options)
         self.sender.snd_wnd = self.sender.max_window = segment.window
         self.measure()

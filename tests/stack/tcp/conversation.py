@@ -106,6 +106,7 @@ class Sent:
         self.frame = frame
         self.at = None
         self.src, self.dst = frame[26:30], frame[30:34]
+        self.tos = frame[15]
         sport, dport, seq, ack, header_len, self.flags, self.window, _ = tcp.parse(frame, l4, len(frame))
         self.ports = (sport, dport)
         self.wire_seq, self.wire_ack = seq, ack
@@ -251,18 +252,18 @@ class Conversation:
 
     # the wire
 
-    def gets(self, text, *, payload=None, window=None, corrupt=False, flush=True):
+    def gets(self, text, *, payload=None, window=None, corrupt=False, flush=True, tos=0):
         """The peer's segment arrives."""
         said = notation.parse_segment(text)
         if payload is None:
             payload = stream(said.seq, said.length) if said.length else b""
         assert len(payload) == said.length
-        frame = self.frame(said, payload, corrupt)
+        frame = self.frame(said, payload, corrupt, tos)
         self.interface.input(frame, None)
         if flush:
             self.flush()
 
-    def frame(self, said, payload, corrupt=False):
+    def frame(self, said, payload, corrupt=False, tos=0):
         seq = self.peer_iss + said.seq & 0xFFFFFFFF
         ack = (self.iss or 0) + said.ack & 0xFFFFFFFF if said.ack is not None else 0
         window = 65535 if said.window is None else said.window
@@ -279,7 +280,7 @@ class Conversation:
         )
         if corrupt:
             header = header[:16] + bytes((header[16] ^ 0x55,)) + header[17:]
-        packet = ip.emit(PEER, HOST, tcp.PROTOCOL, len(header) + len(payload), ident=1)
+        packet = ip.emit(PEER, HOST, tcp.PROTOCOL, len(header) + len(payload), ident=1, tos=tos)
         return ethernet.emit(HOST_MAC, PEER_MAC, ethernet.IP) + packet + header + payload
 
     def sends(self, text):
