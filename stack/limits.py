@@ -39,6 +39,7 @@ class Limits:
     resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection
     orphans: int = bound(4096, "orphans_full")
     out_of_order_ranges: int = bound(256, "tcp_out_of_order_full")  # a connection
+    sacked_ranges: int = bound(4096, "tcp_sack_full")  # a connection: what its peer has behind holes
     socket_memory: int = bound(256 << 20, "socket_memory_pressure")  # in the buffers of all TCP connections
 
 

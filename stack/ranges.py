@@ -51,6 +51,18 @@ class Ranges:
         at = bisect_right(self.starts, start) - 1
         return self.ends[at] if at >= 0 and self.ends[at] > start else start
 
+    def around(self, position: int) -> tuple[int, int] | None:
+        """The range that holds `position`."""
+        at = bisect_right(self.starts, position) - 1
+        return (self.starts[at], self.ends[at]) if at >= 0 and self.ends[at] > position else None
+
+    def overlap(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first part of [start, end) that is covered."""
+        at = bisect_right(self.ends, start)
+        if at == len(self.starts) or self.starts[at] >= end:
+            return None
+        return max(start, self.starts[at]), min(end, self.ends[at])
+
     def covers(self, start: int, end: int) -> bool:
         return self.covered(start) >= end
 

@@ -87,6 +87,7 @@ COUNTERS: dict[str, str] = {
     "syn_cookies_received": "connections made of the answer to such a SYN-ACK",
     "syn_cookies_failed": "answers to a SYN-ACK that we never sent, or too long ago",
     "half_open_evicted": "half-open connections that made room for a listener which had less than its share",
+    "tcp_sack_full": "selective acknowledgments not remembered, for there were too many",
     "orphans_full": "connections aborted because too many linger without an owner",
 }
 

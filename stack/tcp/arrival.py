@@ -13,6 +13,7 @@ from netif.wire.tcp import ACK, ECE, FIN, RST, SYN
 from stack.failure import failure
 from stack.seq import unwrap
 from stack.tcp.ecn import agreed
+from stack.tcp.heard import Blocks, Heard
 from stack.tcp.sender import SENT
 from stack.tcp.states import (
     CLOSE_WAIT,
@@ -141,7 +142,7 @@ def _unacceptable(connection: Connection, segment: Segment) -> bool:
         return False
     receiver = connection.receiver
     if segment.length or segment.flags & FIN:
-        receiver.ack_now = True
+        receiver.old(segment.seq, segment.seq + segment.length + (segment.flags & FIN))
         if segment.seq + segment.length + (segment.flags & FIN) == receiver.rcv_nxt:
             timestamp = segment.options.timestamp
             if connection.stamped and timestamp is not None:
@@ -176,17 +177,13 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
     if segment.flags & ECE and connection.ecn is not None and ack >= una:
         _echo_arrives(connection, connection.ecn, ack, now)
     window = segment.window << connection.send_shift
-    if ack > una:
+    recovery = connection.recovery
+    if (connection.sack and segment.options.sack) or (recovery is not None and not recovery.calm):
+        _suspicious(connection, segment, _is_duplicate(connection, segment, window), now)
+    elif ack > una:
         _new_data_acknowledged(connection, segment, ack - una, now)
-    elif (
-        ack == una
-        and not segment.length
-        and not segment.flags & FIN
-        and window == sender.snd_wnd
-        and sender.in_flight
-        and not connection.probing
-    ):  # what answers a probe says nothing of loss
-        _duplicate(connection, now)
+    elif not connection.sack and _is_duplicate(connection, segment, window):
+        _suspicious(connection, segment, True, now)
     if ack >= una:
         sender.window_update(segment.seq, ack, window)
         if connection.probing:
@@ -197,49 +194,65 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
 
 
 def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int, now: float) -> None:
+    """All is well: nothing was lost, nothing is out of order."""
     sender = connection.sender
-    flight = sender.snd_nxt - sender.snd_una - sender.lost_bytes
+    flight = sender.snd_nxt - sender.snd_una
     sent_at = sender.acknowledged(segment.ack)
     rtt = None
     if sent_at is not None:
         rtt = now - sent_at
-        connection.rtt.sample(rtt)
+        connection.rtt.sample(rtt, now)
     elif connection.stamped:  # RFC 7323 4.1: an echo tells even of what was sent twice
         connection.sample_echo(segment, now)
     connection.retries = 0
     connection.progress_at = now
-    recovery = connection.recovery
-    was_fast = recovery.fast
-    if recovery.acknowledged(sender.snd_una, acked, sender.mss):
-        sender.lose_head(recovery.stride)
-        if not recovery.restart_timer():
-            return
-    elif was_fast:
-        connection.congestion.recovered(sender.snd_nxt - sender.snd_una, now)
-    else:
-        connection.congestion.acknowledged(acked, flight, rtt, now)
-    connection.retransmit_at = None  # RFC 6298 5.2, 5.3: flush starts it again if anything is in flight
+    connection.congestion.acknowledged(acked, flight, rtt, now)
+    connection.retransmit_at = connection.rto_at = None  # RFC 6298 5.2, 5.3: flush starts it again if it is needed
 
 
 def _echo_arrives(connection: Connection, ecn: Ecn, ack: int, now: float) -> None:
     """RFC 3168 6.1.2: the network asks for less; once for each window of data, whatever asks."""
-    sender, recovery, congestion = connection.sender, connection.recovery, connection.congestion
-    if not recovery.fast and ack > max(ecn.recover, recovery.recover):
-        ecn.recover = sender.snd_nxt
-        congestion.reduce(sender.snd_nxt - sender.snd_una, now)
-        congestion.cwnd = congestion.ssthresh
+    if connection.mend().slow_down(ack, connection.sender, connection.congestion, now):
         ecn.answered += 1
 
 
-def _duplicate(connection: Connection, now: float) -> None:
-    """RFC 5681 2 and 3.2"""
-    sender, recovery = connection.sender, connection.recovery
-    if recovery.duplicate(sender.snd_una, sender.snd_nxt, sender.mss):
-        congestion = connection.congestion
-        congestion.reduce(sender.snd_nxt - sender.snd_una, now)
-        congestion.cwnd = congestion.ssthresh
-        connection.fast_retransmits += 1
-        sender.lose_head(recovery.stride)
+def _is_duplicate(connection: Connection, segment: Segment, window: int) -> bool:
+    """RFC 5681 2; what answers a probe says nothing of loss."""
+    sender = connection.sender
+    return (
+        segment.ack == sender.snd_una
+        and not segment.length
+        and not segment.flags & FIN
+        and window == sender.snd_wnd
+        and sender.in_flight is not None
+        and not connection.probing
+    )
+
+
+def _suspicious(connection: Connection, segment: Segment, duplicate: bool, now: float) -> None:
+    """Something is out of order, or was: see what the ACK says about it."""
+    sender, recovery = connection.sender, connection.mend()
+    una = sender.snd_una
+    blocks: Blocks = ()
+    if connection.sack and segment.options.sack:
+        blocks = tuple([(unwrap(start, una), unwrap(end, una)) for start, end in segment.options.sack])
+    echo = connection.echo(segment, now) if connection.stamped else None
+    heard = Heard(segment.ack, blocks, duplicate, echo)
+    entered = recovery.entered
+    recovery.heard(heard, sender, connection.congestion, connection.rtt, now)
+    connection.fast_retransmits += recovery.entered - entered
+    connection.retransmit_at = None
+    if segment.ack > una:
+        connection.retries = 0
+        connection.progress_at = now
+        connection.rto_at = None
+    board = sender.board
+    if board is not None:
+        if board.refused:
+            board.refused = False
+            connection.stack.stats.count("tcp_sack_full")
+        if segment.ack > una and board.reneged():
+            connection.rto_at = now + recovery.doubt(connection.rtt.srtt)
 
 
 def _fin_acknowledged(connection: Connection, now: float) -> bool:

@@ -75,7 +75,7 @@ class Connection(ControlBlock):
         if self.retransmit_at is None:
             pass  # a cookie was answered: nobody knows when it was sent
         elif not self.retransmissions:
-            rtt.sample(now - self.last_sent)
+            rtt.sample(now - self.last_sent, now)
         elif self.stamped:
             self.sample_echo(segment, now)
         initial = self.config.initial_window * sender.mss
@@ -87,7 +87,7 @@ class Connection(ControlBlock):
         sender.snd_sml = sender.snd_una
         sender.snd_wl1 = segment.seq
         sender.snd_wl2 = segment.ack
-        self.retransmit_at = None
+        self.retransmit_at = self.rto_at = None
         self.retries = 0
         self.progress_at = now
         self.become(ESTABLISHED)

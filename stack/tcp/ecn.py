@@ -19,14 +19,13 @@ def agreed(flags: int) -> bool:
 
 
 class Ecn:
-    __slots__ = ("answered", "code_point", "echo", "recover", "seen", "told")
+    __slots__ = ("answered", "code_point", "echo", "seen", "told")
 
     def __init__(self) -> None:
         self.code_point = 0  # of the packet that is being looked at
         self.seen = False  # the peer has sent something ECN-capable
         self.echo = False  # a mark has come that the peer has not said to have heard of
         self.answered = 0  # how often an echo has reduced the window
-        self.recover = -1  # what was in flight when it last did so
         self.told = 0  # reductions that CWR has told of
 
     def data(self, flags: int) -> bool:

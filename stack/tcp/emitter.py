@@ -83,18 +83,20 @@ class Emitter:
         payload: tuple[Buffer, ...] = (),
         length: int = 0,
         ect: int = 0,
+        said: bytes = b"",
     ) -> None:
-        """Send one segment of an open connection; `ect` is its packet's ECN code point."""
+        """Send one segment of an open connection; `ect` is its packet's ECN code point, `said` are options beside the
+        timestamp, in whole words."""
         seq &= MASK
         ack &= MASK
         route = self.route
         gso_size = self.mss if length > self.mss else 0
         if self.ip.stack.trace is not None:
             stamp = options.emit_timestamp(tsval, tsecr) if self.stamped else b""
-            self._trace(seq, ack, flags, window, stamp, length, gso_size)
+            self._trace(seq, ack, flags, window, stamp + said, length, gso_size)
         partial_at: int | None = None
         if length > self.partial_above and route.tx_checksum:
-            checksum = (self.pseudo + self.header_length + length) % 65535
+            checksum = (self.pseudo + self.header_length + len(said) + length) % 65535
             partial_at = tcp.CHECKSUM_OFFSET
         else:
             words = self.plain + length + flags + window + seq + ack
@@ -102,16 +104,23 @@ class Emitter:
                 words += tsval + tsecr
             if length:
                 words += partial_sum(payload[0]) if len(payload) == 1 else sum_buffers(payload)
+            if said:
+                words += len(said) + (len(said) << 10) + int.from_bytes(said, "big")
             checksum = -words % 65535
         sport, dport = self.sport, self.dport
+        if said:
+            flags += len(said) << 10
         if self.stamped:
             header = _STAMPED.pack(
-                sport, dport, seq, ack, 0x8000 | flags, window, checksum, 0, _NOP_NOP_TIMESTAMP, tsval, tsecr
+                sport, dport, seq, ack, 0x8000 + flags, window, checksum, 0, _NOP_NOP_TIMESTAMP, tsval, tsecr
             )
             length += 32
         else:
-            header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 | flags, window, checksum, 0)
+            header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 + flags, window, checksum, 0)
             length += 20
+        if said:
+            header += said
+            length += len(said)
         self.ip.send(
             route,
             tcp.PROTOCOL,

@@ -1,7 +1,7 @@
 """What a connection sends now, and when it acts next: one answer, `flush`, asked after any number of changes.
 
 Everything that is sent is sent here: SYNs, data, what was lost, probes, acknowledgments, the last RST. Timers are three
-(`retransmit_at`: RTO, persist or SYN; `acknowledge_at`; `idle_at`: keep-alive or FIN-WAIT-2); their time comes here.
+(`retransmit_at`: see `retransmission`; `acknowledge_at`; `idle_at`: keep-alive or FIN-WAIT-2); their time comes here.
 RFC 9293 3.8, RFC 6298 5, RFC 5681, RFC 9293 3.8.6.1 (probes), 3.8.4 (keep-alive), 3.8.6.3 (delayed ACK).
 """
 
@@ -11,12 +11,15 @@ import errno
 import math
 from typing import TYPE_CHECKING
 
+from netif.wire.options import emit_sack
 from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN
 from stack.failure import failure
 from stack.seq import MASK
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
-from stack.tcp.sender import QUEUED, Transmission
+from stack.tcp.retransmission import arm, expired
+from stack.tcp.sender import QUEUED
 from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
+from stack.tcp.transmission import Transmission
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
@@ -38,7 +41,9 @@ def flush(connection: Connection, now: float) -> None:
     else:
         at = connection.retransmit_at
         if at is not None and at <= now:
-            _retransmission_timeout(connection, now)
+            probe = expired(connection, now)
+            if probe is not None:
+                transmit(connection, probe, now)
         at = connection.idle_at
         if at is not None and at <= now:
             _idle_timeout(connection, now)
@@ -58,16 +63,16 @@ def flush(connection: Connection, now: float) -> None:
 
 def _converse(connection: Connection, now: float) -> None:
     sender, receiver = connection.sender, connection.receiver
-    if receiver.duplicates:
+    if receiver.duplicates or (receiver.reports is not None and receiver.ack_now):
         _send_duplicates(connection, now)
     deadline = None
-    if sender.unsent_bytes or sender.lost or sender.fin == QUEUED:
+    if sender.unsent_bytes or sender.board is not None or sender.fin == QUEUED:
         if _send_data(connection, now):
             deadline = now
     elif sender.in_flight is None:
         connection.retransmit_at = None
     elif connection.retransmit_at is None:
-        connection.retransmit_at = now + connection.rtt.rto
+        arm(connection, now)
     if receiver.owed or receiver.ack_now:
         _acknowledge(connection, now)
     held = sender.buffered + (receiver.queued if receiver.reassembly is None else receiver.held())
@@ -89,12 +94,12 @@ def _converse(connection: Connection, now: float) -> None:
 def _send_data(connection: Connection, now: float) -> bool:
     """Send all that windows and the link allow. True: more may go, in the next turn."""
     sender, congestion, emitter = connection.sender, connection.congestion, connection.emitter
-    fresh = not sender.in_flight and not sender.lost
+    fresh = sender.in_flight is None
     if fresh and now - connection.last_sent > connection.rtt.rto:
         rto = connection.rtt.rto if connection.config.idle_restart else math.inf
         congestion.idle(now - connection.last_sent, rto, now)
-    cwnd = congestion.cwnd + connection.recovery.inflation
-    limit = emitter.payload_limit() if sender.lost or sender.unsent_bytes > emitter.mss else emitter.mss
+    cwnd = congestion.cwnd
+    limit = emitter.payload_limit() if sender.board is not None or sender.unsent_bytes > emitter.mss else emitter.mss
     interface = emitter.route.interface
     burst = BURST
     while (transmission := sender.next(now, cwnd, limit)) is not None:
@@ -105,14 +110,26 @@ def _send_data(connection: Connection, now: float) -> bool:
             break
         if burst <= 0:
             break
-        if not sender.unsent_bytes and not sender.lost and sender.fin != QUEUED:
+        if not sender.unsent_bytes and sender.board is None and sender.fin != QUEUED:
             break
-    if sender.in_flight or sender.lost:
+    if sender.board is not None and (recovery := connection.recovery) is not None:
+        first = sender.board.ranges[0]
+        if first.retransmitted and first.sent_at == now:
+            connection.rto_at = connection.retransmit_at = None  # as Linux: what is waited for has just been sent
+        if recovery.prr is not None:
+            recovery.prr.out += BURST - burst
+        if sender.patient and sender.snd_nxt == recovery.recover:
+            sender.patient = recovery.frto = False  # RFC 5682 3.1 step 2.b: there is no room for anything new
+            return True
+    if sender.in_flight is not None:
         if fresh:
             connection.progress_at = now
-        if fresh or connection.retransmit_at is None:
-            connection.retransmit_at = now + connection.rtt.rto
+            connection.rto_at = None
+        if fresh or connection.retransmit_at is None or connection.lone:
+            arm(connection, now)
     elif connection.retransmit_at is None:
+        connection.rto_at = None
+        connection.probe_due = False
         connection.retransmit_at = now + connection.rtt.rto  # to probe the window
         connection.progress_at = now
     return burst <= 0
@@ -126,7 +143,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     if transmission.fin:
         length -= 1
         flags = ACK | FIN
-    if length and not sender.unsent_bytes and not sender.lost:
+    if length and not sender.unsent_bytes and (sender.board is None or not sender.board.lost_bytes):
         flags |= PSH
     ect = 0
     ecn = connection.ecn
@@ -137,6 +154,8 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         ect = ECT_0 if fresh else 0
     if transmission.retransmitted:
         connection.retransmissions += 1
+        if connection.recovery is not None:
+            connection.recovery.resent(transmission.end - transmission.seq, now)
     connection.last_sent = now
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
@@ -150,6 +169,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         transmission.views,
         length,
         ect,
+        b"" if receiver.reports is None else _report(connection, sender.mss - length),
     )
 
 
@@ -157,8 +177,10 @@ def _send_duplicates(connection: Connection, now: float) -> None:
     """RFC 5681 4.2: a segment out of order is acknowledged at once, each of a batch for itself, for the peer counts."""
     receiver = connection.receiver
     count = min(receiver.duplicates, MOST_DUPLICATES)
-    if receiver.rcv_nxt != connection.last_ack_sent:
+    if count and receiver.rcv_nxt != connection.last_ack_sent:
         count += 1  # the first of them says something new, and is no duplicate
+    if receiver.reports is not None:
+        count = max(count, len(receiver.reports.pending))  # each duplicate is reported (RFC 2883 4)
     for _ in range(count):
         send_ack(connection, now)
 
@@ -176,6 +198,15 @@ def _acknowledge(connection: Connection, now: float) -> None:
     send_ack(connection, now)
 
 
+def _report(connection: Connection, room: int) -> bytes:
+    """The SACK option of the next segment, as far as there is room for it."""
+    most = min(3 if connection.stamped else 4, room - 4 >> 3)
+    if most <= 0:
+        return b""
+    blocks = connection.receiver.blocks(most)
+    return emit_sack(tuple([(start & MASK, end & MASK) for start, end in blocks])) if blocks else b""
+
+
 def send_ack(connection: Connection, now: float, seq: int | None = None, flags: int = ACK) -> None:
     sender, receiver = connection.sender, connection.receiver
     if seq is None:
@@ -189,7 +220,8 @@ def send_ack(connection: Connection, now: float, seq: int | None = None, flags: 
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
     tsval = int(now * 1000) + connection.timestamp_base & MASK
-    connection.emitter.segment(seq, ack, flags, receiver.advertise(), tsval, connection.ts_recent)
+    said = b"" if receiver.reports is None or flags & RST else _report(connection, 40)
+    connection.emitter.segment(seq, ack, flags, receiver.advertise(), tsval, connection.ts_recent, said=said)
 
 
 def _last_word(connection: Connection, now: float) -> None:
@@ -233,39 +265,6 @@ def _send_syn(connection: Connection, now: float) -> None:
     emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, flags, window, options)
     if connection.retransmit_at is None:
         connection.retransmit_at = now + connection.rtt.rto
-
-
-def _retransmission_timeout(connection: Connection, now: float) -> None:
-    """RFC 6298 5.4 to 5.7; for a closed window the persist timer."""
-    connection.retransmit_at = None
-    sender, config = connection.sender, connection.config
-    state = connection.state
-    if state is SYN_SENT or state is SYN_RECEIVED:
-        limit = config.syn_retries if state is SYN_SENT else config.synack_retries
-    else:
-        limit = config.retries
-    patience = config.user_timeout
-    if connection.retries >= limit if patience is None else now - connection.progress_at >= patience:
-        connection.drop(connection.soft_error or failure(errno.ETIMEDOUT))
-        return
-    connection.retries += 1
-    connection.rtt.back_off()
-    if patience is not None:  # RFC 5482: the last time-out is not to come long after the user's
-        connection.rtt.hasten(connection.progress_at + patience - now)
-    if state is SYN_SENT or state is SYN_RECEIVED:
-        connection.syn_owed = True
-        return
-    if sender.snd_wnd == 0 or not sender.in_flight:
-        connection.probing = True
-        transmission = sender.probe(now)
-        if transmission is not None:
-            transmit(connection, transmission, now)
-        connection.retransmit_at = now + connection.rtt.rto
-        return
-    connection.congestion.timed_out(sender.snd_nxt - sender.snd_una, connection.retries == 1, now)
-    connection.recovery.timed_out(sender.snd_nxt)
-    connection.timeouts += 1
-    sender.lose_all()
 
 
 def _idle_timeout(connection: Connection, now: float) -> None:

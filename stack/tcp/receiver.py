@@ -11,6 +11,7 @@ from collections import deque
 
 from netif.link import Buffer
 from stack.tcp.reassembly import Reassembly, compact
+from stack.tcp.reports import Reports
 
 _SMALL = 512  # bytes; payloads below this are gathered, so that objects do not outweigh their bytes
 _GATHER = 4096
@@ -32,6 +33,8 @@ class Receiver:
         "rcv_nxt",
         "reassembly",
         "refused",
+        "reports",
+        "sack",
         "shift",
         "unoffered",
     )
@@ -52,6 +55,8 @@ class Receiver:
         self.owed = 0  # segments that nothing has acknowledged
         self.ack_now = False
         self.duplicates = 0  # acknowledgments owed for segments out of order, one for each (RFC 5681 4.2)
+        self.sack = False  # both sides agreed on it (RFC 2018)
+        self.reports: Reports | None = None  # what SACKs have to say; None: nothing
 
     def start(self, rcv_nxt: int, window: int) -> None:
         """The peer's SYN has told where it begins. Our own offers `window`, or has offered what `edge` says."""
@@ -108,6 +113,8 @@ class Receiver:
             self.ack_now = True  # say where the window ends
         if seq < rcv_nxt:
             self.ack_now = True  # RFC 9293: what was received before is acknowledged again
+            if self.sack and length:
+                self._report().duplicate(seq, min(rcv_nxt, seq + length))
             payload = compact(payload[rcv_nxt - seq :])
             length = len(payload)
             seq = rcv_nxt
@@ -164,8 +171,36 @@ class Receiver:
         reassembly = self.reassembly
         if reassembly is None:
             reassembly = self.reassembly = Reassembly(self.max_ranges, 256 + self.capacity // 512)
+        end = seq + len(payload)
+        twice = reassembly.ranges.overlap(seq, end) if self.sack else None
         if not reassembly.add(seq, payload):
             self.refused = True
+        elif self.sack:
+            reports = self._report()
+            if twice is not None:
+                reports.duplicate(*twice)
+            reports.arrived(seq, twice is not None)
+
+    def old(self, seq: int, end: int) -> None:
+        """A segment outside the window; what lies before it has come again, and is acknowledged again (RFC 2883)."""
+        self.ack_now = True
+        if self.sack and seq < self.rcv_nxt:
+            self._report().duplicate(seq, min(end, self.rcv_nxt))
+
+    def _report(self) -> Reports:
+        reports = self.reports
+        if reports is None:
+            reports = self.reports = Reports()
+        return reports
+
+    def blocks(self, most: int) -> tuple[tuple[int, int], ...]:
+        """What the SACK option of the next segment says; to be asked where there are `reports`."""
+        reports, reassembly = self.reports, self.reassembly
+        assert reports is not None
+        said = reports.next(None if reassembly is None else reassembly.ranges, most)
+        if reassembly is None and not reports.pending:
+            self.reports = None
+        return said
 
     def held(self) -> int:
         """Bytes kept, in order or not."""
@@ -177,6 +212,8 @@ class Receiver:
         assert reassembly is not None
         self.ack_now = True  # RFC 5681 4.2: also when a hole is filled in part
         seq = self.rcv_nxt
+        if self.sack and (twice := reassembly.ranges.overlap(seq, seq + length)) is not None:
+            self._report().duplicate(*twice)
         for start, stop in list(reassembly.ranges.gaps(seq, seq + length)):
             self._follow(reassembly)
             part = payload[start - seq : stop - seq]

@@ -1,4 +1,5 @@
-"""The round-trip time and the retransmission time-out (RFC 6298). Knows no segment and no clock: it takes samples.
+"""The round-trip time, its minimum of late (RFC 8985 6.1) and the retransmission time-out (RFC 6298). Knows no segment
+and no clock: it takes samples.
 
 The minimum is added to SRTT, not put under the sum: a peer that delays its ACKs by up to `minimum` then never
 causes a time-out (RFC 6298 2.4 would have 1 s; Linux does as here).
@@ -6,21 +7,36 @@ causes a time-out (RFC 6298 2.4 would have 1 s; Linux does as here).
 
 from __future__ import annotations
 
+from math import inf
+
+SPAN = 150.0  # seconds; a minimum counts for at most twice that
+
 
 class RttEstimator:
-    __slots__ = ("latest", "maximum", "minimum", "rto", "rttvar", "srtt")
+    __slots__ = ("latest", "least", "maximum", "min_rtt", "minimum", "rto", "rttvar", "srtt", "turn")
 
     def __init__(self, initial: float, minimum: float, maximum: float) -> None:
         self.srtt: float | None = None
         self.rttvar = 0.0
         self.rto = initial  # seconds, backed off or not
         self.latest = 0.0
+        self.min_rtt = inf  # of this span and the one before it
+        self.least = inf  # of this span
+        self.turn = 0.0  # when the next begins
         self.minimum = minimum
         self.maximum = maximum
 
-    def sample(self, rtt: float) -> None:
+    def sample(self, rtt: float, now: float = 0.0) -> None:
         """A round trip of a segment sent once (Karn), or vouched for by its timestamp. Ends any back-off (5.7)."""
         self.latest = rtt
+        if rtt < self.least:
+            self.least = rtt
+            if rtt < self.min_rtt:
+                self.min_rtt = rtt
+        if now >= self.turn:
+            self.min_rtt = self.least
+            self.least = rtt
+            self.turn = now + SPAN
         srtt = self.srtt
         if srtt is None:
             self.srtt = rtt

@@ -1,73 +1,37 @@
-"""What was accepted from the application and is not yet acknowledged: unsent, in flight, or lost.
+"""What was accepted from the application and is not yet acknowledged: unsent, or sent and in `in_flight`.
 
 Decides which bytes make the next segment: windows, Nagle and the sender's silly-window avoidance (RFC 9293 3.7.4,
 3.8.6.2.1). Knows sequence numbers and bytes; no clock (it is given `now`), no timer, no header, no state of RFC 9293.
-Every queue is drained from its ends: nothing is scanned.
+What became of the bytes in flight stands on the `board`, which there is only while something is out of order.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from operator import attrgetter
-
-import attrs
 
 from netif.link import Buffer
 from stack.seq import unwrap
+from stack.tcp.scoreboard import Delivery, Scoreboard
+from stack.tcp.transmission import Transmission, skip
 
 OPEN, QUEUED, SENT = 0, 1, 2  # Sender.fin
 _BY_REFERENCE = 4096  # bytes; smaller writes are copied together
 _TAIL = 16384  # bytes up to which small writes are gathered in one bytearray
 
 
-@attrs.define(eq=False)
-class Transmission:
-    """One range of sequence numbers on its way: [seq, end), the views that hold its bytes, when it was last sent."""
-
-    seq: int
-    end: int
-    views: tuple[Buffer, ...]
-    sent_at: float
-    fin: bool = False  # its last sequence number is the FIN
-    retransmitted: bool = False
-
-
-_by_seq = attrgetter("seq")
-
-
-def skip(views: tuple[Buffer, ...], count: int) -> tuple[Buffer, ...]:
-    """The views without their first `count` bytes."""
-    for index, view in enumerate(views):
-        size = len(view)
-        if count < size:
-            return (memoryview(view)[count:], *views[index + 1 :]) if count else views[index:]
-        count -= size
-    return ()
-
-
-def take(views: tuple[Buffer, ...], count: int) -> tuple[Buffer, ...]:
-    """The first `count` bytes of the views."""
-    taken: list[Buffer] = []
-    for view in views:
-        if count <= 0:
-            break
-        taken.append(view if len(view) <= count else memoryview(view)[:count])
-        count -= len(view)
-    return tuple(taken)
-
-
 class Sender:
     __slots__ = (
+        "board",
         "buffered",
         "capacity",
         "fin",
         "in_flight",
         "iss",
-        "lost",
-        "lost_bytes",
+        "max_sacked",
         "max_window",
         "mss",
         "nodelay",
+        "patient",
         "snd_nxt",
         "snd_sml",
         "snd_una",
@@ -78,7 +42,7 @@ class Sender:
         "unsent_bytes",
     )
 
-    def __init__(self, iss: int, capacity: int, nodelay: bool) -> None:
+    def __init__(self, iss: int, capacity: int, nodelay: bool, max_sacked: int = 4096) -> None:
         self.iss = iss
         self.snd_una = iss
         self.snd_nxt = iss
@@ -88,13 +52,14 @@ class Sender:
         self.max_window = 0  # the largest window that the peer ever offered
         self.mss = 536  # RFC 9293 3.7.1, net of options; set by the handshake
         self.capacity = capacity
+        self.max_sacked = max_sacked  # ranges that the peer holds behind holes; more are not remembered
         self.nodelay = nodelay
         self.buffered = 0  # bytes unsent or unacknowledged
         self.unsent: deque[Buffer] | None = None
         self.unsent_bytes = 0
-        self.in_flight: deque[Transmission] | None = None  # in order of sequence numbers
-        self.lost: deque[Transmission] | None = None  # to be sent again, in order
-        self.lost_bytes = 0
+        self.in_flight: deque[Transmission] | None = None  # [snd_una, snd_nxt), in order of sequence numbers
+        self.board: Scoreboard | None = None  # what of that is lost, or held by the peer behind what is lost
+        self.patient = False  # what is lost waits for what was never sent (RFC 5682)
         self.snd_sml = iss  # end of the last segment that was smaller than mss (RFC 9293 appendix A.3)
         self.fin = OPEN
 
@@ -137,8 +102,8 @@ class Sender:
 
     def discard(self) -> None:
         """Nothing of it will ever be sent, or sent again."""
-        self.unsent = self.in_flight = self.lost = None
-        self.unsent_bytes = self.lost_bytes = self.buffered = 0
+        self.unsent = self.in_flight = self.board = None
+        self.unsent_bytes = self.buffered = 0
 
     def in_network(self, seq: int) -> bool:
         """A segment that began at `seq`, 32 bits, may be on its way."""
@@ -146,13 +111,9 @@ class Sender:
 
     def lose_larger(self, size: int) -> None:
         """What was sent in larger segments than this cannot have arrived: it is the next to be sent."""
-        in_flight = self.in_flight
-        if in_flight:
-            lost = [each for each in in_flight if each.end - each.seq - each.fin > size]
-            kept = deque(each for each in in_flight if each.end - each.seq - each.fin <= size)
-            self.in_flight = kept or None
-            self.lost = deque(sorted((*lost, *(self.lost or ())), key=_by_seq)) or None
-            self.lost_bytes += sum(each.end - each.seq for each in lost)
+        board = self.scoreboard()
+        if board is not None:
+            board.lose_larger(size)
 
     # from the peer
 
@@ -167,6 +128,8 @@ class Sender:
 
     def acknowledged(self, ack: int) -> float | None:
         """Forget everything before `ack`. When the newest of it was sent; None if any of it was sent twice (Karn)."""
+        if self.board is not None:
+            return self._acknowledged_on(self.board, ack)
         newest: float | None = None
         ambiguous = False
         released = ack - self.snd_una
@@ -187,52 +150,50 @@ class Sender:
                 first.seq = ack
         if not in_flight:
             self.in_flight = None  # an idle connection keeps no empty queues
-        lost = self.lost
-        while lost and lost[0].seq < ack:
-            first = lost[0]
-            ambiguous = True
-            if first.end <= ack:
-                self.lost_bytes -= first.end - first.seq
-                lost.popleft()
-                if first.fin:
-                    released -= 1
-            else:
-                self.lost_bytes -= ack - first.seq
-                first.views = skip(first.views, ack - first.seq)
-                first.seq = ack
         self.buffered -= released
         return None if ambiguous else newest
 
-    def lose_head(self, count: int) -> None:
-        """What was sent at snd_una is lost, up to `count` bytes of it: they are the next to be sent."""
-        in_flight = self.in_flight
-        if not in_flight or in_flight[0].seq != self.snd_una:
-            return
-        first = in_flight[0]
-        if first.end - first.seq > count + first.fin:
-            head = self._split(first, count)
-        else:
-            head = in_flight.popleft()
-        lost = self.lost
-        if lost is None:
-            lost = self.lost = deque()
-        lost.appendleft(head)
-        self.lost_bytes += head.end - head.seq
+    def _acknowledged_on(self, board: Scoreboard, ack: int) -> float | None:
+        delivered: list[Delivery] = []
+        ambiguous = self.settle(board, ack, delivered)
+        return None if ambiguous or not delivered else delivered[-1][2]
+
+    def settle(self, board: Scoreboard, ack: int, delivered: list[Delivery]) -> bool:
+        """As `acknowledged`, noting what had not arrived before. True if any of that was sent twice."""
+        fins, ambiguous = board.acknowledged(ack, delivered)
+        self.buffered -= ack - self.snd_una - fins
+        self.snd_una = ack
+        if not self.in_flight:
+            self.in_flight = self.board = None
+        return ambiguous
+
+    def scoreboard(self) -> Scoreboard | None:
+        """Made if there is none and anything is in flight."""
+        board = self.board
+        if board is None and self.in_flight:
+            board = self.board = Scoreboard(self.in_flight, self.max_sacked)
+        return board
+
+    def flying(self) -> int:
+        """Bytes in the network, as far as we know (RFC 6675's pipe)."""
+        out = self.snd_nxt - self.snd_una
+        return out if self.board is None else out - self.board.left()
 
     def lose_all(self) -> None:
-        """A time-out: nothing that was sent is in the network any more."""
-        in_flight, lost = self.in_flight, self.lost
-        if in_flight:
-            self.lost = deque(sorted((*in_flight, *lost), key=_by_seq)) if lost else in_flight
-            self.in_flight = None
-        self.lost_bytes = self.snd_nxt - self.snd_una
+        """Nothing that was sent is in the network any more."""
+        board = self.scoreboard()
+        if board is not None:
+            board.lose_all()
 
     # what to send
 
     def next(self, now: float, cwnd: int, limit: int) -> Transmission | None:
         """The segment to send now, of at most `limit` bytes (a multiple of mss), or None."""
-        if self.lost:
-            return self._resend(now, cwnd, limit)
+        board = self.board
+        if board is not None:
+            if board.lost_bytes and not self.patient:
+                return self._resend(board, now, cwnd, limit)
+            cwnd += board.left()
         count = self.unsent_bytes
         if not count and self.fin != QUEUED:
             return None
@@ -263,11 +224,13 @@ class Sender:
 
     def probe(self, now: float) -> Transmission | None:
         """What a closed or silly window is asked with: one byte, or all that the window takes (RFC 9293 3.8.6.1)."""
-        if self.in_flight:
-            self.lose_all()
+        board = self.scoreboard()
         window = self.snd_una + self.snd_wnd - self.snd_nxt
-        if self.lost:
-            return self._cut_lost(now, max(1, min(self.snd_wnd, self.mss)))
+        if board is not None:
+            board.lose_all()
+            first = board.next_lost()
+            if first is not None:
+                return board.resend(first, max(1, min(self.snd_wnd, self.mss)), now)
         if self.unsent_bytes:
             small = self.snd_sml
             probe = self._emit(now, min(self.unsent_bytes, self.mss, max(window, 1)), False)
@@ -276,6 +239,22 @@ class Sender:
         if self.fin == QUEUED:
             return self._emit(now, 0, True)
         return None
+
+    def loss_probe(self, now: float) -> Transmission | None:
+        """RFC 8985 7.3: a new segment if the peer's window takes one, else the last one again; whatever cwnd says."""
+        window = self.snd_una + self.snd_wnd - self.snd_nxt
+        count = min(self.unsent_bytes, self.mss)
+        if count and count <= window:
+            fin = self.fin == QUEUED and count == self.unsent_bytes and count < window
+            return self._emit(now, count, fin)
+        if not count and self.fin == QUEUED and window > 0:
+            return self._emit(now, 0, True)
+        board = self.scoreboard()
+        if board is None:
+            return None
+        last = board.tail(self.mss)
+        board.probe(last, now)
+        return last
 
     def fin_acknowledged(self) -> bool:
         return self.fin == SENT and self.snd_una == self.snd_nxt
@@ -327,64 +306,21 @@ class Sender:
                 count = 0
         return tuple(taken)
 
-    def _resend(self, now: float, cwnd: int, limit: int) -> Transmission | None:
-        lost = self.lost
-        assert lost
-        seq = lost[0].seq
-        usable = self.snd_una + self.snd_wnd - seq
+    def _resend(self, board: Scoreboard, now: float, cwnd: int, limit: int) -> Transmission | None:
+        first = board.next_lost()
+        assert first is not None
+        usable = self.snd_una + self.snd_wnd - first.seq
         if usable <= 0:
             return None
         mss = self.mss
         if limit > usable:
             limit = usable if usable < mss else usable - usable % mss
-        free = cwnd - (self.snd_nxt - self.snd_una - self.lost_bytes)
+        free = cwnd - self.flying()
         if free < limit:
             if free >= mss:
                 limit = free - free % mss
-            elif seq != self.snd_una:
-                return None  # but the first hole is always filled at once
-        return self._cut_lost(now, limit)
-
-    def _cut_lost(self, now: float, limit: int) -> Transmission:
-        """Up to `limit` bytes from the front of the lost ones, ranges that were sent apart put together."""
-        lost, in_flight = self.lost, self.in_flight
-        assert lost
-        head = lost.popleft()
-        length = head.end - head.seq - head.fin
-        if length > limit:
-            lost.appendleft(head)
-            head = self._split(head, limit)
-        elif length < self.mss and not head.fin:
-            parts = list(head.views)
-            while lost and lost[0].seq == head.end and not head.fin:
-                size = lost[0].end - lost[0].seq - lost[0].fin
-                if size > limit - length:
-                    break
-                following = lost.popleft()
-                length += size
-                parts.extend(following.views)
-                head.end = following.end
-                head.fin = following.fin
-            head.views = tuple(parts)
-        self.lost_bytes -= head.end - head.seq
-        head.sent_at = now
-        head.retransmitted = True
-        if in_flight is None:
-            in_flight = self.in_flight = deque()
-        if not in_flight or in_flight[-1].seq < head.seq:
-            in_flight.append(head)
-        else:  # the first hole is filled while what follows it is in flight
-            at = 0
-            while in_flight[at].seq < head.seq:
-                at += 1
-            in_flight.insert(at, head)
-        return head
-
-    @staticmethod
-    def _split(whole: Transmission, count: int) -> Transmission:
-        """Take the first `count` bytes off a range."""
-        seq = whole.seq
-        head = Transmission(seq, seq + count, take(whole.views, count), whole.sent_at, False, whole.retransmitted)
-        whole.views = skip(whole.views, count)
-        whole.seq = seq + count
-        return head
+            elif first.seq != self.snd_una:
+                return None
+            elif limit > mss:
+                limit = mss  # the first hole is always filled at once
+        return board.resend(first, limit, now)

@@ -54,9 +54,11 @@ class ControlBlock(Endpoint):
         "layer",
         "listener",
         "local",
+        "lone",
         "orphan",
         "passive",
         "peer_mss",
+        "probe_due",
         "probes",
         "probing",
         "progress_at",
@@ -67,7 +69,9 @@ class ControlBlock(Endpoint):
         "retransmissions",
         "retransmit_at",
         "retries",
+        "rto_at",
         "rtt",
+        "sack",
         "send_shift",
         "sender",
         "soft_error",
@@ -115,9 +119,9 @@ class ControlBlock(Endpoint):
             iss = config.initial_sequence
             if iss is None:
                 iss = layer.numbers.choose(local, remote, now)
-        self.sender = Sender(iss, config.send_buffer, config.nodelay)
+        self.sender = Sender(iss, config.send_buffer, config.nodelay, layer.stack.limits.sacked_ranges)
         self.receiver = Receiver(config.receive_buffer, layer.max_ranges)
-        self.recovery = Recovery(iss)
+        self.recovery: Recovery | None = None  # until something seems to be lost
         self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
         self.congestion = layer.unopened  # its own begins with the handshake's end
         self.ecn = None  # until both sides have agreed on it
@@ -125,6 +129,7 @@ class ControlBlock(Endpoint):
         self.send_shift = 0
         self.peer_mss = DEFAULT_MSS
         self.stamped = False  # both sides send timestamps
+        self.sack = False  # both sides acknowledge selectively
         self.timestamp_base = layer.numbers.timestamp_base
         self.ts_recent = 0  # 32 bits: the timestamp to echo
         self.ts_recent_at = now
@@ -134,7 +139,10 @@ class ControlBlock(Endpoint):
         self.last_heard = now
         self.last_sent = now
         self.progress_at = now  # when the peer last acknowledged anything new
-        self.retransmit_at: float | None = None
+        self.retransmit_at: float | None = None  # what is due by then: see output
+        self.rto_at: float | None = None  # when the retransmission timer itself expires; None: to be started anew
+        self.probe_due = False  # `retransmit_at` is the time of a loss probe
+        self.lone = False  # and late, for one segment alone is in flight
         self.acknowledge_at: float | None = None
         self.idle_at: float | None = None
         self.retries = 0  # time-outs in a row without progress
@@ -181,6 +189,7 @@ class ControlBlock(Endpoint):
             self.ecn = Ecn() if self.config.ecn != "off" and agreed(segment.flags) else None
         elif not agreed(segment.flags):
             self.ecn = None
+        self.sack = self.receiver.sack = options.sack_permitted and self.config.sack
         self.peer_mss = peer_mss(options)
         self.sender.snd_wnd = self.sender.max_window = segment.window
         self.measure()
@@ -224,16 +233,30 @@ class ControlBlock(Endpoint):
     def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
         config = self.config
         mss = own_mss(config, self.emitter.route.interface.mtu, len(self.local[0]))
-        return emit_syn(mss=mss, window_scale=self.syn_shift, timestamp=timestamp)
+        sack = self.sack if self.state is SYN_RECEIVED else config.sack
+        return emit_syn(mss=mss, window_scale=self.syn_shift, sack_permitted=sack, timestamp=timestamp)
 
     def sample_echo(self, segment: Segment, now: float) -> None:
         """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""
+        echo = self.echo(segment, now)
+        if echo is not None:
+            self.rtt.sample((int(now * 1000) - echo) / 1000, now)
+
+    def echo(self, segment: Segment, now: float) -> int | None:
+        """When, in milliseconds of our clock, the segment was sent whose timestamp the peer echoes."""
         timestamp = segment.options.timestamp
-        if timestamp is not None and timestamp[1]:
-            clock = int(now * 1000) + self.timestamp_base
-            elapsed = clock - unwrap(timestamp[1], clock)
-            if 0 <= elapsed <= 1000 * self.config.max_rto:
-                self.rtt.sample(elapsed / 1000)
+        if timestamp is None or not timestamp[1]:
+            return None
+        clock = int(now * 1000)
+        at = unwrap(timestamp[1], clock + self.timestamp_base) - self.timestamp_base
+        return at if 0 <= clock - at <= 1000 * self.config.max_rto else None
+
+    def mend(self) -> Recovery:
+        """The recovery; made when it is first asked for."""
+        recovery = self.recovery
+        if recovery is None:
+            recovery = self.recovery = Recovery(self.sack, self.sender.snd_una, self.rtt.latest)
+        return recovery
 
     def probe_answered(self) -> None:
         """An ACK came while a closed window was being probed (RFC 9293 MUST-37: that is no reason to give up)."""
@@ -245,4 +268,4 @@ class ControlBlock(Endpoint):
             self.rtt.restore()
             if sender.in_flight:
                 sender.lose_all()  # the probe was refused
-            self.retransmit_at = None
+            self.retransmit_at = self.rto_at = None

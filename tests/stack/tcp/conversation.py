@@ -129,9 +129,9 @@ class Conversation:
         self.clock = None
 
     def begin(self, *, mtu=1500, gso_max=None, limits=None, seed=0, peer_iss=5_000_000, **settings):
-        """A host whose connections have these settings. Unless told otherwise no scale, no timestamps, Reno."""
-        plain = {"window_scale": False, "timestamps": False, "congestion": "newreno", "initial_sequence": 70_000}
-        settings = {**plain, **settings}
+        """A host whose connections have these settings. Unless told otherwise no options, and Reno."""
+        plain = {"window_scale": False, "timestamps": False, "sack": False, "congestion": "newreno"}
+        settings = {"initial_sequence": 70_000, **plain, **settings}
         self.config = TcpConfig(**settings)
         self.clock = Clock(seed)
         self.sent = []

@@ -1,0 +1,54 @@
+"""What the receiver's SACK options say, and in which order (RFC 2018 4, RFC 2883 4). Holds positions, no bytes: which
+ranges there are is asked when an option is made, so that none names what has been delivered in order since.
+"""
+
+from __future__ import annotations
+
+from stack.ranges import Ranges
+
+MOST_PENDING = 16  # segments whose SACKs wait to be sent; the oldest are forgotten
+_RECENT = 8  # positions of late; in four ranges, if they are not the same
+
+
+class Reports:
+    __slots__ = ("pending", "recent")
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[int, int]] = []  # (where it arrived, where a duplicate ends or 0)
+        self.recent: list[int] = []  # where the latest segments arrived out of order, the last one first
+
+    def arrived(self, seq: int, told: bool) -> None:
+        """A segment came out of order; `told` if it is already due to be reported, as a duplicate."""
+        recent = self.recent
+        recent.insert(0, seq)
+        del recent[_RECENT:]
+        if not told:
+            self._add((seq, 0))
+
+    def duplicate(self, start: int, end: int) -> None:
+        self._add((start, end))
+
+    def _add(self, report: tuple[int, int]) -> None:
+        self.pending.append(report)
+        if len(self.pending) > MOST_PENDING:
+            del self.pending[0]
+
+    def next(self, ranges: Ranges | None, most: int) -> tuple[tuple[int, int], ...]:
+        """At most so many blocks, of the segment that waits longest to be reported first."""
+        said: list[tuple[int, int]] = []
+        positions = self.recent
+        if self.pending:
+            start, end = self.pending.pop(0)
+            if end:
+                said.append((start, end))
+            positions = [start, *positions]
+        if ranges is not None:
+            known: set[int] = set()
+            for position in positions:
+                block = ranges.around(position)
+                if block is not None and block[0] not in known:
+                    known.add(block[0])
+                    said.append(block)
+                    if len(said) == most:
+                        break
+        return tuple(said)

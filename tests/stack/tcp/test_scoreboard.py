@@ -1,0 +1,184 @@
+"""The sender's scoreboard alone, and against an obvious model: a letter for each byte."""
+
+import random
+from collections import deque
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stack.tcp.scoreboard import Scoreboard
+from stack.tcp.transmission import FLYING, LOST, SACKED, Transmission
+
+TEXT = random.Random(9).randbytes(2000)
+
+
+def make(*ends, limit=100):
+    ranges = deque()
+    start = 0
+    for at, end in enumerate(ends):
+        ranges.append(Transmission(start, end, (TEXT[start:end],), float(at)))
+        start = end
+    return Scoreboard(ranges, limit)
+
+
+def states(board):
+    return [(one.seq, one.end, "-LS"[one.state]) for one in board.ranges]
+
+
+def sack(board, start, end):
+    news = []
+    board.sack(start, end, news)
+    return news
+
+
+def test_a_block_splits_a_range():
+    board = make(100)
+    assert sack(board, 30, 60) == [(30, 60, 0.0, False)]
+    assert states(board) == [(0, 30, "-"), (30, 60, "S"), (60, 100, "-")]
+    assert board.sacked_bytes == 30
+
+
+def test_blocks_that_touch_become_one():
+    board = make(10, 20, 30, 40)
+    sack(board, 10, 20)
+    sack(board, 30, 40)
+    sack(board, 20, 30)
+    assert states(board) == [(0, 10, "-"), (10, 40, "S")]
+    assert board.sacked == 1
+
+
+def test_what_is_known_is_no_news():
+    board = make(10, 20, 30)
+    sack(board, 10, 30)
+    assert sack(board, 15, 25) == []
+
+
+def test_too_many_ranges_are_refused():
+    board = make(100, limit=2)
+    for start in (10, 30, 50):
+        sack(board, start, start + 5)
+    assert (board.refused, board.sacked) == (True, 2)
+
+
+def test_what_was_sent_long_before_is_lost():
+    board = make(10, 20, 30, 40)  # sent at 0, 1, 2, 3
+    sack(board, 30, 40)
+    assert board.lose_sent_before(3.0, 40, False, 1.5, 3.0) == 2.0
+    assert states(board) == [(0, 10, "L"), (10, 20, "L"), (20, 30, "-"), (30, 40, "S")]
+    assert board.lose_sent_before(3.0, 40, False, 1.5, 3.5) is None
+    assert board.lost_bytes == 30
+
+
+def test_what_was_sent_again_counts_from_then():
+    board = make(10, 20)
+    sack(board, 10, 20)
+    board.lose_head(10)
+    board.resend(board.next_lost(), 10, 5.0)
+    assert board.lose_sent_before(1.0, 20, False, 0.1, 9.0) is None
+    assert board.lost_bytes == 0
+    board.lose_sent_before(6.0, 20, False, 0.1, 9.0)
+    assert board.lost_bytes == 10
+    assert board.relost == 10
+
+
+def test_lost_ranges_side_by_side_are_sent_together():
+    board = make(10, 20, 30, 40)
+    sack(board, 30, 40)
+    board.lose_all()
+    again = board.resend(board.next_lost(), 25, 5.0)
+    assert (again.seq, again.end, b"".join(again.views)) == (0, 20, TEXT[:20])
+
+
+def test_ten_thousand_ranges_are_no_burden():
+    """Alternate ones held, then all of the others lost, resent, and acknowledged one by one."""
+    count = 10_000
+    ranges = deque(Transmission(at, at + 1, (b"x",), float(at)) for at in range(count))
+    board = Scoreboard(ranges, count)
+    for at in range(1, count, 2):
+        sack(board, at, at + 1)
+    board.lose_sent_before(float(count), count, False, 0.0, 2.0 * count)
+    assert board.lost_bytes == count // 2
+    while (one := board.next_lost()) is not None:
+        board.resend(one, 1, 3.0 * count)
+    for ack in range(1, count + 1):
+        board.acknowledged(ack, [])
+    assert not board.ranges
+    assert board.sacked_bytes == board.lost_bytes == board.sacked == 0
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("sack"), st.integers(0, 119), st.integers(1, 40)),
+        st.tuples(st.just("ack"), st.integers(0, 20), st.none()),
+        st.tuples(st.just("lose"), st.sampled_from(["all", "head", "time", "sacked"]), st.integers(0, 12)),
+        st.tuples(st.just("resend"), st.integers(1, 30), st.none()),
+        st.tuples(st.just("unlose"), st.none(), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(1, 119), max_size=12), steps)
+def test_the_board_says_what_a_letter_for_each_byte_says(cuts, script):
+    ends = sorted({*cuts, 120})
+    board = make(*ends)
+    model = dict.fromkeys(range(120), "-")
+    sent_at = {at: float(sum(end <= at for end in ends)) for at in range(120)}
+    again = set()
+    now = 100.0
+    for action, value, other in script:
+        if not board.ranges:
+            break
+        now += 1
+        una = board.ranges[0].seq
+        if action == "sack":
+            start, end = max(value, una), min(value + other, 120)
+            news = sack(board, start, end) if start < end else []
+            expected = {at for at in range(start, end) if model[at] != "S"}
+            assert {at for first, last, _, _ in news for at in range(first, last)} == expected
+            model.update(dict.fromkeys(expected, "S"))
+        elif action == "ack":
+            news = []
+            ack = min(una + value, 120)
+            board.acknowledged(ack, news)
+            expected = {at for at in range(una, ack) if model[at] != "S"}
+            assert {at for first, last, _, _ in news for at in range(first, last)} == expected
+            for at in range(una, ack):
+                del model[at]
+        elif action == "lose" and value == "all":
+            board.lose_all()
+            model.update({at: "L" for at, letter in model.items() if letter == "-"})
+        elif action == "lose" and value == "sacked":
+            board.forget_sacked()
+            model.update({at: "L" for at, letter in model.items() if letter == "S"})
+        elif action == "lose" and value == "head":
+            flying = board.ranges[0].state == FLYING
+            end = min(board.ranges[0].end, una + 5)
+            board.lose_head(5)
+            if flying:
+                model.update(dict.fromkeys(range(una, end), "L"))
+        elif action == "lose":
+            board.lose_sent_before(float(other), 0, False, 0.0, now)
+            model.update({at: "L" for at, letter in model.items() if letter == "-" and sent_at[at] < other})
+        elif action == "unlose":
+            board.unlose()
+            model.update({at: "-" for at, letter in model.items() if letter == "L"})
+        elif (one := board.next_lost()) is not None:
+            assert one.seq == min(at for at, letter in model.items() if letter == "L")
+            one = board.resend(one, value, now)
+            assert one.end - one.seq <= value
+            for at in range(one.seq, one.end):
+                assert model[at] == "L"
+                model[at] = "-"
+                sent_at[at] = now
+                again.add(at)
+        assert {at: "-LS"[one.state] for one in board.ranges for at in range(one.seq, one.end)} == model
+        assert board.sacked_bytes == sum(letter == "S" for letter in model.values())
+        assert board.lost_bytes == sum(letter == "L" for letter in model.values())
+        assert board.sacked == sum(one.state == SACKED for one in board.ranges)
+        assert (board.next_lost() is None) == (board.lost_bytes == 0)
+        assert board.flying_again() == any(letter == "-" and at in again for at, letter in model.items())
+        for one in board.ranges:
+            assert b"".join(one.views) == TEXT[one.seq : one.end]
+            assert one.state in (FLYING, LOST, SACKED)
