@@ -8,7 +8,7 @@ from netif.wire import ethernet, icmp, ip
 from stack.limits import Limits
 from stack.tcp.config import TcpConfig
 from stack.udp import UdpEndpoint
-from tests.stack.rig import MASK, OTHER_MAC, PEER, PEER_MAC, Rig, address, echo, packet
+from tests.stack.rig import GATEWAY, MASK, OTHER_MAC, PEER, PEER_MAC, US, Rig, address, echo, packet
 
 
 def test_an_echo_reply_comes_from_the_address_that_was_asked(met: Rig):  # 3.2.2.6
@@ -61,3 +61,24 @@ def test_a_broadcast_frame_bears_a_broadcast(met: Rig, dst: str, mac: bytes):  #
     socket.send_to(b"x", (address(dst), 9))
     (frame,) = met.frames()
     assert frame[:6] == mac
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_redirects_for_a_network_and_for_a_host_are_one(rig: Rig, code: int):  # 3.2.2.2, 3.3.1.2
+    far, better = address("8.8.8.8"), address("10.0.0.253")
+    for gateway in (GATEWAY, better):
+        rig.knows_peer(who=gateway)
+    socket = UdpEndpoint(rig.stack)
+    socket.connect(far, 9)
+    quoted = ip.emit(US, far, ip.UDP, 8, ident=0) + socket.local[1].to_bytes(2, "big") + b"\0\x09\0\x08\0\0"
+    rig.gets(packet(icmp.emit(icmp.REDIRECT, code, int.from_bytes(better, "big"), quoted), ip.ICMP, src=GATEWAY))
+    assert rig.stack.ip.route(far).next_hop == better
+    assert rig.stack.ip.route(address("8.8.4.4")).next_hop == GATEWAY
+
+
+def test_the_time_is_told_from_the_address_that_was_asked(met: Rig):  # 3.2.2.8
+    _, other = met.link("eth1", OTHER_MAC)
+    other.set_addresses(address("192.168.7.1"), MASK, bytes(4))
+    met.gets(packet(icmp.emit(icmp.TIMESTAMP, 0, 1, bytes(12)), ip.ICMP, dst=address("192.168.7.1")))
+    (frame,) = met.frames()
+    assert frame[26:30] == address("192.168.7.1")
