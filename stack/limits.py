@@ -40,6 +40,7 @@ class Limits:
     orphans: int = bound(4096, "orphans_full")
     out_of_order_ranges: int = bound(256, "tcp_out_of_order_full")  # a connection
     sacked_ranges: int = bound(4096, "tcp_sack_full")  # a connection: what its peer has behind holes
+    socket_buffer: int = bound(16 << 20, "socket_buffer_clamped")  # what SO_RCVBUF or SO_SNDBUF may ask for
     socket_memory: int = bound(256 << 20, "socket_memory_pressure")  # in the buffers of all TCP connections
 
 

@@ -82,6 +82,7 @@ COUNTERS: dict[str, str] = {
     "internal_error": "exceptions out of our own code: always a mistake of ours",
     "groups_full": "multicast groups refused because there are too many",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
+    "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",
     "socket_memory_pressure": "times when the connections held too much, and each had to make do with little",
     "syn_cookies_sent": "SYNs answered without keeping anything, for want of room (RFC 4987)",
     "syn_cookies_received": "connections made of the answer to such a SYN-ACK",

@@ -55,7 +55,7 @@ def datagram_for(stack: Stack, kind: int, protocol: int) -> Attempts:
 class Datagram(Attempts):
     """A UDP socket."""
 
-    __slots__ = ("read_shut", "udp", "write_shut")
+    __slots__ = ("buffer_asked", "read_shut", "udp", "write_shut")
     kind = SOCK_DGRAM
     protocol = IPPROTO_UDP
 
@@ -63,6 +63,7 @@ class Datagram(Attempts):
         super().__init__(stack)
         self.endpoint = self.udp = UdpEndpoint(stack)
         self.read_shut = self.write_shut = False
+        self.buffer_asked = False  # for SO_RCVBUF, which answers twice what it was given, as Linux' does
 
     def bind(self, address: object) -> None:
         self.udp.bind(*resolver.parse_endpoint(address, self.stack.hosts, "bind"))
@@ -120,7 +121,8 @@ class Datagram(Attempts):
         elif (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.udp.reuse = bool(number)
         elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
-            self.udp.queue_limit = max(number, options.MINIMUM_BUFFER)
+            self.buffer_asked = True
+            self.udp.queue_limit = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
         elif (level, option) == (IPPROTO_IP, IP_TTL):
             self.udp.ttl = options.time_to_live(number)
         elif (level, option) == (IPPROTO_IP, IP_TOS):
@@ -145,7 +147,7 @@ class Datagram(Attempts):
 _FACTS: dict[tuple[int, int], Callable[[Any], int]] = {
     (SOL_SOCKET, SO_BROADCAST): lambda core: int(core.udp.broadcast),
     (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
-    (SOL_SOCKET, SO_RCVBUF): lambda core: core.udp.queue_limit,
+    (SOL_SOCKET, SO_RCVBUF): lambda core: core.udp.queue_limit << core.buffer_asked,
     (SOL_SOCKET, SO_TYPE): lambda core: int(SOCK_DGRAM),
     (SOL_SOCKET, SO_DOMAIN): lambda core: int(AF_INET),
     (SOL_SOCKET, SO_PROTOCOL): lambda core: IPPROTO_UDP,

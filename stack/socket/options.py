@@ -25,12 +25,16 @@ from socket import (
     TCP_NODELAY,
     TCP_USER_TIMEOUT,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stack.limits import Limits
+    from stack.stats import Stats
 
 Value = int | bytes | bytearray | memoryview
 LINGER = struct.Struct("@ii")  # l_onoff, l_linger in seconds
 TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
-MINIMUM_BUFFER = 2048  # bytes; Linux has a floor of the same kind
+SMALLEST = {SO_RCVBUF: 1152, SO_SNDBUF: 2304}  # bytes of a buffer that is asked for, Linux' SOCK_MIN_RCVBUF / 2 ...
 
 
 def unsupported() -> OSError:
@@ -48,6 +52,15 @@ def as_int(value: Value) -> int:
     if len(value) < 4:
         raise invalid()
     return int(struct.unpack_from("@i", value)[0])
+
+
+def buffer_size(option: int, value: int, limits: Limits, stats: Stats) -> int:
+    """What SO_RCVBUF and SO_SNDBUF set, in bytes of payload. As in Linux, what is asked for is kept within bounds
+    without a word, and getsockopt answers twice as much: there the rest is for the kernel's own overhead."""
+    value &= 0xFFFFFFFF  # a negative one is very large, as in Linux
+    if value > limits.socket_buffer:
+        stats.count("socket_buffer_clamped")
+    return max(min(value, limits.socket_buffer), SMALLEST[option])
 
 
 def _positive(value: int) -> int:
@@ -68,8 +81,6 @@ def _segment_size(value: int) -> int | None:
 Field = tuple[str, Callable[[int], Any], Callable[[Any], int]]
 STREAM: dict[tuple[int, int], Field] = {
     (SOL_SOCKET, SO_KEEPALIVE): ("keepalive", bool, int),
-    (SOL_SOCKET, SO_RCVBUF): ("receive_buffer", lambda n: max(n, MINIMUM_BUFFER), int),
-    (SOL_SOCKET, SO_SNDBUF): ("send_buffer", lambda n: max(n, MINIMUM_BUFFER), int),
     (IPPROTO_TCP, TCP_NODELAY): ("nodelay", bool, int),
     (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", lambda n: float(_positive(n)), int),
     (IPPROTO_TCP, TCP_KEEPINTVL): ("keepalive_interval", lambda n: float(_positive(n)), int),

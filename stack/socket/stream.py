@@ -18,7 +18,9 @@ from socket import (
     SO_ERROR,
     SO_LINGER,
     SO_PROTOCOL,
+    SO_RCVBUF,
     SO_REUSEADDR,
+    SO_SNDBUF,
     SO_TYPE,
     SOCK_STREAM,
     SOL_SOCKET,
@@ -189,21 +191,30 @@ class Stream(Attempts):
         if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.reuse = bool(number)
             return
+        if level == SOL_SOCKET and option in _BUFFERS:
+            size = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
+            self._change(_BUFFERS[option], size)
+            return
         field = options.STREAM.get((level, option))
         if field is None:
             raise options.unsupported()
         name, meaning, _ = field
+        self._change(name, meaning(number))
+
+    def _change(self, name: str, value: Any) -> None:
         if self.changes is None:
             self.changes = {}
-        self.changes[name] = meaning(number)
+        self.changes[name] = value
         if self.connection is not None:
-            self.connection.configure(**{name: self.changes[name]})
+            self.connection.configure(**{name: value})
         elif self.listener is not None:
             self.listener.config = self._config()
 
     def get_option(self, level: int, option: int) -> int | bytes:
         if level == SOL_SOCKET and option in _FACTS:
             return _FACTS[option](self)
+        if level == SOL_SOCKET and option in _BUFFERS:
+            return self._buffer(_BUFFERS[option])
         field = options.STREAM.get((level, option))
         if field is None:
             raise options.unsupported()
@@ -212,6 +223,17 @@ class Stream(Attempts):
         config = self.connection.config if self.connection is not None else self._config()
         to_application = field[2]
         return to_application(getattr(config, field[0]))
+
+    def _buffer(self, name: str) -> int:
+        """What SO_RCVBUF and SO_SNDBUF answer: twice what was asked for, or what tuning has come to."""
+        connection = self.connection
+        config = self._config() if connection is None else connection.config
+        fixed: int | None = getattr(config, name)
+        if fixed is not None:
+            return 2 * fixed
+        if connection is not None:
+            return connection.receive_room if name == "receive_buffer" else connection.send_room
+        return int(getattr(config, name + "_initial"))
 
     def take_error(self) -> int:
         error = self.endpoint.take_error() if self.endpoint is not None else None
@@ -239,6 +261,7 @@ class Stream(Attempts):
         return repr(self.endpoint) if self.endpoint is not None else "TCP unconnected"
 
 
+_BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
 _FACTS: dict[int, Callable[[Stream], int | bytes]] = {
     SO_TYPE: lambda core: int(SOCK_STREAM),

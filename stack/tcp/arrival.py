@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from netif.wire.tcp import ACK, ECE, FIN, RST, SYN
 from stack.failure import failure
 from stack.seq import unwrap
+from stack.tcp import autotuning
 from stack.tcp.ecn import agreed
 from stack.tcp.heard import Blocks, Heard
 from stack.tcp.sender import SENT
@@ -289,6 +290,8 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
             return
     if connection.ecn is not None and connection.ecn.data(segment.flags):
         receiver.ack_now = True
+    if now >= connection.tune_at and segment.length:
+        autotuning.measure(connection, segment, now)
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False

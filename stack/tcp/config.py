@@ -23,8 +23,12 @@ def _port_range(_: object, field: attrs.Attribute[tuple[int, int]], value: tuple
 
 @attrs.frozen(kw_only=True)
 class TcpConfig:
-    receive_buffer: int = attrs.field(default=1 << 20, validator=ge(256))
-    send_buffer: int = attrs.field(default=1 << 20, validator=ge(256))
+    receive_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned (autotuning.py)
+    receive_buffer_initial: int = attrs.field(default=512 << 10, validator=ge(256))
+    receive_buffer_max: int = attrs.field(default=6 << 20, validator=ge(256))
+    send_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned
+    send_buffer_initial: int = attrs.field(default=16 << 10, validator=ge(256))
+    send_buffer_max: int = attrs.field(default=4 << 20, validator=ge(256))
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4)
     delayed_ack: float = attrs.field(default=0.04, validator=[ge(0), attrs.validators.lt(0.5)])  # RFC 9293 MUST-58
     min_rto: float = _positive(0.2)  # RFC 6298 2.4 says 1 s; Linux has 0.2, added to SRTT (see rtt.py)
@@ -56,3 +60,11 @@ class TcpConfig:
     tos: int = attrs.field(default=0, validator=in_(range(256)))  # the DiffServ field, RFC 9293 MUST-48
     mss: int | None = attrs.field(default=None, validator=optional(in_(range(48, 65536))))  # None: by the link's MTU
     initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap
+
+    def first_receive_buffer(self) -> int:
+        """Bytes that a connection may hold in the beginning."""
+        return self.receive_buffer or min(self.receive_buffer_initial, self.receive_buffer_max)
+
+    def largest_receive_buffer(self) -> int:
+        """Bytes that it may come to hold: what the window scale has to be made for."""
+        return self.receive_buffer or self.receive_buffer_max

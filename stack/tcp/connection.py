@@ -14,6 +14,7 @@ import attrs
 from netif.link import Buffer
 from stack.failure import failure
 from stack.tcp import arrival, output
+from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control
 from stack.tcp.ecn import CODE_POINT
 from stack.tcp.info import TcpInfo
@@ -151,7 +152,9 @@ class Connection(ControlBlock):
         state = self.state
         if state is ESTABLISHED or state is CLOSE_WAIT:
             sender = self.sender
-            return sender.fin != OPEN or (sender.capacity - sender.buffered) << 2 >= sender.capacity
+            if sender.fin != OPEN or (sender.capacity - sender.buffered) << 2 >= sender.capacity:
+                return True
+            return grow_send(self) and (sender.capacity - sender.buffered) << 2 >= sender.capacity
         if self.orphan:
             return self.all_acknowledged()  # for whoever lingers
         return state is not SYN_SENT and state is not SYN_RECEIVED
@@ -161,6 +164,8 @@ class Connection(ControlBlock):
         state = self.state
         if state is ESTABLISHED or state is CLOSE_WAIT:
             accepted = self.sender.write(data)
+            if accepted < len(data) and grow_send(self):
+                accepted += self.sender.write(memoryview(data)[accepted:])
             if accepted:
                 self.stack.owe(self)
             return accepted
@@ -280,10 +285,12 @@ class Connection(ControlBlock):
         self.sender.nodelay = config.nodelay
         self.emitter.ttl = config.ttl
         self.emitter.tos = config.tos & ~CODE_POINT
-        if self.state is SYN_SENT:
-            self.receiver.capacity = config.receive_buffer
-        else:
-            self.squeeze(self.squeezed)
+        if config.receive_buffer is not None:
+            self.receive_room = config.receive_buffer
+            self.tune_at = NEVER
+            self.tuning = None
+        self.send_room = config.send_buffer or self.send_room
+        self.squeeze(self.squeezed)
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
         elif self.connected() and self.state is not TIME_WAIT and not self.probes:

@@ -15,6 +15,7 @@ from netif.wire.options import emit_sack
 from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN
 from stack.failure import failure
 from stack.seq import MASK
+from stack.tcp import autotuning
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.retransmission import arm, expired
 from stack.tcp.sender import QUEUED
@@ -63,6 +64,8 @@ def flush(connection: Connection, now: float) -> None:
 
 def _converse(connection: Connection, now: float) -> None:
     sender, receiver = connection.sender, connection.receiver
+    if now >= connection.tune_at:
+        autotuning.adjust(connection, now)
     if receiver.duplicates or (receiver.reports is not None and receiver.ack_now):
         _send_duplicates(connection, now)
     deadline = None

@@ -12,6 +12,7 @@ from netif.wire.options import NO_OPTIONS, emit_syn
 from netif.wire.tcp import FIN
 from stack.endpoint import Endpoint
 from stack.seq import unwrap
+from stack.tcp.autotuning import NEVER, Tuning
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CongestionControl
 from stack.tcp.ecn import Ecn, agreed
@@ -62,6 +63,7 @@ class ControlBlock(Endpoint):
         "probes",
         "probing",
         "progress_at",
+        "receive_room",
         "receiver",
         "recovery",
         "remote",
@@ -72,6 +74,7 @@ class ControlBlock(Endpoint):
         "rto_at",
         "rtt",
         "sack",
+        "send_room",
         "send_shift",
         "sender",
         "soft_error",
@@ -84,6 +87,8 @@ class ControlBlock(Endpoint):
         "timestamp_base",
         "ts_recent",
         "ts_recent_at",
+        "tune_at",
+        "tuning",
     )
     state: State
     config: TcpConfig
@@ -119,13 +124,18 @@ class ControlBlock(Endpoint):
             iss = config.initial_sequence
             if iss is None:
                 iss = layer.numbers.choose(local, remote, now)
-        self.sender = Sender(iss, config.send_buffer, config.nodelay, layer.stack.limits.sacked_ranges)
-        self.receiver = Receiver(config.receive_buffer, layer.max_ranges)
+        # what the buffers may hold, unless all sockets together hold too much
+        self.receive_room = config.first_receive_buffer()
+        self.send_room = config.send_buffer or min(config.send_buffer_initial, config.send_buffer_max)
+        self.tuning: Tuning | None = None
+        self.tune_at = 0.0 if config.receive_buffer is None else NEVER  # when to look at the receive buffer again
+        self.sender = Sender(iss, self.send_room, config.nodelay, layer.stack.limits.sacked_ranges)
+        self.receiver = Receiver(self.receive_room, layer.max_ranges)
         self.recovery: Recovery | None = None  # until something seems to be lost
         self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
         self.congestion = layer.unopened  # its own begins with the handshake's end
         self.ecn = None  # until both sides have agreed on it
-        self.syn_shift = window_shift(config.receive_buffer) if config.window_scale else None
+        self.syn_shift = window_shift(config.largest_receive_buffer()) if config.window_scale else None
         self.send_shift = 0
         self.peer_mss = DEFAULT_MSS
         self.stamped = False  # both sides send timestamps
@@ -213,12 +223,14 @@ class ControlBlock(Endpoint):
         self.receiver.mss = own_mss(self.config, route.interface.mtu, size) - options
 
     def squeeze(self, pressed: bool) -> None:
-        """Make do with little, or with what was configured. What was offered to the peer stays offered."""
-        config, receiver = self.config, self.receiver
+        """Make do with little, or with the room there is. What was offered to the peer stays offered."""
+        receiver = self.receiver
         self.squeezed = pressed
-        room = min(config.receive_buffer, 0xFFFF << receiver.shift)
+        room = self.receive_room
+        if self.state is not SYN_SENT:  # there the scale is not agreed on
+            room = min(room, 0xFFFF << receiver.shift)
         receiver.capacity = min(room, SQUEEZED) if pressed else room
-        self.sender.capacity = min(config.send_buffer, SQUEEZED) if pressed else config.send_buffer
+        self.sender.capacity = min(self.send_room, SQUEEZED) if pressed else self.send_room
 
     def rerouted(self) -> None:
         """Addresses, links or routes have changed."""

@@ -21,6 +21,7 @@ HOST, PEER = b"\x0a\0\0\1", b"\x0a\0\0\2"
 HOST_MAC, PEER_MAC = b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\2"
 MASK24 = b"\xff\xff\xff\0"
 START = 1000.0  # seconds on the clock when a test begins
+FIXED = {"receive_buffer": 1 << 20, "send_buffer": 1 << 20}  # bytes; None for both: tuned
 CYCLE = bytes(random.Random(1).randbytes(65521))
 
 
@@ -129,9 +130,9 @@ class Conversation:
         self.clock = None
 
     def begin(self, *, mtu=1500, gso_max=None, limits=None, seed=0, peer_iss=5_000_000, **settings):
-        """A host whose connections have these settings. Unless told otherwise no options, and Reno."""
+        """A host whose connections have these settings. Unless told otherwise no options, Reno, buffers of a size."""
         plain = {"window_scale": False, "timestamps": False, "sack": False, "congestion": "newreno"}
-        settings = {"initial_sequence": 70_000, **plain, **settings}
+        settings = {"initial_sequence": 70_000, **plain, **FIXED, **settings}
         self.config = TcpConfig(**settings)
         self.clock = Clock(seed)
         self.sent = []

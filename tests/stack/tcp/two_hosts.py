@@ -7,7 +7,7 @@ import random
 
 from netif.wire.segment import cut
 from stack.tcp.config import TcpConfig
-from tests.stack.tcp.conversation import HOST, HOST_MAC, PEER, PEER_MAC, Clock, host
+from tests.stack.tcp.conversation import FIXED, HOST, HOST_MAC, PEER, PEER_MAC, Clock, host
 
 
 class Pair:
@@ -74,7 +74,7 @@ class Pair:
 
     def connected(self, port=7, **settings):
         """(client on a, server on b)."""
-        config = TcpConfig(**settings)
+        config = TcpConfig(**{**FIXED, **settings})
         listener = self.b.tcp.listen((None, port), 128, config)
         client = self.a.tcp.connect(None, (PEER, port), config)
         self.flush()
