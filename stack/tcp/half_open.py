@@ -77,7 +77,7 @@ def give_cookie(listener: Listener, local: Address, remote: Address, segment: Se
         scaled = config.window_scale and theirs.window_scale is not None
         said = options.emit_syn(
             mss=mss,
-            window_scale=window_shift(config.receive_buffer) if scaled else None,
+            window_scale=window_shift(config.largest_receive_buffer()) if scaled else None,
             timestamp=(remember(layer.clock(), theirs, segment.flags), theirs.timestamp[0]),
         )
         if config.ecn != "off" and agreed(segment.flags):
@@ -85,7 +85,7 @@ def give_cookie(listener: Listener, local: Address, remote: Address, segment: Se
     else:
         said = options.emit_syn(mss=mss)
     stack.stats.count("syn_cookies_sent")
-    window = min(config.receive_buffer, 0xFFFF)
+    window = min(config.first_receive_buffer(), 0xFFFF)
     layer.answer((*local, *remote), iss, segment.seq + 1 & MASK, flags, window, said)
 
 
