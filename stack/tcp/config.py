@@ -27,7 +27,7 @@ class TcpConfig:
     receive_buffer_initial: int = attrs.field(default=512 << 10, validator=ge(256))
     receive_buffer_max: int = attrs.field(default=6 << 20, validator=ge(256))
     send_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned
-    send_buffer_initial: int = attrs.field(default=16 << 10, validator=ge(256))
+    send_buffer_initial: int = attrs.field(default=512 << 10, validator=ge(256))
     send_buffer_max: int = attrs.field(default=4 << 20, validator=ge(256))
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4)
     delayed_ack: float = attrs.field(default=0.04, validator=[ge(0), attrs.validators.lt(0.5)])  # RFC 9293 MUST-58

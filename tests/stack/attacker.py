@@ -20,7 +20,7 @@ from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, US, Rig, packet
 
 WRAP = 1 << 32
 MASK = WRAP - 1
-PLAIN = TcpConfig(window_scale=False, timestamps=False)
+PLAIN = TcpConfig(window_scale=False, timestamps=False, receive_buffer=1 << 20, send_buffer=1 << 20)
 
 
 def segment(

@@ -58,10 +58,10 @@ def test_what_is_not_read_earns_no_room(pair):
 
 
 def test_the_bounds_are_kept(pair):
-    wire, client, server = tuned(pair, receive_buffer_max=700_000, send_buffer_max=300_000)
+    wire, client, server = tuned(pair, receive_buffer_max=700_000, send_buffer_max=600_000)
     transfer(wire, client, server, 3 << 20)
     assert server.receive_room == 700_000
-    assert client.send_room == 300_000
+    assert client.send_room == 600_000
 
 
 @pytest.mark.parametrize("size", [20_000, 800_000])
@@ -97,7 +97,7 @@ def test_a_peer_without_scale_keeps_it_at_what_a_window_can_say(pair):
 
 def test_the_send_buffer_follows_the_congestion_window(pair):
     """Linux: twice cwnd, so that an ACK finds the next window already written."""
-    wire, client, server = tuned(pair)
+    wire, client, server = tuned(pair, send_buffer_initial=16 << 10)
     assert client.write(bytes(1 << 20)) == 2 * 10 * 1448
     transfer(wire, client, server, 1 << 20)
     assert 2 * 10 * 1448 < client.send_room <= 2 * client.info().cwnd
@@ -122,7 +122,7 @@ def _edge(frame):
 
 
 def test_under_pressure_nothing_grows(tcp_):
-    tcp_.established(limits=Limits(socket_memory=10_000), **TUNED)
+    tcp_.established(limits=Limits(socket_memory=10_000), **TUNED, send_buffer_initial=16 << 10)
     for at in range(0, 16_000, 1000):
         tcp_.gets(f". {1 + at}:{1001 + at}(1000) ack 1")
     assert tcp_.writes(100_000) == 16 << 10
