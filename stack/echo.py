@@ -14,6 +14,7 @@ from netif.wire import icmp
 from netif.wire.ip import ICMP
 from stack.endpoint import Endpoint
 from stack.failure import failure
+from stack.path_mtu import WANT, forbids_fragments
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -36,7 +37,7 @@ class Echo(NamedTuple):
 
 
 class EchoEndpoint(Endpoint):
-    __slots__ = ("_queue", "_route", "closed", "ident", "interface", "local", "remote", "ttl")
+    __slots__ = ("_queue", "_route", "closed", "discover", "ident", "interface", "local", "remote", "tos", "ttl")
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
@@ -45,6 +46,8 @@ class EchoEndpoint(Endpoint):
         self.remote = b""  # connected: replies from elsewhere are not ours
         self.interface: Interface | None = None  # the one it is bound to
         self.ttl = 64
+        self.tos = 0
+        self.discover = WANT  # IP_MTU_DISCOVER
         self.closed = False
         self._route: Route | None = None
         self._queue: deque[Echo] | None = None
@@ -94,8 +97,8 @@ class EchoEndpoint(Endpoint):
         if len(data) > LARGEST:
             raise failure(EMSGSIZE)
         message = icmp.emit(icmp.ECHO, 0, self.ident << 16 | sequence & 0xFFFF, data)
-        fits = len(message) + 20 <= route.mtu
-        self.stack.ip.send(route, ICMP, message, (), len(message), ttl=self.ttl, df=fits)
+        df = forbids_fragments(self.discover, route, len(message) + 20)
+        self.stack.ip.send(route, ICMP, message, (), len(message), ttl=self.ttl, tos=self.tos, df=df)
 
     def receive(self) -> Echo | None:
         """The oldest answer; None: would block. Raises a pending error."""
@@ -111,6 +114,10 @@ class EchoEndpoint(Endpoint):
             self._queue = None
             self.stack.icmp.sockets.pop(self.ident, None)
             self.stack.owe(self)
+
+    def path_mtu(self) -> int | None:
+        """Of the way to where it is connected."""
+        return self._find(self.remote).mtu if self.remote else None
 
     def takes(self, peer: bytes, local: bytes) -> bool:
         return self.remote in (b"", peer) and self.local in (b"", local)

@@ -23,6 +23,7 @@ from netif.wire.icmp import (
     emit,
     parse,
 )
+from netif.wire.ip_options import for_reply
 from stack.limits import Rate, Rates
 from stack.reports import act_upon, path_narrowed, read
 
@@ -90,11 +91,22 @@ class Icmp:
         checksum = int.from_bytes(frame[start + 2 : start + 4], "big") + (ECHO << 8)  # RFC 1624: only the type changes
         header = _HEADER.pack(ECHO_REPLY, 0, (checksum & 0xFFFF) + (checksum >> 16), rest)
         self.stack.stats.count("echo_replied")
-        self.stack.ip.send(route, wire_ip.ICMP, header + bytes(frame[start + 8 : end]), (), end - start, df=False)
+        body = header + bytes(frame[start + 8 : end])
+        at = interface.link_length
+        tos = frame[at + 1] & 0xFC  # RFC 1349 5.1: the same
+        said = for_reply(bytes(frame[at + 20 : start]), dst, self._time()) if start - at > 20 else b""
+        if said:
+            self.stack.ip.send_apart(route, wire_ip.ICMP, (body,), len(body), tos=tos, options=said)
+        else:
+            self.stack.ip.send(route, wire_ip.ICMP, body, (), len(body), tos=tos, df=False)
+
+    def _time(self) -> int:
+        """Milliseconds. They are not of the day, as the first bit says (RFC 792, RFC 791 3.1)."""
+        return 1 << 31 | int(self.stack.now * 1000) + self._clock_base & 0x7FFFFFFF
 
     def _tell_time(self, src: bytes, dst: bytes, rest: int, frame: Buffer, payload: int) -> None:
-        """RFC 1122 3.2.2.8. Ours is not the time of day, as its first bit says (RFC 792)."""
-        ours = 1 << 31 | int(self.stack.now * 1000) + self._clock_base & 0x7FFFFFFF
+        """RFC 1122 3.2.2.8"""
+        ours = self._time()
         (originate,) = _WORD.unpack_from(frame, payload)
         message = emit(TIMESTAMP_REPLY, 0, rest, _TIMES.pack(originate, ours, ours))
         route = self.stack.ip.route_back(src, dst)

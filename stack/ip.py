@@ -12,7 +12,7 @@ from errno import EADDRNOTAVAIL, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import PARTIAL, VALID, Buffer, Offload
-from netif.wire import icmp
+from netif.wire import icmp, ip_options
 from netif.wire.fragment import cut
 from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, emit, parse
 from stack.failure import failure
@@ -77,6 +77,8 @@ class Ip:
         else:
             interface.drop("ip_not_for_us")
             return
+        if header_len > 20 and not self._bears_options(interface, src, dst, frame, offset, header_len):
+            return
         if fragment & _FRAGMENT:
             whole = self.fragments.arrived(interface, frame, offset)
             if whole is None:
@@ -89,6 +91,24 @@ class Ip:
         else:
             interface.drop("ip_protocol")
             self.stack.icmp.unreachable(interface, icmp.PROTOCOL_UNREACHABLE, src, dst, frame, offset)
+
+    def _bears_options(
+        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, offset: int, header_len: int
+    ) -> bool:
+        """RFC 1122 3.2.1.8: what we do not know is ignored, what cannot be read reported (3.2.2.5).
+
+        Source routes are refused without a word, as RFC 7126 4.3 and 4.4 advise and Linux does.
+        """
+        try:
+            kinds = {option.kind for option in ip_options.walk(bytes(frame[offset + 20 : offset + header_len]))}
+        except ip_options.BadOptionError as bad:
+            interface.drop("ip_option")
+            self.stack.icmp.parameter_problem(interface, bad.pointer, src, dst, frame, offset)
+            return False
+        if kinds & ip_options.SOURCE_ROUTES:
+            interface.drop("ip_source_route")
+            return False
+        return True
 
     # who and where
 
@@ -230,7 +250,7 @@ class Ip:
         interface = route.interface
         total_len = length + 20
         if total_len > (route.gso_max if gso_size else route.mtu) or (partial_at is not None and not route.tx_checksum):
-            if not df and not gso_size and partial_at is None and route.mtu >= _LEAST_MTU:
+            if not df and not gso_size and partial_at is None:
                 self.send_apart(route, protocol, (header, *payload), length, ttl=ttl, tos=tos)
                 return
             if not df or gso_size or total_len > interface.mtu or (partial_at is not None and not route.tx_checksum):
@@ -272,6 +292,9 @@ class Ip:
         options: bytes = b"",
     ) -> None:
         """As `send`, for what is rare: in fragments as the path's MTU asks for, or with options. Checksums complete."""
+        if route.generation != self.generation and not self.renew(route):
+            route.interface.drop("ip_no_route")
+            return
         header = emit(
             route.src,
             route.dst,
@@ -283,7 +306,27 @@ class Ip:
             fragment=DF if df else 0,
             options=options,
         )
-        packets = list(cut(header, body, route.mtu))
+        mtu = route.interface.mtu if df else route.mtu
+        if mtu < _LEAST_MTU or (df and len(header) + length > mtu):
+            route.interface.drop("ip_recut")
+        else:
+            self._send_packets(route, list(cut(header, body, mtu)))
+
+    def send_made(self, route: Route, header: bytes, payload: bytes) -> None:
+        """A packet whose header is the application's: length, checksum, and a source and ident of zero are set."""
+        if route.generation != self.generation and not self.renew(route):
+            route.interface.drop("ip_no_route")
+            return
+        first, tos, _, ident, fragment, ttl, protocol, _, src, dst = HEADER.unpack_from(header)
+        length = len(header) + len(payload)
+        ident = ident or self.idents.next(dst, protocol)
+        src = route.src if src == ANY else src
+        blank = HEADER.pack(first, tos, length, ident, fragment, ttl, protocol, 0, src, dst) + header[20:]
+        checksum = (-int.from_bytes(blank, "big") % 65535).to_bytes(2, "big")
+        self._send_packets(route, [(blank[:10] + checksum + blank[12:] + payload,)])
+
+    def _send_packets(self, route: Route, packets: list[tuple[Buffer, ...]]) -> None:
+        """One packet, or the fragments of one."""
         if len(packets) > 1:
             self.stack.stats.count("fragmented")
         link = route.neighbour.link

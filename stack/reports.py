@@ -93,7 +93,9 @@ def read(
 
 def act_upon(stack: Stack, report: Report) -> None:
     """Tell whoever sent what it quotes; what concerns all senders is learned only if there is one."""
-    if not stack.ip.is_local(report.src) or not _sender_told(stack, report):
+    ours = stack.ip.is_local(report.src)
+    told = [ours and _sender_told(stack, report), ours and stack.raw.icmp_error(report)]
+    if not any(told):
         report.interface.drop("icmp_quote_not_ours")
     elif report.is_redirect:
         stack.ip.redirects.heard(report)

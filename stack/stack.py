@@ -25,6 +25,7 @@ from stack.ip import Ip
 from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.loopback import LoopbackInterface
+from stack.raw import Raw
 from stack.stats import Stats
 from stack.tcp.config import TcpConfig
 from stack.tcp.layer import Tcp
@@ -84,6 +85,7 @@ class Stack:
         self.icmp = Icmp(self)
         self.udp = Udp(self)
         self.tcp = Tcp(self)
+        self.raw = Raw(self)
         self.ip.rebuild()
         runtime.add_stack(self)
 
@@ -273,6 +275,7 @@ class Stack:
         error = failure(ENETDOWN)
         self.tcp.abort(self.loopback, error)
         bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
+        bound += (one for held in self.raw.listeners.values() for one in held)
         for endpoint in [*self.tcp.listeners.values(), *bound]:
             endpoint.abort(error)
         self.flush(self.runtime.now())

@@ -32,6 +32,9 @@ DROPS: dict[str, str] = {
     "ip_protocol": "nobody speaks that protocol",
     "ip_no_route": "the way to the destination is gone",
     "ip_recut": "made for another link or MTU than the one the route leads to now",
+    "ip_option": "options that cannot be read",
+    "ip_source_route": "a source route: refused (RFC 7126 4.3, 4.4)",
+    "raw_queue_full": "a raw socket's queue is full",
     # the interface
     "link_down": "sent while the link was down",
     "interface_queue_full": "the driver takes nothing and the interface's queue is full",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 Address: TypeAlias = tuple[bytes, int]
+Queued: TypeAlias = "tuple[bytes, Address, tuple[bytes, Interface] | None]"  # data, source, IP header and interface
 Key = TypeVar("Key")
 
 _ANY = {4: bytes(4), 16: bytes(16)}
@@ -57,7 +58,7 @@ class Udp:
                 if candidate.interface is None or candidate.interface is interface:
                     endpoint = candidate
         if endpoint is not None:
-            endpoint.arrived(frame, start + HEADER_LENGTH, end, (src, sport), offload)
+            endpoint.arrived(interface, frame, start, end, (src, sport), offload)
             return
         interface.drop("udp_no_socket")
         if len(dst) == 4:
@@ -71,7 +72,7 @@ class Udp:
         taken = False
         for endpoint in self.ports.get(dport, ()):
             if endpoint.takes_group(interface, dst, source):
-                endpoint.arrived(frame, start + HEADER_LENGTH, end, source, offload)
+                endpoint.arrived(interface, frame, start, end, source, offload)
                 taken = True
         if not taken:
             interface.drop("udp_no_socket")
@@ -178,11 +179,14 @@ class UdpEndpoint(Endpoint):
         "discover",
         "interface",
         "local",
+        "no_checksum",
+        "options",
         "queue_limit",
         "remote",
         "reuse",
         "tos",
         "ttl",
+        "wants",
     )
 
     def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
@@ -195,11 +199,14 @@ class UdpEndpoint(Endpoint):
         self.ttl = 64
         self.tos = 0
         self.discover = WANT  # IP_MTU_DISCOVER
+        self.options = b""  # IP options that its datagrams bear
+        self.no_checksum = False  # send none (RFC 1122 4.1.3.4 MAY)
+        self.wants = 0  # what recvmsg is to tell beside the data, in bits that the socket knows
         self.queue_limit = stack.limits.udp_queue_bytes
         self.closed = False
         self._chosen = self.local[0]  # the address that `bind` was given
         self._route: Route | None = None  # to where the last datagram went
-        self._queue: deque[tuple[bytes, Address]] | None = None
+        self._queue: deque[Queued] | None = None
         self._queued_bytes = 0
 
     def __repr__(self) -> str:
@@ -258,7 +265,9 @@ class UdpEndpoint(Endpoint):
         size = len(data)
         if size > LARGEST:
             raise failure(EMSGSIZE)
-        df = forbids_fragments(self.discover, route, size + 28)
+        df = forbids_fragments(self.discover, route, size + 28 + len(self.options))
+        if self.options or self.no_checksum:
+            return self._send_unusual(route, port, data, df)
         partial = size > _COMPLETE and route.tx_checksum and (df or size + 28 <= route.mtu)
         header = emit(route.src, address, self.local[1], port, data, partial=partial)
         payload: tuple[Buffer, ...] = ()
@@ -276,14 +285,33 @@ class UdpEndpoint(Endpoint):
         queue = self._queue
         if not queue:
             return None
-        datagram = queue.popleft()
-        self._queued_bytes -= len(datagram[0]) + _OVERHEAD
-        return datagram
+        data, source, _ = queue.popleft()
+        self._queued_bytes -= len(data) + _OVERHEAD
+        return data, source
 
     def peek(self) -> tuple[bytes, Address] | None:
         """As `receive`, and it stays."""
+        first = self.first()
+        return None if first is None else first[:2]
+
+    def first(self) -> Queued | None:
+        """The oldest, which stays; with the header that it came under and the interface, if `wants` asks for any."""
         self._check()
         return self._queue[0] if self._queue else None
+
+    def path_mtu(self) -> int | None:
+        """Of the way to where it is connected."""
+        return self._find(self.remote[0]).mtu if self.remote is not None else None
+
+    def _send_unusual(self, route: Route, port: int, data: bytes, df: bool) -> int:
+        """With options, or without a checksum."""
+        header = emit(route.src, route.dst, self.local[1], port, data, partial=self.no_checksum)
+        if self.no_checksum:
+            header = header[:CHECKSUM_OFFSET] + b"\0\0"
+        length = len(data) + HEADER_LENGTH
+        ip, options = self.stack.ip, self.options
+        ip.send_apart(route, UDP, (header, data), length, ttl=self.ttl, tos=self.tos, df=df, options=options)
+        return len(data)
 
     def close(self) -> None:
         if not self.closed:
@@ -301,19 +329,26 @@ class UdpEndpoint(Endpoint):
 
     # what happens to it
 
-    def arrived(self, frame: Buffer, start: int, end: int, source: Address, offload: Offload | None) -> None:
-        """frame[start:end] is the payload of one datagram, or of several of gso_size each."""
-        size = end - start
-        if offload is not None and 0 < offload[3] < size:
+    def arrived(
+        self, interface: Interface, frame: Buffer, start: int, end: int, source: Address, offload: Offload | None
+    ) -> None:
+        """Behind the header at `start` is the payload of one datagram, or of several of gso_size each."""
+        origin = (bytes(frame[interface.link_length : start]), interface) if self.wants else None
+        start += HEADER_LENGTH
+        if offload is not None and 0 < offload[3] < end - start:
             for at in range(start, end, offload[3]):
-                self.arrived(frame, at, min(at + offload[3], end), source, None)
-            return
+                self._keep(frame[at : min(at + offload[3], end)], source, origin)
+        else:
+            self._keep(frame[start:end], source, origin)
+
+    def _keep(self, payload: Buffer, source: Address, origin: tuple[bytes, Interface] | None) -> None:
+        size = len(payload)
         if self._queue is None:
             self._queue = deque()
         if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
             self.stack.drop("udp_queue_full", self)
             return
-        self._queue.append((bytes(frame[start:end]), source))
+        self._queue.append((bytes(payload), source, origin))
         self._queued_bytes += size + _OVERHEAD
         self.stack.owe(self)
 

@@ -20,6 +20,8 @@ def cut(header: bytes, payload: tuple[Buffer, ...], mtu: int) -> Iterator[tuple[
     views = [memoryview(buffer).cast("B") for buffer in payload if len(buffer)]
     left = sum(map(len, views))
     field = int.from_bytes(header[6:8], "big")
+    if not left:
+        yield (header,)
     while left:
         room = mtu - len(header)
         size = left if left <= room else room & ~7

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from socket import SocketKind
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import Buffer, Waiter
 from stack.endpoint import Endpoint
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
 READ, WRITE = 0, 1
+Message: TypeAlias = tuple[bytes, tuple[bytes, int], list[tuple[int, int, bytes]], bool]
 
 
 def enlist(endpoint: Endpoint | None, side: int, waiter: Waiter) -> Endpoint:
@@ -88,6 +89,11 @@ class Attempts:
 
     def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
         raise fail(errno.EOPNOTSUPP)
+
+    def receive_message(self, count: int, peek: bool) -> Message | None:
+        """As `receive_from`, with what is told beside the data, and whether it was cut off."""
+        got = self.receive_from(count, peek)
+        return None if got is None else (*got, [], False)
 
     def send_to(self, data: Buffer, address: object) -> int | None:
         raise fail(errno.EOPNOTSUPP)

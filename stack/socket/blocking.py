@@ -15,6 +15,7 @@ from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
     MSG_PEEK,
+    MSG_TRUNC,
     MSG_WAITALL,
     SHUT_RD,
     SHUT_RDWR,
@@ -183,6 +184,18 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         else:
             data, source = self._do("recvfrom", READ, attempt)
         return data, resolver.format_endpoint(source)
+
+    def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        """What IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS and IP_PKTINFO ask for comes as ancillary data."""
+        core = self._core
+        if core.kind == SOCK_STREAM:
+            return self.recv(bufsize, flags), [], 0, None
+        attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
+        message = self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("recvmsg", READ, attempt)
+        data, source, said, was_cut = message
+        return data, said if ancbufsize else [], MSG_TRUNC if was_cut else 0, resolver.format_endpoint(source)
 
     def recvfrom_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         view = memoryview(buffer).cast("B")

@@ -22,6 +22,7 @@ from socket import (
     SO_REUSEADDR,
     SO_TYPE,
     SOCK_DGRAM,
+    SOCK_RAW,
     SOL_SOCKET,
 )
 from struct import Struct
@@ -30,9 +31,8 @@ from typing import TYPE_CHECKING, Any
 from netif.link import Buffer
 from netif.wire import icmp
 from stack.echo import Echo, EchoEndpoint
-from stack.socket import options, resolver
-from stack.socket.attempts import Attempts, fail
-from stack.socket.constants import IP_TOS, IP_TTL
+from stack.socket import ip_level, options, resolver
+from stack.socket.attempts import Attempts, Message, fail
 from stack.udp import UdpEndpoint
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ _ECHO = Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
 
 def datagram_for(stack: Stack, kind: int, protocol: int) -> Attempts:
     """Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT)."""
+    if kind == SOCK_RAW:
+        from stack.socket.raw import Raw
+
+        return Raw(stack, protocol)
     if kind != SOCK_DGRAM:
         raise fail(errno.ESOCKTNOSUPPORT)
     if protocol in (0, IPPROTO_UDP):
@@ -87,6 +91,17 @@ class Datagram(Attempts):
         data, source = datagram
         return (data if len(data) <= count else data[:count]), source
 
+    def receive_message(self, count: int, peek: bool) -> Message | None:
+        queued = self.udp.first()
+        got = self.receive_from(count, peek)
+        if got is None or queued is None or queued[2] is None:
+            return None if got is None else (*got, [], queued is not None and len(queued[0]) > count)
+        header, interface = queued[2]
+        known = self.stack.interfaces
+        index = known.index(interface) + 2 if interface in known else 1
+        here = interface.address or header[16:20]
+        return *got, ip_level.ancillary(self.udp.wants, header, index, here), len(queued[0]) > count
+
     def read(self, count: int) -> bytes | None:
         got = self.receive_from(count, False)
         return None if got is None else got[0]
@@ -115,6 +130,9 @@ class Datagram(Attempts):
         return self.udp.remote
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
+        if level == IPPROTO_IP:
+            ip_level.set_option(self.udp, option, value)
+            return
         number = options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_BROADCAST):
             self.udp.broadcast = bool(number)
@@ -123,18 +141,18 @@ class Datagram(Attempts):
         elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
             self.buffer_asked = True
             self.udp.queue_limit = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
-        elif (level, option) == (IPPROTO_IP, IP_TTL):
-            self.udp.ttl = options.time_to_live(number)
-        elif (level, option) == (IPPROTO_IP, IP_TOS):
-            self.udp.tos = number & 0xFC  # the ECN bits are not the application's
+        elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
+            self.udp.no_checksum = bool(number)
         else:
             raise options.unsupported()
 
     def get_option(self, level: int, option: int) -> int | bytes:
         fact = _FACTS.get((level, option))
-        if fact is None:
+        if fact is not None:
+            return fact(self)
+        if level != IPPROTO_IP:
             raise options.unsupported()
-        return fact(self)
+        return ip_level.get_option(self.udp, option)
 
     def take_error(self) -> int:
         error = self.udp.take_error()
@@ -152,8 +170,7 @@ _FACTS: dict[tuple[int, int], Callable[[Any], int]] = {
     (SOL_SOCKET, SO_DOMAIN): lambda core: int(AF_INET),
     (SOL_SOCKET, SO_PROTOCOL): lambda core: IPPROTO_UDP,
     (SOL_SOCKET, SO_ERROR): Datagram.take_error,
-    (IPPROTO_IP, IP_TTL): lambda core: core.udp.ttl,
-    (IPPROTO_IP, IP_TOS): lambda core: core.udp.tos,
+    (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
 }
 
 
@@ -214,14 +231,14 @@ class Ping(Attempts):
         return self.echo.remote, 0
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
-        if (level, option) != (IPPROTO_IP, IP_TTL):
+        if level != IPPROTO_IP:
             raise options.unsupported()
-        self.echo.ttl = options.time_to_live(options.as_int(value))
+        ip_level.set_option(self.echo, option, value)
 
     def get_option(self, level: int, option: int) -> int | bytes:
-        if (level, option) != (IPPROTO_IP, IP_TTL):
+        if level != IPPROTO_IP:
             raise options.unsupported()
-        return self.echo.ttl
+        return ip_level.get_option(self.echo, option)
 
     def close(self) -> None:
         self.echo.close()

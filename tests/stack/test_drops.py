@@ -10,6 +10,7 @@ import pytest
 from netif.wire import REASONS, ethernet, icmp, ip, tcp
 from stack.echo import EchoEndpoint
 from stack.limits import Limits
+from stack.raw import RawEndpoint
 from stack.stats import DROPS
 from stack.udp import UdpEndpoint
 from tests.stack.rig import (
@@ -44,6 +45,12 @@ def tcp_segment(*, flags: int = tcp.ACK, header: bytes | None = None, checksum: 
 
 def changed(frame: bytes, at: int, value: bytes) -> bytes:
     return frame[:at] + value + frame[at + len(value) :]
+
+
+def packet_with_options(options: bytes) -> bytes:
+    body = datagram(b"x")[34:]
+    link = ethernet.emit(OUR_MAC, PEER_MAC, ethernet.IP)
+    return link + ip.emit(PEER, US, ip.UDP, len(body), ident=1, options=options) + body
 
 
 def with_tos(frame: bytes, tos: int) -> bytes:
@@ -112,6 +119,11 @@ def speak_to_peer(rig: Rig) -> None:
     socket.send_to(b"x")
 
 
+def flood_a_raw_socket(rig: Rig) -> None:
+    RawEndpoint(rig.stack, 99)
+    rig.gets(*[packet(b"x", 99)] * 4)
+
+
 def unplug(rig: Rig) -> None:
     rig.interface.link_down()
     UdpEndpoint(rig.stack).send_to(b"x", (PEER, 9))
@@ -149,6 +161,8 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "ip_fragment_ecn": frames(packet(bytes(16), 99, fragment=ip.MF), with_tos(packet(bytes(16), 99, fragment=2), 3)),
     "ip_reassembly_full": frames(*(packet(bytes(16), n, fragment=ip.MF) for n in (97, 98, 99))),
     "ip_reassembly_time": lambda rig: (rig.gets(packet(bytes(16), 99, fragment=ip.MF)), rig.after(30.0)),
+    "ip_option": frames(packet_with_options(b"\7\0\0\0")),
+    "ip_source_route": frames(packet_with_options(b"\x83\7\4\1\2\3\4\0")),
     "ip_protocol": frames(packet(b"12345678", 99)),
     "ip_no_route": lose_the_way,
     "ip_recut": outgrow_the_way,
@@ -172,6 +186,7 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "udp_checksum": frames(changed(datagram(b"x"), L4 + 6, b"\1\2")),
     "udp_no_socket": frames(datagram(b"x", dport=0)),
     "udp_queue_full": flood_a_socket,
+    "raw_queue_full": flood_a_raw_socket,
     "tcp_header_short": frames(packet(with_checksum(bytes(19)), ip.TCP)),
     "tcp_data_offset": frames(packet(with_checksum(bytes(20)), ip.TCP)),
     "tcp_option_length": frames(

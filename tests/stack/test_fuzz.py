@@ -21,6 +21,7 @@ NO_FRAME_DOES = {
     "ip_no_route": "an address or a route has to go away while something is sent",
     "ip_recut": "an MTU has to change while something is sent",
     "link_down": "while the link is down no frame comes in",
+    "raw_queue_full": "nobody has a raw socket",
     "loopback_queue_full": "what a wire brings is never answered to ourselves",
 }
 MOST_GROWN = 16 << 20  # bytes
