@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from socket import (
     IPPROTO_TCP,
     SO_KEEPALIVE,
@@ -27,6 +27,8 @@ from socket import (
 )
 from typing import TYPE_CHECKING, Any
 
+from stack.tcp.congestion import CONTROLS, Factory
+
 if TYPE_CHECKING:
     from stack.limits import Limits
     from stack.stats import Stats
@@ -35,6 +37,7 @@ Value = int | bytes | bytearray | memoryview
 LINGER = struct.Struct("@ii")  # l_onoff, l_linger in seconds
 TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 SMALLEST = {SO_RCVBUF: 1152, SO_SNDBUF: 2304}  # bytes of a buffer that is asked for, Linux' SOCK_MIN_RCVBUF / 2 ...
+CONGESTION_NAME = 16  # bytes; Linux' TCP_CA_NAME_MAX
 
 
 def unsupported() -> OSError:
@@ -106,6 +109,21 @@ def parse_linger(value: Value) -> float | None:
 
 def emit_linger(linger: float | None) -> bytes:
     return LINGER.pack(linger is not None, int(linger or 0))
+
+
+def parse_congestion(value: Value, controls: Mapping[str, Factory]) -> str | Factory:
+    """A control's name as its bytes -> what TcpConfig takes. OSError(ENOENT) if there is none, as Linux."""
+    if isinstance(value, int):
+        raise invalid()
+    name = bytes(value).partition(b"\0")[0].decode("ascii", "replace")
+    if name not in controls:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return name if name in CONTROLS else controls[name]
+
+
+def emit_congestion(choice: str | Factory) -> bytes:
+    name: str = choice if isinstance(choice, str) else getattr(choice, "name", "")
+    return name.encode("ascii", "replace")[:CONGESTION_NAME].ljust(CONGESTION_NAME, b"\0")
 
 
 def parse_timeval(value: Value) -> float | None:

@@ -24,6 +24,7 @@ from socket import (
     SO_TYPE,
     SOCK_STREAM,
     SOL_SOCKET,
+    TCP_CONGESTION,
     TCP_MAXSEG,
 )
 from typing import TYPE_CHECKING, Any
@@ -187,6 +188,9 @@ class Stream(Attempts):
         if (level, option) == (SOL_SOCKET, SO_LINGER):
             self.linger = options.parse_linger(value)
             return
+        if (level, option) == _CONGESTION:
+            self._change("congestion", options.parse_congestion(value, self.stack.tcp.controls))
+            return
         number = options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.reuse = bool(number)
@@ -215,6 +219,9 @@ class Stream(Attempts):
             return _FACTS[option](self)
         if level == SOL_SOCKET and option in _BUFFERS:
             return self._buffer(_BUFFERS[option])
+        if (level, option) == _CONGESTION:
+            config = self.connection.config if self.connection is not None else self._config()
+            return options.emit_congestion(config.congestion)
         field = options.STREAM.get((level, option))
         if field is None:
             raise options.unsupported()
@@ -263,6 +270,7 @@ class Stream(Attempts):
 
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
+_CONGESTION = (IPPROTO_TCP, TCP_CONGESTION)
 _FACTS: dict[int, Callable[[Stream], int | bytes]] = {
     SO_TYPE: lambda core: int(SOCK_STREAM),
     SO_DOMAIN: lambda core: int(AF_INET),

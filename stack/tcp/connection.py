@@ -15,7 +15,7 @@ from netif.link import Buffer
 from stack.failure import failure
 from stack.tcp import arrival, output
 from stack.tcp.autotuning import NEVER, grow_send
-from stack.tcp.congestion import control
+from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
 from stack.tcp.info import TcpInfo
 from stack.tcp.segment import Segment
@@ -291,6 +291,8 @@ class Connection(ControlBlock):
             self.tuning = None
         self.send_room = config.send_buffer or self.send_room
         self.squeeze(self.squeezed)
+        if "congestion" in changes and self.connected():
+            self.congestion = follow(self.congestion, config.congestion, config.initial_window * self.sender.mss)
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
         elif self.connected() and self.state is not TIME_WAIT and not self.probes:

@@ -19,7 +19,7 @@ from stack.reports import Report, path_narrowed
 from stack.seq import MASK
 from stack.tcp import half_open
 from stack.tcp.config import TcpConfig
-from stack.tcp.congestion import NewReno
+from stack.tcp.congestion import CONTROLS, Factory, NewReno
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import Cookies
 from stack.tcp.ecn import CODE_POINT
@@ -61,6 +61,7 @@ class Tcp:
         self.held = 0  # bytes in the buffers of all connections
         self.pressed = False  # that is too much
         self.max_ranges = limits.out_of_order_ranges
+        self.controls: dict[str, Factory] = dict(CONTROLS)  # by the names that TCP_CONGESTION takes; add your own
         self.unopened = NewReno(536, 536)  # what every connection has until it knows its own segment size
         self._challenges = 0  # left in this second
         self._challenge_second = -1

@@ -114,6 +114,9 @@ def _send_data(connection: Connection, now: float) -> bool:
         if burst <= 0:
             break
         if not sender.unsent_bytes and sender.board is None and sender.fin != QUEUED:
+            flight = sender.snd_nxt - sender.snd_una
+            if cwnd - flight >= sender.mss:
+                congestion.limited(flight, now)
             break
     if sender.board is not None and (recovery := connection.recovery) is not None:
         first = sender.board.ranges[0]

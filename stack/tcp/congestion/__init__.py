@@ -17,4 +17,11 @@ def control(choice: str | Factory) -> Factory:
     return CONTROLS[choice] if isinstance(choice, str) else choice
 
 
-__all__ = ["CONTROLS", "UNLIMITED", "CongestionControl", "Cubic", "Factory", "NewReno", "Window", "control"]
+def follow(old: CongestionControl, choice: str | Factory, initial_window: int) -> CongestionControl:
+    """Another control for a connection that is under way; it begins with the windows that are."""
+    made = control(choice)(old.mss, initial_window)
+    made.cwnd, made.ssthresh = old.cwnd, old.ssthresh
+    return made
+
+
+__all__ = ["CONTROLS", "UNLIMITED", "CongestionControl", "Cubic", "Factory", "NewReno", "Window", "control", "follow"]

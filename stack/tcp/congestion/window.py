@@ -1,7 +1,7 @@
 """What the congestion controls here have in common: a window that grows by use, and keeps no size that nobody uses.
 
-Time goes by rounds: a round is over when all is acknowledged that was under way when it began, which bytes alone can
-tell. RFC 5681 3.1 and 4.1; RFC 7661, whose pipeACK (4.2) is measured here as the largest flight of a round: the volume
+Time goes by rounds: a round is over when more is acknowledged than was under way when it began, which bytes alone
+can tell. RFC 5681 3.1 and 4.1; RFC 7661, whose pipeACK (4.2) is measured here as the largest flight of a round: the volume
 of a round trip, by either end. A class of its own needs to say `avoid` and `reduce`; see docs/congestion.md.
 
 Slow start adds the bytes acknowledged, not min(N, SMSS) for each ACK (RFC 5681 3.1): a receiver of super-frames sends
@@ -44,7 +44,7 @@ class Window:
         self.cwnd = self.prior_cwnd = initial_window
         self.ssthresh = self.prior_ssthresh = UNLIMITED
         self.credit = 0  # bytes acknowledged in congestion avoidance since it was asked last
-        self.left = 0  # bytes whose acknowledgment ends the round
+        self.left = 0  # bytes after whose acknowledgment the round ends
         self.used = 0  # the largest flight in this round, and
         self.last = 0  # in the one before
         self.rtt = 0.0  # seconds, smoothed; one sample a round
@@ -57,6 +57,9 @@ class Window:
     def acknowledged(self, acked: int, flight: int, rtt: float | None, now: float) -> None:
         if flight > self.used:
             self.used = flight
+        self.left -= acked
+        if self.left < 0:
+            self.round_over(flight - acked, rtt, now)
         cwnd = self.cwnd
         if cwnd < self.ssthresh:
             # what was never used is no proof that more would fit; half, since it doubles in a round (as Linux)
@@ -68,9 +71,6 @@ class Window:
                 self.credit = 0
                 if self.filled():
                     self.avoid(credit, now)
-        self.left -= acked
-        if self.left <= 0:
-            self.round_over(flight - acked, rtt, now)
 
     def slow_start(self, acked: int, rtt: float | None) -> None:
         """RFC 5681 3.1"""

@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 import stack.socket as socket
+from stack.tcp.congestion import NewReno
 
 PATIENCE = 20
 
@@ -233,3 +234,37 @@ def test_the_name_tells_the_state(connection):
     client.close()
     assert repr(client) == "<socket [closed]>"
     assert client.fileno() == -1
+
+
+def test_the_congestion_control_goes_by_its_name(connection, hosts):  # tcp(7), TCP_CONGESTION
+    client, _ = connection
+    control = (socket.IPPROTO_TCP, socket.TCP_CONGESTION)
+    assert client.getsockopt(*control, 16) == b"cubic".ljust(16, b"\0")
+    client.setsockopt(*control, b"reno")
+    assert client.getsockopt(*control, 16) == b"reno".ljust(16, b"\0")
+    assert client.getsockopt(*control, 4) == b"reno"
+    client.setsockopt(*control, b"newreno".ljust(16, b"\0"))
+    assert client.getsockopt(*control, 16).rstrip(b"\0") == b"newreno"
+    with pytest.raises(FileNotFoundError):
+        client.setsockopt(*control, b"vegas")
+    client.sendall(b"still here")
+
+
+def test_a_listener_hands_its_congestion_control_on(hosts):
+    with hosts.right.create_server(("", 7003)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+        with hosts.left.create_connection(("10.0.0.2", 7003)):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"reno"
+
+
+def test_a_control_of_ones_own_has_a_name_where_it_was_given_one(connection, hosts):
+    class Timid(NewReno):
+        name = "timid"
+
+    client, _ = connection
+    hosts.left.tcp.controls["timid"] = Timid
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"timid")
+    assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"timid"
+    client.sendall(b"x" * 100_000)

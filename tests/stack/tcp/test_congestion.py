@@ -110,3 +110,69 @@ def test_a_control_of_ones_own_is_used(pair):
 def test_an_unknown_control_is_refused():
     with pytest.raises(ValueError):
         TcpConfig(congestion="vegas")
+
+
+def test_another_control_goes_on_with_the_windows_that_are(tcp):
+    tcp.established()
+    tcp.connection.congestion.cwnd, tcp.connection.congestion.ssthresh = 30_000, 40_000
+    tcp.connection.configure(congestion="cubic")
+    info = tcp.connection.info()
+    assert (info.congestion, info.cwnd, info.ssthresh) == ("cubic", 30_000, 40_000)
+
+
+def test_a_control_is_told_when_the_application_limits(tcp_):
+    told = []
+
+    class Curious(NewReno):
+        def limited(self, flight, now):
+            told.append(flight)
+
+    tcp_.established(congestion=Curious)
+    tcp_.writes(100)
+    assert told == [100]
+    tcp_.writes(20 * 1460)  # more than the window takes
+    assert told == [100]
+
+
+def test_a_control_is_told_of_idleness_once_it_has_lasted_for_a_time_out(tcp_):
+    told = []
+
+    class Curious(NewReno):
+        def idle(self, seconds, rto, now):
+            told.append((round(seconds, 3), rto))
+
+    tcp_.established(congestion=Curious)
+    for wait in (0.1, 1.0):
+        tcp_.writes(100)
+        tcp_.gets(f". 1:1(0) ack {1 + tcp_.written}")
+        tcp_.after(wait)
+    tcp_.writes(100)
+    assert told == [(1.0, pytest.approx(0.2, abs=0.1))]
+
+
+@pytest.mark.parametrize(("restart", "left"), [(True, 10), (False, 20)])
+def test_idleness_restarts_the_window_unless_switched_off(tcp_, restart, left):  # RFC 5681 4.1; as Linux' sysctl
+    tcp_.established(idle_restart=restart, timestamps=False)
+    tcp_.writes(10 * 1460)
+    tcp_.gets(f". 1:1(0) ack {1 + 10 * 1460}")
+    assert tcp_.connection.info().cwnd == 20 * 1460
+    tcp_.after(1.5)
+    tcp_.all_sent()
+    tcp_.writes(30 * 1460)
+    assert len(tcp_.all_sent()) == left
+
+
+def test_the_initial_window_is_as_configured(tcp_):  # RFC 6928
+    tcp_.established(initial_window=3)
+    tcp_.writes(30 * 1460)
+    assert len(tcp_.all_sent()) == 3
+
+
+@pytest.mark.parametrize(("segments", "window"), [(5, 10), (6, 12), (9, 18)])
+def test_slow_start_of_a_half_used_window(tcp_, segments, window):
+    """Linux: 6 of 10 are enough to grow, until 12; 5 are not."""
+    tcp_.established(congestion="cubic")
+    tcp_.writes(segments * 1460)
+    for acked in range(segments):
+        tcp_.gets(f". 1:1(0) ack {1 + (acked + 1) * 1460}")
+    assert tcp_.connection.info().cwnd == window * 1460
