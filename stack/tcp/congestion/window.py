@@ -1,8 +1,8 @@
 """What the congestion controls here have in common: a window that grows by use, and keeps no size that nobody uses.
 
 Time goes by rounds: a round is over when more is acknowledged than was under way when it began, which bytes alone
-can tell. RFC 5681 3.1 and 4.1; RFC 7661, whose pipeACK (4.2) is measured here as the largest flight of a round: the volume
-of a round trip, by either end. A class of its own needs to say `avoid` and `reduce`; see docs/congestion.md.
+can tell. RFC 5681 3.1 and 4.1; RFC 7661, whose pipeACK (4.2) is measured here as the largest flight of a round: the
+volume of a round trip, by either end. A class of its own needs to say `avoid` and `reduce`; see docs/congestion.md.
 
 Slow start adds the bytes acknowledged, not min(N, SMSS) for each ACK (RFC 5681 3.1): a receiver of super-frames sends
 one ACK for forty segments, and would need 140 round trips to a megabyte. `flush` bounds the bursts instead.
