@@ -201,8 +201,8 @@ class Sender:
         window = self.snd_una + self.snd_wnd - nxt
         free = cwnd - (nxt - self.snd_una)
         usable = window if window < free else free
-        if usable <= 0:
-            return None
+        if usable <= 0:  # but a FIN alone is no burden on the network (as in Linux)
+            return None if count or window <= 0 else self._emit(now, 0, True)
         mss = self.mss
         fin = self.fin == QUEUED
         if count > usable or count > limit:

@@ -49,7 +49,7 @@ KINDS = {
     "everything": ("FSRP.U", 0),
 }
 DIFFERENT = {  # what is so by intent: which cases, and why
-    r"(LISTEN|TIME-WAIT): SYN-FIN": "RFC 9293 3.10.7.2: the SYN counts, whatever comes with it; Linux drops both",
+    r"(LISTEN|TIME-WAIT|SYN-SENT): SYN-FIN": "RFC 9293 3.10.7.2: the SYN counts, whatever comes with it",
     r"SYN-RECEIVED: (SYN|SYN-FIN|SYN-ACK), (exactly next|in the window)": "3.10.7.4, fourth: back to LISTEN",
     r"SYN-RECEIVED: .*, (the last again|old|beyond the window), ACK": "3.10.7.4: the sequence number comes first",
     r": (data|FIN) without ACK, |: nothing, ": "3.10.7.4: the sequence number comes before the ACK bit",

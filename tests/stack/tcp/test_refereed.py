@@ -60,3 +60,20 @@ def test_text_after_the_fin_is_ignored_in_silence(tcp):  # RFC 9293 3.10.7.4, se
     assert tcp.state is CLOSE_WAIT
     tcp.gets("F. 1:1(0) ack 1")
     tcp.sends(". 1:1(0) ack 2")
+
+
+def test_a_fin_alone_does_not_wait_for_the_congestion_window(tcp_):
+    tcp_.established(initial_window=2, options_text="mss 1000")
+    tcp_.writes(2000)
+    tcp_.sends(". 1:1001(1000) ack 1")
+    tcp_.sends("P. 1001:2001(1000) ack 1")
+    tcp_.shuts()
+    tcp_.sends("F. 2001:2001(0) ack 1")
+
+
+def test_but_it_does_for_the_window_of_the_peer(tcp_):
+    tcp_.established(options_text="mss 1000", window=2000)
+    tcp_.writes(2000)
+    tcp_.all_sent()
+    tcp_.shuts()
+    tcp_.sends_nothing()
