@@ -58,6 +58,8 @@ class TcpConfig:
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`
     ttl: int = attrs.field(default=64, validator=in_(range(1, 256)))  # RFC 9293 MUST-49
     tos: int = attrs.field(default=0, validator=in_(range(256)))  # the DiffServ field, RFC 9293 MUST-48
+    # RFC 4821: search for a path's MTU "off", in a "black-hole" (Linux' tcp_mtu_probing=1, there off) or "always"
+    mtu_probing: str = attrs.field(default="black-hole", validator=in_(("off", "black-hole", "always")))
     mss: int | None = attrs.field(default=None, validator=optional(in_(range(48, 65536))))  # None: by the link's MTU
     initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap
 

@@ -15,7 +15,7 @@ from netif.wire.options import emit_sack
 from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN
 from stack.failure import failure
 from stack.seq import MASK
-from stack.tcp import autotuning
+from stack.tcp import autotuning, mtu
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.retransmission import arm, expired
 from stack.tcp.sender import QUEUED
@@ -105,6 +105,9 @@ def _send_data(connection: Connection, now: float) -> bool:
     limit = emitter.payload_limit() if sender.board is not None or sender.unsent_bytes > emitter.mss else emitter.mss
     interface = emitter.route.interface
     burst = BURST
+    if connection.search is not None:
+        burst -= mtu.probe(connection, now)
+        limit = emitter.payload_limit()
     while (transmission := sender.next(now, cwnd, limit)) is not None:
         transmit(connection, transmission, now)
         burst -= transmission.end - transmission.seq
@@ -160,6 +163,8 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         ect = ECT_0 if fresh else 0
     if transmission.retransmitted:
         connection.retransmissions += 1
+        if connection.search is not None:
+            connection.search.resent(transmission.seq, transmission.end)
         if connection.recovery is not None:
             connection.recovery.resent(transmission.end - transmission.seq, now)
     connection.last_sent = now

@@ -10,6 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from stack.failure import failure
+from stack.tcp import mtu
 from stack.tcp.states import SYN_RECEIVED, SYN_SENT
 from stack.tcp.transmission import Transmission
 
@@ -106,5 +107,6 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
         connection.retransmit_at = connection.rto_at = now + connection.rtt.rto
         return sender.probe(now)
     connection.timeouts += 1
+    mtu.timed_out(connection)
     connection.mend().timed_out(connection.retries > 1, sender, connection.congestion, connection.rtt, now)
     return None

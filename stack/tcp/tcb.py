@@ -18,6 +18,7 @@ from stack.tcp.congestion import CongestionControl
 from stack.tcp.ecn import Ecn, agreed
 from stack.tcp.emitter import Emitter
 from stack.tcp.handshake import DEFAULT_MSS, own_mss, peer_mss, window_shift
+from stack.tcp.mtu import BASE, Search
 from stack.tcp.receiver import Receiver
 from stack.tcp.recovery import Recovery
 from stack.tcp.rtt import RttEstimator
@@ -74,6 +75,7 @@ class ControlBlock(Endpoint):
         "rto_at",
         "rtt",
         "sack",
+        "search",
         "send_room",
         "send_shift",
         "sender",
@@ -167,6 +169,7 @@ class ControlBlock(Endpoint):
         self.squeezed = False  # all sockets together hold too much
         self.early: Segment | None = None  # what came with the peer's SYN, before there was a connection
         self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
+        self.search: Search | None = None  # for what the path carries
         self.retransmissions = 0
         self.timeouts = 0
         self.fast_retransmits = 0
@@ -218,7 +221,12 @@ class ControlBlock(Endpoint):
         emitter = self.emitter
         route, size = emitter.route, len(self.local[0])
         options = emitter.header_length - 20
-        path = own_mss(self.config, route.mtu, size)
+        mtu = route.mtu
+        if self.config.mtu_probing == "always" and self.search is None:
+            self.search = Search(BASE + 20 + emitter.header_length)
+        if self.search is not None and self.search.low < mtu:
+            mtu = self.search.low
+        path = own_mss(self.config, mtu, size)
         emitter.mss = self.sender.mss = max(min(self.peer_mss, path) - options, 1)
         self.receiver.mss = own_mss(self.config, route.interface.mtu, size) - options
 
