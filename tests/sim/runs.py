@@ -58,13 +58,17 @@ def plan(seed: int) -> Plan:
     wraps = dice.random() < 0.35
     sizes = _sizes(dice, mtu)
     settings = tuple(_settings(dice, max(sizes) if wraps else 0) for _ in range(2))
+    manners = _manners(dice, sizes[0]), _manners(dice, sizes[1])
+    if any(each.ending != "shutdown" for each in manners) or any(each["user_timeout"] for each in settings):
+        for each in settings:  # a lost RST is found out by whoever has something to send
+            each.update(keepalive=True, keepalive_idle=20.0, keepalive_interval=5.0, keepalive_count=12)
     return Plan(
         rules=_rules(dice),
         settings=(settings[0], settings[1]),
         mtu=mtu,
         offload=dice.random() < 0.6,
         stamps_wrap_in=(dice.randrange(1, 3000), dice.randrange(1, 3000)) if dice.random() < 0.2 else None,
-        manners=(_manners(dice, sizes[0]), _manners(dice, sizes[1])),
+        manners=manners,
     )
 
 
