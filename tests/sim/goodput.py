@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from stack.tcp.config import TcpConfig
 from tests.sim.theory import FRAME, duration, steady
 from tests.sim.world import Reader, World, Writer
 
@@ -89,7 +90,7 @@ def points() -> list[Point]:
         (("duplicate", "1%"),),
         (("duplicate", "20%"),),
         (("burst", "0.1% 30%"),),
-        (("burst", "1% 20%"),),
+        (("burst", "1% 50%"),),
         (("corrupt", "1%"),),
         (("queue", 8),),
         (("queue", 1000),),
@@ -105,7 +106,7 @@ class TooLateError(Exception):
 def transfer(point: Point, seed: int) -> float:
     """Seconds from the SYN until the reader has seen the end. Asserts that the bytes are exact; raises TooLateError."""
     data = random.Random(f"{point.name} {seed}").randbytes(point.size)
-    world = World(f"{point.name} {seed}", **point.rules)
+    world = World(f"{point.name} {seed}", tcp=TcpConfig(ecn="on" if "ecn" in point.rules else "accept"), **point.rules)
     limit = world.time + 20 * point.theory + 60.0
     start = world.time
     client, server = world.connected()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import errno
+import itertools
 import math
 import random
 import sys
@@ -18,10 +19,12 @@ from typing import Any
 import attrs
 
 from stack.tcp.config import TcpConfig
-from tests.sim.world import World
+from stack.tcp.states import SYN_SENT
+from tests.sim.world import SERVICE, World
 
 WRAP = 1 << 32
 CLEAN = {errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ECONNREFUSED}
+ARP_TRIES = 5.0  # seconds
 EVENTS = ("rto", "fast retransmit", "tlp", "zero window", "abort", "wrap")
 
 
@@ -48,8 +51,11 @@ class Plan:
     manners: tuple[Manners, Manners]
 
     @property
-    def orderly(self) -> bool:
-        return all(each.ending == "shutdown" for each in self.manners)
+    def peaceful(self) -> bool:
+        """Nothing may break it off: no application, no user timeout, no SYN cookie whose answer was overtaken."""
+        orderly = all(each.ending == "shutdown" for each in self.manners)
+        patient = not any(settings.get("user_timeout") for settings in self.settings)
+        return orderly and patient and self.settings[1].get("syn_cookies") != "always"
 
 
 def plan(seed: int) -> Plan:
@@ -123,7 +129,8 @@ def _settings(dice: random.Random, wraps_within: int) -> dict[str, Any]:
         "nodelay": dice.random() < 0.4,
         "delayed_ack": dice.choice([0.0, 0.04, 0.04, 0.2]),
         "congestion": dice.choice(["cubic", "cubic", "newreno"]),
-        "ecn": dice.random() < 0.4,
+        "ecn": dice.choice(["off", "accept", "on", "on"]),
+        "syn_cookies": dice.choice(["auto"] * 19 + ["always"]),
         "initial_window": dice.choice([1, 4, 10, 10]),
         "min_rto": dice.choice([0.2, 0.2, 0.05, 1.0]),
         "user_timeout": 8.0 if dice.random() < 0.02 else None,
@@ -155,8 +162,9 @@ def _manners(dice: random.Random, size: int) -> Manners:
 class Talker:
     """One application: writes its text, reads what comes (not always at once), and ends as its manners say."""
 
-    def __init__(self, connection: Any, peer: Any, manners: Manners, dice: random.Random) -> None:
-        self.connection, self.peer, self.manners, self.dice = connection, peer, manners, dice
+    def __init__(self, connection: Any, manners: Manners, dice: random.Random) -> None:
+        self.connection, self.manners, self.dice = connection, manners, dice
+        self.peer: Any = None  # the other end, once there is one
         self.written = 0
         self.got = bytearray()
         self.wake_at: float | None = None
@@ -176,6 +184,8 @@ class Talker:
         manners, connection = self.manners, self.connection
         if manners.ending in ("abort", "linger 0") and self.written + len(self.got) >= manners.at:
             self._leave(manners.ending)
+            return
+        if connection.state is SYN_SENT:
             return
         if not self.finished:
             self._write()
@@ -231,32 +241,73 @@ def run(seed: int) -> collections.Counter[str]:
         for host, ahead in zip(world.hosts, chosen.stamps_wrap_in, strict=True):
             host.stack.tcp.numbers.timestamp_base = WRAP - int(1000 * world.time) - ahead
     started = world.time
-    ends = world.connected()
-    dice = world.dice("applications")
-    talkers = [Talker(end, ends[1 - side], chosen.manners[side], dice) for side, end in enumerate(ends)]
-    world.apps = list(talkers)
-    world.settle()
-    while not all(talker.gone for talker in talkers):
-        assert world.step(), f"stalled: {[end.info() for end in ends]}"
-        assert world.time - started < 40_000, f"it goes on for ever: {[end.info() for end in ends]}"
+    talkers = _converse(world, chosen)
     _judge(chosen, talkers)
     world.apps = []
     stamps_wrapped = chosen.stamps_wrap_in is not None and (world.time - started) * 1000 > max(chosen.stamps_wrap_in)
     world.rest()
     _nothing_left(world)
-    return _events(chosen, ends, talkers, stamps_wrapped)
+    return _events(chosen, talkers, stamps_wrapped)
+
+
+class Acceptor:
+    """Gives the one connection that comes to its application. A client that broke off at once may never be seen."""
+
+    wake_at: float | None = None
+
+    def __init__(self, world: World, listener: Any, make: Any) -> None:
+        self.world, self.listener, self.make = world, listener, make
+
+    def act(self, now: float) -> None:
+        connection = self.listener.accept()
+        if connection is not None:
+            self.world.apps[1] = self.make(connection)
+
+
+def _converse(world: World, chosen: Plan) -> list[Talker]:
+    """The application that connected, and the other one if there ever was a connection for it; both are done."""
+    dice = world.dice("applications")
+    tcp = world.right.stack.tcp
+    listener = tcp.listen((None, SERVICE), 16, tcp.config)
+    client = world.left.stack.tcp.connect(None, (world.right.address, SERVICE), world.left.stack.tcp.config)
+    left = Talker(client, chosen.manners[0], dice)
+
+    def accepted(connection: Any) -> Talker:
+        right = Talker(connection, chosen.manners[1], dice)
+        left.peer, right.peer = connection, client
+        return right
+
+    world.apps = [left, Acceptor(world, listener, accepted)]
+    started = world.time
+    world.settle()
+    while not _over(world):
+        assert world.step(), f"stalled: {_infos(world)}"
+        assert world.time - started < 40_000, f"it goes on for ever: {_infos(world)}"
+    listener.close()
+    return [talker for talker in world.apps if isinstance(talker, Talker)]
+
+
+def _over(world: World) -> bool:
+    left, right = world.apps
+    if isinstance(right, Talker):
+        return bool(left.gone and right.gone)
+    return bool(left.gone) and not any(host.stack.tcp.connections for host in world.hosts)
+
+
+def _infos(world: World) -> list[Any]:
+    return [app.connection.info() for app in world.apps if isinstance(app, Talker)]
 
 
 def _judge(chosen: Plan, talkers: list[Talker]) -> None:
     """Bytes exact, or a clean error on both sides."""
-    for talker, other in (talkers, talkers[::-1]):
+    assert len(talkers) == 2 or (not chosen.peaceful and not talkers[0].got)
+    for talker, other in itertools.permutations(talkers, 2):
         said = memoryview(other.manners.text)[: other.written]
         assert talker.got == said[: len(talker.got)], "wrong bytes"
         if talker.saw_end:
             assert len(talker.got) == len(said), f"the end came after {len(talker.got)} of {len(said)} bytes"
         assert talker.error is None or talker.error.errno in CLEAN, talker.error
-    impatient = any(settings.get("user_timeout") for settings in chosen.settings)
-    if chosen.orderly and not impatient:
+    if chosen.peaceful:
         for talker in talkers:
             assert talker.error is None, f"nobody broke it off, and yet: {talker.error}"
             assert talker.saw_end
@@ -264,6 +315,9 @@ def _judge(chosen: Plan, talkers: list[Talker]) -> None:
 
 
 def _nothing_left(world: World) -> None:
+    patience = world.time + ARP_TRIES
+    while any(host.stack.pending() for host in world.hosts) and world.time < patience:
+        world.step()  # a neighbour may just have been asked for
     for host in world.hosts:
         stack = host.stack
         tcp = stack.tcp
@@ -278,13 +332,12 @@ def _nothing_left(world: World) -> None:
         assert host.stack.timers.size() == 0
 
 
-def _events(
-    chosen: Plan, ends: tuple[Any, Any], talkers: list[Talker], stamps_wrapped: bool
-) -> collections.Counter[str]:
+def _events(chosen: Plan, talkers: list[Talker], stamps_wrapped: bool) -> collections.Counter[str]:
+    ends = [talker.connection for talker in talkers]
     infos = [end.info() for end in ends]
     wrapped = [
         settings.get("initial_sequence") is not None and settings["initial_sequence"] + talker.written >= WRAP
-        for settings, talker in zip(chosen.settings, talkers, strict=True)
+        for settings, talker in zip(chosen.settings, talkers, strict=False)
     ]
     probes = [getattr(end.recovery, "tlps", 0) for end in ends]
     happened = {
