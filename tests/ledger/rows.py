@@ -15,7 +15,7 @@ import attrs
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "RECOMMENDED")
+LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "RECOMMENDED", "STEP")
 _FORMS = {  # what a row consists of, besides its clause, its level and a note
     "held": {"test", "file", "line", "becomes"},
     "deviates": {"deviates"},
