@@ -109,7 +109,8 @@ def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
         tsval = timestamp[0]
         if unwrap(tsval, recent) > recent or now - connection.ts_recent_at > _PAWS_IDLE:
             return True
-        connection.receiver.ack_now |= not segment.flags & RST
+        if not segment.flags & RST:  # as Linux, this tells of a duplicate too
+            connection.receiver.old(segment.seq, segment.seq + segment.length)
     if segment.flags & RST:
         return True
     connection.stack.drop(

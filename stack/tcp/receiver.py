@@ -184,7 +184,7 @@ class Receiver:
     def old(self, seq: int, end: int) -> None:
         """A segment outside the window; what lies before it has come again, and is acknowledged again (RFC 2883)."""
         self.ack_now = True
-        if self.sack and seq < self.rcv_nxt:
+        if self.sack and seq < end and seq < self.rcv_nxt:
             self._report().duplicate(seq, min(end, self.rcv_nxt))
 
     def _report(self) -> Reports:

@@ -220,7 +220,12 @@ class Recovery:
         return True
 
     def _take_back(self, sender: Sender, congestion: CongestionControl) -> None:
-        """It was in vain: what was found lost is under way, and the window as it was (RFC 4015 3.2)."""
+        """It was in vain: what was found lost is under way, and the window as it was (RFC 4015 3.2).
+
+        What came of itself although later segments had come before was reordered.
+        """
+        if self.state == RECOVERY:
+            self.rack.reordering_seen = True
         if sender.board is not None:
             sender.board.unlose()
         if self.undo.marker is not None:
