@@ -179,7 +179,7 @@ class Receiver:
             reports = self._report()
             if twice is not None:
                 reports.duplicate(*twice)
-            reports.arrived(seq, twice is not None)
+            reports.arrived(reassembly.ranges.around(seq) or (seq, end), twice is not None)
 
     def old(self, seq: int, end: int) -> None:
         """A segment outside the window; what lies before it has come again, and is acknowledged again (RFC 2883)."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 from stack.ranges import Ranges
 
 MOST_PENDING = 16  # segments whose SACKs wait to be sent; the oldest are forgotten
-_RECENT = 8  # positions of late; in four ranges, if they are not the same
+_RECENT = 8  # blocks of late that are remembered: four are told at once, and two may have become one
 
 
 class Reports:
@@ -15,15 +15,18 @@ class Reports:
 
     def __init__(self) -> None:
         self.pending: list[tuple[int, int]] = []  # (where it arrived, where a duplicate ends or 0)
-        self.recent: list[int] = []  # where the latest segments arrived out of order, the last one first
+        self.recent: list[int] = []  # within the blocks of late, the last one first
 
-    def arrived(self, seq: int, told: bool) -> None:
-        """A segment came out of order; `told` if it is already due to be reported, as a duplicate."""
-        recent = self.recent
-        recent.insert(0, seq)
-        del recent[_RECENT:]
-        if not told:
-            self._add((seq, 0))
+    def arrived(self, block: tuple[int, int], told: bool) -> None:
+        """A segment came out of order, and made this block; `told` if it is due to be reported, as a duplicate."""
+        start, end = block
+        self.recent = [start, *(one for one in self.recent[:_RECENT] if not start <= one < end)]
+        if told:
+            return
+        pending = self.pending
+        if pending and not pending[-1][1] and start <= pending[-1][0] < end:
+            pending.pop()  # one report tells of both
+        self._add((start, 0))
 
     def duplicate(self, start: int, end: int) -> None:
         self._add((start, end))
