@@ -129,7 +129,7 @@ def _send_data(connection: Connection, now: float) -> bool:
             recovery.prr.out += BURST - burst
         if sender.patient and sender.snd_nxt == recovery.recover:
             sender.patient = recovery.frto = False  # RFC 5682 3.1 step 2.b: there is no room for anything new
-            return True
+            return _send_data(connection, now)
     if sender.in_flight is not None:
         if fresh:
             connection.progress_at = now

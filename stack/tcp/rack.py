@@ -39,7 +39,7 @@ class Rack:
         self.reo_wnd_mult = 1
         self.persist = _PERSISTENCE
 
-    def delivered(self, news: list[Delivery], min_rtt: float, echo: int | None, now: float) -> bool:
+    def delivered(self, news: list[Delivery], ack: int, min_rtt: float, echo: int | None, now: float) -> bool:
         """RFC 8985 6.2 steps 2 and 3. True if what had been overtaken came, sent only once: the path reorders."""
         fack = before = self.fack
         reordered = False
@@ -50,8 +50,8 @@ class Rack:
                 reordered = True
             rtt = now - sent_at
             if retransmitted:
-                if echo is not None and echo < int(sent_at * 1000):
-                    continue  # it is the first copy that arrived
+                if end <= ack and echo is not None and echo < int(sent_at * 1000):
+                    continue  # it is the first copy that arrived; the echo says nothing of what is out of order
                 if rtt < min_rtt:
                     continue
             self.rtt = rtt

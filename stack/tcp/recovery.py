@@ -22,6 +22,7 @@ OPEN, DISORDER, CWR, RECOVERY, LOSS = range(5)  # Recovery.state; CWR: the windo
 class Recovery:
     __slots__ = (
         "calm",
+        "counted_at",
         "dsack_bytes",
         "dsacks",
         "duplicates",
@@ -52,6 +53,7 @@ class Recovery:
         self.recover = snd_una - 1  # snd_nxt when loss was last met (RFC 6582)
         self.limited_at = snd_una  # snd_nxt when disorder began: what follows is limited transmit (RFC 3042)
         self.duplicates = 0  # in a row, of those that count where there is no SACK
+        self.counted_at = snd_una
         self.segments = 0  # that SACK told of, since the last hole was filled
         self.stride = 0  # bytes to send again at once, without SACK
         self.rack = Rack(snd_una, rtt)
@@ -88,8 +90,6 @@ class Recovery:
         board = sender.board
         heard.count(sender, board, self.sack)
         sender.patient = False
-        if heard.ack > heard.prior_una:
-            self.duplicates = 0
         if self.sack:
             self._weigh(heard, sender, rtt, now)
         if self._decide(heard, sender, congestion, now):
@@ -115,7 +115,7 @@ class Recovery:
         elif heard.sacked:
             self.segments += sum(-(-(end - seq) // mss) for seq, end, _, _ in heard.news)
         if heard.news:
-            rack.delivered(heard.news, rtt.min_rtt, heard.echo, now)
+            rack.delivered(heard.news, heard.ack, rtt.min_rtt, heard.echo, now)
         if heard.dsack is not None:
             start, end = heard.dsack
             segments = -(-(end - start) // mss)
@@ -141,6 +141,9 @@ class Recovery:
         board = sender.board
         if board is None:
             return
+        if self.counted_at != sender.snd_una:
+            self.counted_at = sender.snd_una
+            self.duplicates = 0
         self.duplicates += 1
         mss = sender.mss
         if self.state < RECOVERY and sender.snd_una <= self.recover:
@@ -184,6 +187,7 @@ class Recovery:
         self.stride = 2 * self.stride if heard.ack - heard.prior_una <= self.stride else mss
         if not board.ranges[0].retransmitted:
             board.lose_head(self.stride)
+            board.forced = self.stride
 
     def _complete(self, heard: Heard, sender: Sender, congestion: CongestionControl, now: float) -> None:
         """All that was in flight when the window was reduced is acknowledged."""
@@ -212,6 +216,8 @@ class Recovery:
                     self.frto = False  # step 3.a: the loss was real
             elif advanced and sender.snd_una < self.recover:
                 self.frto = sender.patient = sender.unsent_bytes > 0  # step 2.b: try what was never sent
+            elif heard.duplicate and not self.sack:
+                self.frto = False  # step 2.a
         if sender.snd_una >= self.recover:
             self.rack.recovered()
             self.frto = False

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from stack.ranges import Ranges
 
-MOST_PENDING = 16  # segments whose SACKs wait to be sent; the oldest are forgotten
+MOST_PENDING = 64  # segments whose SACKs wait to be sent; the oldest are forgotten
 _RECENT = 8  # blocks of late that are remembered: four are told at once, and two may have become one
 
 
@@ -15,14 +15,13 @@ class Reports:
 
     def __init__(self) -> None:
         self.pending: list[tuple[int, int]] = []  # (where it arrived, where a duplicate ends or 0)
-        self.recent: list[int] = []  # within the blocks of late, the last one first
+        self.recent: list[int] = []  # within the blocks that were reported, the last one first
 
     def arrived(self, block: tuple[int, int], told: bool) -> None:
         """A segment came out of order, and made this block; `told` if it is due to be reported, as a duplicate."""
-        start, end = block
-        self.recent = [start, *(one for one in self.recent[:_RECENT] if not start <= one < end)]
         if told:
             return
+        start, end = block
         pending = self.pending
         if pending and not pending[-1][1] and start <= pending[-1][0] < end:
             pending.pop()  # one report tells of both
@@ -45,13 +44,11 @@ class Reports:
             if end:
                 said.append((start, end))
             positions = [start, *positions]
-        if ranges is not None:
-            known: set[int] = set()
-            for position in positions:
-                block = ranges.around(position)
-                if block is not None and block[0] not in known:
-                    known.add(block[0])
-                    said.append(block)
-                    if len(said) == most:
-                        break
-        return tuple(said)
+        known: list[int] = []
+        for position in positions:
+            block = None if ranges is None else ranges.around(position)
+            if block is not None and block[0] not in known:
+                known.append(block[0])
+                said.append(block)
+        self.recent = known[:_RECENT]
+        return tuple(said[:most])

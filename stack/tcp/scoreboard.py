@@ -20,6 +20,7 @@ Delivery = tuple[int, int, float, bool]
 class Scoreboard:
     __slots__ = (
         "count",
+        "forced",
         "guessed",
         "judged",
         "limit",
@@ -47,6 +48,7 @@ class Scoreboard:
         self.lost: list[tuple[int, int, Transmission]] = []  # heap by sequence number
         self.resent: list[tuple[float, int, Transmission]] = []  # heap by the time of sending
         self.count = 0  # ties are broken by order
+        self.forced = 0  # bytes at snd_una that go whatever the window says; one segment always does
         self.judged = ranges[0].seq  # before it, none that was sent once is in flight
         for one in ranges:
             if one.retransmitted:
@@ -116,7 +118,7 @@ class Scoreboard:
     def duplicate(self, size: int) -> int:
         """A duplicate ACK without SACK: some segment has arrived, whichever. Bytes by which fewer are in the network.
 
-        One lost segment at least is never among them (RFC 6937: at most what is out may be delivered).
+        Never more than there were, nor the one that is missing: a lie may claim no more than all that was sent.
         """
         ranges = self.ranges
         out = ranges[-1].end - ranges[0].seq - max(self.lost_bytes, size)
@@ -162,7 +164,7 @@ class Scoreboard:
         for one in self.ranges:
             if one.state == FLYING:
                 self.lose(one)
-        self.guessed = 0
+        self.guessed = self.forced = 0
         self.resent.clear()
 
     def lose_larger(self, size: int) -> None:

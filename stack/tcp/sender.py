@@ -322,5 +322,5 @@ class Sender:
             elif first.seq != self.snd_una:
                 return None
             elif limit > mss:
-                limit = mss  # the first hole is always filled at once
+                limit = max(mss, min(limit, board.forced))  # the first hole is always filled at once
         return board.resend(first, limit, now)
