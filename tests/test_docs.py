@@ -25,6 +25,11 @@ def test_the_drivers_guide_makes_a_driver_that_works():
     exec(compile(program, "docs/driver.md", "exec"), {"__name__": "driver"})
 
 
+def test_the_page_on_congestion_makes_a_control_that_works():
+    program = "\n".join(blocks("docs/congestion.md"))
+    exec(compile(program, "docs/congestion.md", "exec"), {"__name__": "congestion"})
+
+
 def test_the_readmes_first_program_runs():
     first = blocks("README.md")[0]
     assert "Lan(" in first
