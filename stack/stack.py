@@ -28,6 +28,7 @@ from stack.loopback import LoopbackInterface
 from stack.raw import Raw
 from stack.stats import Stats
 from stack.tcp.config import TcpConfig
+from stack.tcp.events import Hook
 from stack.tcp.layer import Tcp
 from stack.timers import Timed, Timers
 from stack.trace import Trace
@@ -68,6 +69,7 @@ class Stack:
         self.now = runtime.now()  # seconds; set by advance and flush
         self.stats = Stats()
         self.trace: Trace | None = None
+        self.tcp_events: Hook | None = None  # for the connections that are made from now on
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
         self.hosts: dict[str, bytes] = {}  # names that its sockets know
         self.dns: tuple[bytes, ...] = ()

@@ -14,6 +14,7 @@ from stack.failure import failure
 from stack.seq import unwrap
 from stack.tcp import autotuning
 from stack.tcp.ecn import agreed
+from stack.tcp.events import tell
 from stack.tcp.heard import Blocks, Heard
 from stack.tcp.sender import SENT
 from stack.tcp.states import (
@@ -54,6 +55,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
             return
     connection.last_heard = now
     connection.probes = 0
+    connection.figures.frames_in += 1
 
     # First, the sequence number
     length = segment.length
@@ -186,6 +188,8 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
         _new_data_acknowledged(connection, segment, ack - una, now)
     elif not connection.sack and _is_duplicate(connection, segment, window):
         _suspicious(connection, segment, True, now)
+    if ack > una and (now >= connection.figures.rate_at + connection.rtt.latest or connection.on_event is not None):
+        _progress(connection, ack - una, now)
     if ack >= una:
         sender.window_update(segment.seq, ack, window)
         if connection.probing:
@@ -210,6 +214,15 @@ def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int,
     connection.progress_at = now
     connection.congestion.acknowledged(acked, flight, rtt, now)
     connection.retransmit_at = connection.rto_at = None  # RFC 6298 5.2, 5.3: flush starts it again if it is needed
+
+
+def _progress(connection: Connection, acked: int, now: float) -> None:
+    """For whoever looks on."""
+    figures = connection.figures
+    if now >= figures.rate_at + connection.rtt.latest:
+        figures.sample(connection, now)
+    if connection.on_event is not None:
+        tell(connection, "acked", acked, now)
 
 
 def _echo_arrives(connection: Connection, ecn: Ecn, ack: int, now: float) -> None:
@@ -240,9 +253,14 @@ def _suspicious(connection: Connection, segment: Segment, duplicate: bool, now: 
         blocks = tuple([(unwrap(start, una), unwrap(end, una)) for start, end in segment.options.sack])
     echo = connection.echo(segment, now) if connection.stamped else None
     heard = Heard(segment.ack, blocks, duplicate, echo)
-    entered = recovery.entered
+    entered, undone = recovery.entered, recovery.undone
     recovery.heard(heard, sender, connection.congestion, connection.rtt, now)
     connection.fast_retransmits += recovery.entered - entered
+    if connection.on_event is not None:
+        if recovery.entered > entered:
+            tell(connection, "recovery", recovery.entered, now)
+        if recovery.undone > undone:
+            tell(connection, "undo", recovery.undone, now)
     connection.retransmit_at = None
     if segment.ack > una:
         connection.retries = 0
@@ -293,6 +311,12 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
         receiver.ack_now = True
     if now >= connection.tune_at and segment.length:
         autotuning.measure(connection, segment, now)
+    if segment.length:
+        figures = connection.figures
+        figures.data_at = now
+        figures.data_frames_in += 1
+        if segment.gso_size:
+            figures.merged_in += -(-segment.length // segment.gso_size) - 1
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False

@@ -17,6 +17,7 @@ from stack.tcp import arrival, output
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
+from stack.tcp.events import tell
 from stack.tcp.info import TcpInfo
 from stack.tcp.segment import Segment
 from stack.tcp.sender import OPEN, QUEUED
@@ -53,6 +54,8 @@ class Connection(ControlBlock):
         trace = self.stack.trace
         if trace is not None:
             trace("state", self, f"{old.value} -> {state.value}")
+        if self.on_event is not None:
+            tell(self, "state", old.value, self.stack.now)
         if state is CLOSED:
             self.retransmit_at = self.acknowledge_at = self.idle_at = None
             self.sender.discard()

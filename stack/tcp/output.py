@@ -17,6 +17,8 @@ from stack.failure import failure
 from stack.seq import MASK
 from stack.tcp import autotuning, mtu
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
+from stack.tcp.events import tell
+from stack.tcp.figures import BUFFER_LIMITED, BUSY, IDLE, RECEIVER_LIMITED, Figures
 from stack.tcp.retransmission import arm, expired
 from stack.tcp.sender import QUEUED
 from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
@@ -83,6 +85,16 @@ def _converse(connection: Connection, now: float) -> None:
         connection.layer.charge(connection, held)
     if connection.squeezed is not connection.layer.pressed:
         connection.squeeze(connection.layer.pressed)
+    what = IDLE
+    if sender.buffered:
+        what = BUSY
+        if sender.unsent_bytes:
+            if sender.snd_una + sender.snd_wnd - sender.snd_nxt < sender.mss:
+                what = RECEIVER_LIMITED
+        elif connection.writers is not None:
+            what = BUFFER_LIMITED
+    if what != connection.figures.what:
+        connection.figures.turn(what, now)
     if deadline is None:
         deadline = connection.retransmit_at
     at = connection.acknowledge_at
@@ -165,8 +177,12 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         connection.retransmissions += 1
         if connection.search is not None:
             connection.search.resent(transmission.seq, transmission.end)
+        connection.figures.resent_bytes += length
         if connection.recovery is not None:
             connection.recovery.resent(transmission.end - transmission.seq, now)
+    if connection.on_event is not None:
+        tell(connection, "retransmit" if transmission.retransmitted else "sent", length, now)
+    _count(connection.figures, length, sender.mss, now)
     connection.last_sent = now
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
@@ -182,6 +198,14 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         ect,
         b"" if receiver.reports is None else _report(connection, sender.mss - length),
     )
+
+
+def _count(figures: Figures, length: int, mss: int, now: float) -> None:
+    if length:
+        figures.sent_at = now
+        figures.data_segs_out += 1 if length <= mss else -(-length // mss)
+    else:
+        figures.acks_out += 1
 
 
 def _send_duplicates(connection: Connection, now: float) -> None:
@@ -229,6 +253,7 @@ def send_ack(connection: Connection, now: float, seq: int | None = None, flags: 
     if ecn is not None and ecn.echo and flags == ACK:
         flags = ACK | ECE
     connection.acknowledge_at = None
+    connection.figures.acks_out += 1
     ack = connection.last_ack_sent = receiver.rcv_nxt
     tsval = int(now * 1000) + connection.timestamp_base & MASK
     said = b"" if receiver.reports is None or flags & RST else _report(connection, 40)
@@ -271,6 +296,7 @@ def _send_syn(connection: Connection, now: float) -> None:
     window = min(receiver.capacity, 0xFFFF)
     receiver.edge = max(receiver.edge, receiver.rcv_nxt + window)
     sender.snd_nxt = sender.snd_una + 1
+    connection.figures.acks_out += 1
     connection.last_sent = now
     connection.last_ack_sent = receiver.rcv_nxt
     emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, flags, window, options)

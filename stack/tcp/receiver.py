@@ -36,6 +36,7 @@ class Receiver:
         "reports",
         "sack",
         "shift",
+        "strays",
         "unoffered",
     )
 
@@ -56,6 +57,7 @@ class Receiver:
         self.ack_now = False
         self.duplicates = 0  # acknowledgments owed for segments out of order, one for each (RFC 5681 4.2)
         self.sack = False  # both sides agreed on it (RFC 2018)
+        self.strays = 0  # segments that came ahead of a hole
         self.reports: Reports | None = None  # what SACKs have to say; None: nothing
 
     def start(self, rcv_nxt: int, window: int) -> None:
@@ -167,6 +169,7 @@ class Receiver:
             queue.append(payload)
 
     def _out_of_order(self, seq: int, payload: Buffer) -> None:
+        self.strays += 1
         self.ack_now = True
         reassembly = self.reassembly
         if reassembly is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stack.failure import failure
 from stack.tcp import mtu
+from stack.tcp.events import tell
 from stack.tcp.states import SYN_RECEIVED, SYN_SENT
 from stack.tcp.transmission import Transmission
 
@@ -78,6 +79,8 @@ def _loss_probe(connection: Connection, now: float) -> Transmission | None:
     recovery = connection.mend()
     transmission = sender.loss_probe(now)
     if transmission is not None:
+        if connection.on_event is not None:
+            tell(connection, "probe", transmission.end - transmission.seq, now)
         recovery.probed(transmission.retransmitted, sender.snd_nxt)
     return transmission
 
@@ -104,9 +107,13 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
         return None
     if sender.snd_wnd == 0 or not sender.flying():
         connection.probing = True
+        if connection.on_event is not None:
+            tell(connection, "probe", sender.snd_wnd, now)
         connection.retransmit_at = connection.rto_at = now + connection.rtt.rto
         return sender.probe(now)
     connection.timeouts += 1
     mtu.timed_out(connection)
+    if connection.on_event is not None:
+        tell(connection, "timeout", connection.retries, now)
     connection.mend().timed_out(connection.retries > 1, sender, connection.congestion, connection.rtt, now)
     return None

@@ -17,6 +17,8 @@ from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CongestionControl
 from stack.tcp.ecn import Ecn, agreed
 from stack.tcp.emitter import Emitter
+from stack.tcp.events import Hook
+from stack.tcp.figures import Figures
 from stack.tcp.handshake import DEFAULT_MSS, own_mss, peer_mss, window_shift
 from stack.tcp.mtu import BASE, Search
 from stack.tcp.receiver import Receiver
@@ -49,7 +51,9 @@ class ControlBlock(Endpoint):
         "ecn",
         "emitter",
         "fast_retransmits",
+        "figures",
         "idle_at",
+        "irs",
         "last_ack_sent",
         "last_heard",
         "last_sent",
@@ -57,6 +61,7 @@ class ControlBlock(Endpoint):
         "listener",
         "local",
         "lone",
+        "on_event",
         "orphan",
         "passive",
         "peer_mss",
@@ -139,6 +144,7 @@ class ControlBlock(Endpoint):
         self.ecn = None  # until both sides have agreed on it
         self.syn_shift = window_shift(config.largest_receive_buffer()) if config.window_scale else None
         self.send_shift = 0
+        self.irs: int | None = None  # where the peer began
         self.peer_mss = DEFAULT_MSS
         self.stamped = False  # both sides send timestamps
         self.sack = False  # both sides acknowledge selectively
@@ -173,6 +179,8 @@ class ControlBlock(Endpoint):
         self.retransmissions = 0
         self.timeouts = 0
         self.fast_retransmits = 0
+        self.figures = Figures(now)
+        self.on_event: Hook | None = layer.stack.tcp_events
 
     def __repr__(self) -> str:
         here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
@@ -186,6 +194,7 @@ class ControlBlock(Endpoint):
     def syn_arrived(self, segment: Segment, now: float) -> None:
         """The peer's SYN: where it begins, and what its options make of our offer."""
         options = segment.options
+        self.irs = segment.seq
         self.receiver.start(segment.seq + 1, min(self.receiver.capacity, 0xFFFF))
         if options.window_scale is None or self.syn_shift is None:
             self.syn_shift = None

@@ -1,0 +1,73 @@
+"""What is counted of a connection beside what it works with: segments, times, rates. For `info` alone.
+
+Counted once for each frame or flush, never for each byte; what follows from sequence numbers is not counted at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stack.tcp.connection import Connection
+
+IDLE, BUSY, RECEIVER_LIMITED, BUFFER_LIMITED = range(4)  # what a sender does, or waits for
+
+
+class Figures:
+    __slots__ = (
+        "acks_out",
+        "app_limited",
+        "data_at",
+        "data_frames_in",
+        "data_segs_out",
+        "frames_in",
+        "merged_in",
+        "rate",
+        "rate_at",
+        "rate_una",
+        "resent_bytes",
+        "sent_at",
+        "since",
+        "spans",
+        "what",
+    )
+
+    def __init__(self, now: float) -> None:
+        self.data_segs_out = 0  # as many as go over the wire, of a super-frame too
+        self.acks_out = 0  # whatever bears no data, SYN and RST too
+        self.frames_in = 0
+        self.data_frames_in = 0
+        self.merged_in = 0  # segments that came in super-frames, beyond one for each
+        self.resent_bytes = 0
+        self.sent_at = now  # data, last
+        self.data_at = now  # data came, last
+        self.rate = 0.0  # bytes a second that were acknowledged, over the last round trip
+        self.rate_at = now  # when that began, and at which snd_una
+        self.rate_una = 0
+        self.app_limited = False  # the application had nothing more to say meanwhile
+        self.what = IDLE
+        self.since = now
+        self.spans: list[float] | None = None  # seconds spent so far, by what
+
+    def sample(self, connection: Connection, now: float) -> None:
+        """New data is acknowledged, a round trip or more after the last look."""
+        una = connection.sender.snd_una
+        elapsed = now - self.rate_at
+        if self.rate_una and elapsed > 0:
+            self.rate = (una - self.rate_una) / elapsed
+            self.app_limited = not connection.sender.unsent_bytes
+        self.rate_una = una
+        self.rate_at = now
+
+    def turn(self, what: int, now: float) -> None:
+        """From now on the sender does something else."""
+        if self.spans is None:
+            self.spans = [0.0, 0.0, 0.0, 0.0]
+        self.spans[self.what] += now - self.since
+        self.what = what
+        self.since = now
+
+    def spent(self, what: int, now: float) -> float:
+        """Seconds so far."""
+        spans = self.spans
+        return (0.0 if spans is None else spans[what]) + (now - self.since if what == self.what else 0.0)
