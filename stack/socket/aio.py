@@ -20,6 +20,8 @@ from stack.socket.waiting import closed
 if TYPE_CHECKING:
     from stack.stack import Stack
     from stack.tcp.connection import Connection
+    from stack.tcp.events import Hook
+    from stack.tcp.info import TcpInfo
 
 T = TypeVar("T")
 
@@ -126,6 +128,15 @@ class AsyncSocket:
 
     def getsockopt(self, level: int, option: int) -> int | bytes:
         return self._once(self._core.get_option, level, option)
+
+    def configure(self, **settings: Any) -> None:
+        self._once(self._core.configure, settings)
+
+    def tcp_info(self) -> TcpInfo:
+        return self._once(self._core.info)
+
+    def observe(self, hook: Hook | None) -> None:
+        self._once(self._core.observe, hook)
 
     async def __aenter__(self) -> AsyncSocket:
         return self

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from socket import SocketKind
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from netif.link import Buffer, Waiter
 from stack.endpoint import Endpoint
@@ -18,6 +19,10 @@ from stack.socket import options, resolver
 if TYPE_CHECKING:
     from stack.stack import Stack
     from stack.tcp.connection import Connection
+    from stack.tcp.events import Hook
+    from stack.tcp.info import TcpInfo
+
+T = TypeVar("T")
 
 READ, WRITE = 0, 1
 Message: TypeAlias = tuple[bytes, tuple[bytes, int], list[tuple[int, int, bytes]], bool]
@@ -40,7 +45,7 @@ def fail(number: int) -> OSError:
 class Attempts:
     """An endpoint's operations. What a kind of socket does not have raises EOPNOTSUPP, as in the kernel."""
 
-    __slots__ = ("endpoint", "stack")
+    __slots__ = ("endpoint", "more", "stack")
     kind: SocketKind
     protocol: int
     endpoint: Endpoint | None
@@ -48,6 +53,7 @@ class Attempts:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.endpoint = None
+        self.more = False  # MSG_MORE: what is written next does not end a segment
 
     def bind(self, address: object) -> None:
         raise fail(errno.EOPNOTSUPP)
@@ -109,6 +115,19 @@ class Attempts:
 
     def get_option(self, level: int, option: int) -> int | bytes:
         raise options.unsupported()
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def info(self) -> TcpInfo:
+        raise fail(errno.EOPNOTSUPP)
+
+    def observe(self, hook: Hook | None) -> None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def hurried(self, attempt: Callable[[], T | None]) -> T | None:
+        """An attempt that has failed, of a caller who waits no longer."""
+        return None
 
     def close(self) -> None:
         raise NotImplementedError

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
+    MSG_MORE,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITALL,
@@ -35,6 +36,8 @@ from stack.socket.waiting import Waiting, closed
 if TYPE_CHECKING:
     from stack.stack import Stack
     from stack.tcp.connection import Connection
+    from stack.tcp.events import Hook
+    from stack.tcp.info import TcpInfo
 
 T = TypeVar("T")
 _STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL
@@ -204,12 +207,39 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         return len(data), source
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
+        if flags & MSG_MORE:
+            return self._with_more(self.send, data, flags)
         attempt = partial(self._core.write, data)
         if flags & MSG_DONTWAIT:
             return self._without_waiting(attempt)
         return self._do("send", WRITE, attempt)
 
+    def _with_more(self, send: Callable[[Buffer, int], T], data: Buffer, flags: int) -> T:
+        """MSG_MORE: as if TCP_CORK were set for this call; the next without it lets go what was held back."""
+        self._core.more = True
+        try:
+            return send(data, flags & ~MSG_MORE)
+        finally:
+            self._core.more = False
+
+    def configure(self, **settings: Any) -> None:
+        """Set fields of TcpConfig, for this socket; a listener's connections begin with them. ValueError for what no
+        field can be, OSError(EISCONN) for what went out with the SYN."""
+        self._once(self._core.configure, settings)
+
+    def tcp_info(self) -> TcpInfo:
+        """The figures of Linux' TCP_INFO, as of now."""
+        return self._once(self._core.info)
+
+    def observe(self, hook: Hook | None) -> None:
+        """Call `hook(TcpEvent)` for whatever happens to this connection from now on (stack/tcp/events.py). It is called
+        under the gate: it may look and remember, but not enter a socket."""
+        self._once(self._core.observe, hook)
+
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
+        if flags & MSG_MORE:
+            self._with_more(self.sendall, data, flags)
+            return
         runtime = self._runtime
         runtime.enter()
         try:

@@ -11,19 +11,28 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from socket import (
+    IP_TOS,
+    IP_TTL,
+    IPPROTO_IP,
     IPPROTO_TCP,
     SO_KEEPALIVE,
     SO_RCVBUF,
+    SO_RCVLOWAT,
     SO_RCVTIMEO,
     SO_SNDBUF,
     SO_SNDTIMEO,
     SOL_SOCKET,
+    TCP_CORK,
     TCP_KEEPCNT,
     TCP_KEEPIDLE,
     TCP_KEEPINTVL,
+    TCP_LINGER2,
     TCP_MAXSEG,
     TCP_NODELAY,
+    TCP_NOTSENT_LOWAT,
+    TCP_SYNCNT,
     TCP_USER_TIMEOUT,
+    TCP_WINDOW_CLAMP,
 )
 from typing import TYPE_CHECKING, Any
 
@@ -66,10 +75,35 @@ def buffer_size(option: int, value: int, limits: Limits, stats: Stats) -> int:
     return max(min(value, limits.socket_buffer), SMALLEST[option])
 
 
-def _positive(value: int) -> int:
-    if value < 1:
+def _among(first: int, last: int) -> Callable[[int], int]:
+    """Only these values are allowed."""
+
+    def check(value: int) -> int:
+        if not first <= value <= last:
+            raise invalid()
+        return value
+
+    return check
+
+
+def _seconds(value: int) -> float:
+    return float(_among(1, 32767)(value))  # Linux: MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL
+
+
+def _fin_wait_2(value: int) -> float:
+    """TCP_LINGER2: as Linux, at most two minutes; its -1, no FIN-WAIT-2 at all, is the shortest that we have."""
+    return 0.001 if value < 0 else min(float(value), 120.0) or 60.0
+
+
+def _user_timeout(value: int) -> float | None:
+    """Milliseconds; 0 is the system's default."""
+    if value < 0:
         raise invalid()
-    return value
+    return value / 1000 if value else None
+
+
+def _type_of_service(value: int) -> int:
+    return value & 0xFC  # the ECN bits are not the application's
 
 
 def _segment_size(value: int) -> int | None:
@@ -84,17 +118,20 @@ def _segment_size(value: int) -> int | None:
 Field = tuple[str, Callable[[int], Any], Callable[[Any], int]]
 STREAM: dict[tuple[int, int], Field] = {
     (SOL_SOCKET, SO_KEEPALIVE): ("keepalive", bool, int),
+    (SOL_SOCKET, SO_RCVLOWAT): ("rcvlowat", lambda n: max(n, 1) if n >= 0 else 0x7FFFFFFF, int),
+    (IPPROTO_IP, IP_TTL): ("ttl", lambda n: time_to_live(n), int),
+    (IPPROTO_IP, IP_TOS): ("tos", _type_of_service, int),
     (IPPROTO_TCP, TCP_NODELAY): ("nodelay", bool, int),
-    (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", lambda n: float(_positive(n)), int),
-    (IPPROTO_TCP, TCP_KEEPINTVL): ("keepalive_interval", lambda n: float(_positive(n)), int),
-    (IPPROTO_TCP, TCP_KEEPCNT): ("keepalive_count", _positive, int),
+    (IPPROTO_TCP, TCP_CORK): ("cork", bool, int),
+    (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", _seconds, int),
+    (IPPROTO_TCP, TCP_KEEPINTVL): ("keepalive_interval", _seconds, int),
+    (IPPROTO_TCP, TCP_KEEPCNT): ("keepalive_count", _among(1, 127), int),
+    (IPPROTO_TCP, TCP_SYNCNT): ("syn_retries", _among(1, 127), int),
+    (IPPROTO_TCP, TCP_LINGER2): ("fin_wait_2", _fin_wait_2, lambda t: int(t) if t >= 1 else -1),
     (IPPROTO_TCP, TCP_MAXSEG): ("mss", _segment_size, lambda mss: mss or 536),
-    # milliseconds; 0 is the system's default
-    (IPPROTO_TCP, TCP_USER_TIMEOUT): (
-        "user_timeout",
-        lambda n: n / 1000 if n else None,
-        lambda t: int((t or 0) * 1000),
-    ),
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): ("user_timeout", _user_timeout, lambda t: int((t or 0) * 1000)),
+    (IPPROTO_TCP, TCP_WINDOW_CLAMP): ("window_clamp", lambda n: max(n, 1152) if n else None, lambda n: n or 0),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): ("notsent_lowat", lambda n: n & 0xFFFFFFFF or None, lambda n: n or 0),
 }
 TIMEOUTS = (SO_RCVTIMEO, SO_SNDTIMEO)
 

@@ -25,25 +25,46 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_CONGESTION,
+    TCP_INFO,
     TCP_MAXSEG,
+    TCP_QUICKACK,
+    TCP_WINDOW_CLAMP,
 )
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from netif.link import Buffer
 from stack.socket import options, resolver
 from stack.socket.attempts import Attempts, fail
+from stack.tcp.config import WITH_SYN
+from stack.tcp.info import TcpInfo
+from stack.tcp.states import CLOSED
 
 if TYPE_CHECKING:
     from stack.stack import Stack
     from stack.tcp.config import TcpConfig
     from stack.tcp.connection import Connection
+    from stack.tcp.events import Hook
     from stack.tcp.listener import Listener
 
 
+T = TypeVar("T")
+
+
 class Stream(Attempts):
-    __slots__ = ("bound", "changes", "connecting", "connection", "linger", "listener", "read_shut", "reuse")
+    __slots__ = (
+        "bound",
+        "changes",
+        "connecting",
+        "connection",
+        "impatient",
+        "linger",
+        "listener",
+        "observer",
+        "read_shut",
+        "reuse",
+    )
     kind = SOCK_STREAM
     protocol = IPPROTO_TCP
 
@@ -57,6 +78,8 @@ class Stream(Attempts):
         self.connecting = False
         self.read_shut = False
         self.reuse = False
+        self.impatient = False  # a read takes what there is (SO_RCVLOWAT)
+        self.observer: Hook | None = None
 
     def bind(self, address: object) -> None:
         if self.bound or self.endpoint is not None:
@@ -72,6 +95,7 @@ class Stream(Attempts):
             return
         local = self.bound or self.stack.tcp.bind((resolver.ANY, 0), self.reuse)
         self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config())
+        self.listener.on_event = self.observer or self.listener.on_event
         self.bound = None
         self.endpoint = self.listener
 
@@ -101,7 +125,7 @@ class Stream(Attempts):
         remote = resolver.parse_endpoint(address, self.stack.hosts, "connect")
         if remote[0] == resolver.ANY:
             remote = (resolver.LOOPBACK, remote[1])  # as in Linux: this host
-        self.connection = self.stack.tcp.connect(self.bound, remote, self._config())
+        self.connection = self.stack.tcp.connect(self.bound, remote, self._config(), on_event=self.observer)
         self.bound = None
         self.endpoint = self.connection
         self.connecting = True
@@ -142,6 +166,8 @@ class Stream(Attempts):
         connection = self.connection
         if connection is None:
             raise fail(errno.ENOTCONN)
+        if connection.config.rcvlowat > 1 and self._too_little(count):
+            return None
         data = connection.read(count)
         return b"" if data is None and self.read_shut else data
 
@@ -149,6 +175,8 @@ class Stream(Attempts):
         connection = self.connection
         if connection is None:
             raise fail(errno.ENOTCONN)
+        if connection.config.rcvlowat > 1 and self._too_little(len(view)):
+            return None
         count = connection.read_into(view)
         return 0 if count is None and self.read_shut else count
 
@@ -160,8 +188,25 @@ class Stream(Attempts):
         connection = self.connection
         if connection is None:
             raise fail(errno.EPIPE)
+        if connection.sender.cork is not (self.more or connection.config.cork):
+            connection.hold_back(self.more or connection.config.cork)
         count = connection.write(data)
         return None if not count and len(data) else count
+
+    def _too_little(self, count: int) -> bool:
+        """SO_RCVLOWAT asks to wait for more, if the caller may wait at all."""
+        connection = self._live()
+        return connection.receiver.queued > 0 and not self.impatient and not connection.enough(count)
+
+    def hurried(self, attempt: Callable[[], T | None]) -> T | None:
+        connection = self.connection
+        if connection is None or connection.config.rcvlowat <= 1:
+            return None
+        self.impatient = True
+        try:
+            return attempt()
+        finally:
+            self.impatient = False
 
     def send_to(self, data: Buffer, address: object) -> int | None:
         return self.write(data)  # as in Linux, a connected stream ignores the address
@@ -199,11 +244,37 @@ class Stream(Attempts):
             size = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
             self._change(_BUFFERS[option], size)
             return
+        if (level, option) == _QUICKACK:
+            self._change("quickack", self.stack.tcp.config.quickack or 16 if number else 0)
+            return
+        if (level, option) == _CLAMP and not number and self.endpoint is not None:
+            raise options.invalid()  # as Linux: it may be taken back only while there is no connection
         field = options.STREAM.get((level, option))
         if field is None:
             raise options.unsupported()
         name, meaning, _ = field
         self._change(name, meaning(number))
+
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Any field of TcpConfig. OSError(EISCONN) for what went out with the SYN."""
+        attrs.evolve(self._config(), **settings)
+        if self.connection is not None and WITH_SYN & settings.keys():
+            raise fail(errno.EISCONN)
+        for name, value in settings.items():
+            self._change(name, value)
+
+    def info(self) -> TcpInfo:
+        if self.connection is not None:
+            return TcpInfo.of(self.connection)
+        return TcpInfo(state=CLOSED) if self.listener is None else TcpInfo.of_listener(self.listener)
+
+    def observe(self, hook: Hook | None) -> None:
+        """Of a listener: for the connections that will come to it."""
+        self.observer = hook
+        if self.connection is not None:
+            self.connection.on_event = hook
+        elif self.listener is not None:
+            self.listener.on_event = hook
 
     def _change(self, name: str, value: Any) -> None:
         if self.changes is None:
@@ -222,6 +293,10 @@ class Stream(Attempts):
         if (level, option) == _CONGESTION:
             config = self.connection.config if self.connection is not None else self._config()
             return options.emit_congestion(config.congestion)
+        if (level, option) == _INFO:
+            return self.info().pack()
+        if (level, option) == _QUICKACK:
+            return int((self._config().quickack if self.connection is None else self.connection.quick) > 0)
         field = options.STREAM.get((level, option))
         if field is None:
             raise options.unsupported()
@@ -269,8 +344,11 @@ class Stream(Attempts):
 
 
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
+_CLAMP = (IPPROTO_TCP, TCP_WINDOW_CLAMP)
+_INFO = (IPPROTO_TCP, TCP_INFO)
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
 _CONGESTION = (IPPROTO_TCP, TCP_CONGESTION)
+_QUICKACK = (IPPROTO_TCP, TCP_QUICKACK)
 _FACTS: dict[int, Callable[[Stream], int | bytes]] = {
     SO_TYPE: lambda core: int(SOCK_STREAM),
     SO_DOMAIN: lambda core: int(AF_INET),

@@ -55,9 +55,12 @@ class Waiting:
     def _complete(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
         """Wait and attempt again until there is a result. The gate is held; one attempt has just failed."""
         timeout = self._timeout
-        if timeout == 0.0:
-            raise would_block()
         runtime, core = self._runtime, self._core
+        if timeout == 0.0:
+            result = core.hurried(attempt)
+            if result is None:
+                raise would_block()
+            return result
         deadline = None if timeout is None else runtime.now() + timeout
         while True:
             waiter = runtime.waiter(operation, self)
@@ -72,6 +75,9 @@ class Waiting:
             if result is not None:
                 return result
             if not woken:
+                result = core.hurried(attempt)
+                if result is not None:
+                    return result
                 raise TimeoutError("timed out")
 
     def _do(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
@@ -98,6 +104,8 @@ class Waiting:
 
     def _without_waiting(self, attempt: Callable[[], T | None]) -> T:
         result = self._once(attempt)
+        if result is None:
+            result = self._once(self._core.hurried, attempt)
         if result is None:
             raise would_block()
         return result

@@ -43,6 +43,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     """RFC 9293 3.10.7: what `segment`, whose numbers are still those of the wire, does to `connection`."""
     state = connection.state
     if state is SYN_SENT:
+        connection.figures.frames_in += 1
         _in_syn_sent(connection, segment, now)
         return
     receiver = connection.receiver

@@ -43,7 +43,7 @@ class Tuning:
 
 def receive_limit(connection: ControlBlock) -> int:
     """The largest receive buffer that tuning may give, and that windows can express."""
-    return min(connection.config.receive_buffer_max, 0xFFFF << connection.receiver.shift)
+    return min(connection.config.largest_receive_buffer(), 0xFFFF << connection.receiver.shift)
 
 
 def measure(connection: Connection, segment: Segment, now: float) -> None:

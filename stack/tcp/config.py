@@ -21,6 +21,22 @@ def _port_range(_: object, field: attrs.Attribute[tuple[int, int]], value: tuple
         raise ValueError(f"{field.name} are a first and a last port, not {value}")
 
 
+# What the SYN says, or what is chosen with it: a connection that has sent its SYN keeps it.
+WITH_SYN = frozenset(
+    [
+        "ecn",
+        "initial_sequence",
+        "initial_window",
+        "local_ports",
+        "reuse_time_wait",
+        "sack",
+        "syn_cookies",
+        "timestamps",
+        "window_scale",
+    ]
+)
+
+
 @attrs.frozen(kw_only=True)
 class TcpConfig:
     receive_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned (autotuning.py)
@@ -29,7 +45,12 @@ class TcpConfig:
     send_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned
     send_buffer_initial: int = attrs.field(default=512 << 10, validator=ge(256))
     send_buffer_max: int = attrs.field(default=4 << 20, validator=ge(256))
+    window_clamp: int | None = attrs.field(default=None, validator=optional(ge(256)))  # the most that is ever offered
+    rcvlowat: int = attrs.field(default=1, validator=ge(1))  # bytes without which a read waits
+    notsent_lowat: int | None = attrs.field(default=None, validator=optional(ge(1)))  # bytes unsent that stop a writer
     nodelay: bool = False  # True: no Nagle (RFC 9293 3.7.4)
+    cork: bool = False  # True: segments that are not full wait, for a time-out at most
+    quickack: int = attrs.field(default=0, validator=ge(0))  # segments acknowledged each at once, at first (Linux: 16)
     delayed_ack: float = attrs.field(default=0.04, validator=[ge(0), attrs.validators.lt(0.5)])  # RFC 9293 MUST-58
     min_rto: float = _positive(0.2)  # RFC 6298 2.4 says 1 s; Linux has 0.2, added to SRTT (see rtt.py)
     initial_rto: float = _positive(1.0)
@@ -65,8 +86,10 @@ class TcpConfig:
 
     def first_receive_buffer(self) -> int:
         """Bytes that a connection may hold in the beginning."""
-        return self.receive_buffer or min(self.receive_buffer_initial, self.receive_buffer_max)
+        size = self.receive_buffer or min(self.receive_buffer_initial, self.receive_buffer_max)
+        return size if self.window_clamp is None else min(size, self.window_clamp)
 
     def largest_receive_buffer(self) -> int:
         """Bytes that it may come to hold: what the window scale has to be made for."""
-        return self.receive_buffer or self.receive_buffer_max
+        size = self.receive_buffer or self.receive_buffer_max
+        return size if self.window_clamp is None else min(size, self.window_clamp)

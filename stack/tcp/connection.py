@@ -149,12 +149,24 @@ class Connection(ControlBlock):
 
     def readable(self) -> bool:
         receiver = self.receiver
-        return receiver.queued > 0 or receiver.finished() or self.state is CLOSED
+        return receiver.queued >= self.config.rcvlowat or receiver.finished() or self.state is CLOSED or self._full()
+
+    def _full(self) -> bool:
+        """There is less than `rcvlowat` to read, and next to no room for more."""
+        receiver = self.receiver
+        return receiver.queued > 0 and receiver.edge - receiver.rcv_nxt <= receiver.mss
+
+    def enough(self, count: int) -> bool:
+        """A read that asks for `count` bytes need not wait for more (SO_RCVLOWAT)."""
+        return self.receiver.queued >= min(count, self.config.rcvlowat) or self.readable() or self.error is not None
 
     def writable(self) -> bool:
         state = self.state
         if state is ESTABLISHED or state is CLOSE_WAIT:
             sender = self.sender
+            lowat = self.config.notsent_lowat
+            if lowat is not None and sender.unsent_bytes >= lowat and sender.fin == OPEN:
+                return False
             if sender.fin != OPEN or (sender.capacity - sender.buffered) << 2 >= sender.capacity:
                 return True
             return grow_send(self) and (sender.capacity - sender.buffered) << 2 >= sender.capacity
@@ -166,6 +178,9 @@ class Connection(ControlBlock):
         """Accept bytes to send: how many, 0 if it would block. Raises what ended the connection, else EPIPE."""
         state = self.state
         if state is ESTABLISHED or state is CLOSE_WAIT:
+            lowat = self.config.notsent_lowat
+            if lowat is not None:
+                data = memoryview(data)[: max(lowat - self.sender.unsent_bytes, 0)]
             accepted = self.sender.write(data)
             if accepted < len(data) and grow_send(self):
                 accepted += self.sender.write(memoryview(data)[accepted:])
@@ -176,6 +191,11 @@ class Connection(ControlBlock):
         if state is SYN_SENT or state is SYN_RECEIVED:
             return 0
         raise failure(errno.EPIPE)
+
+    def hold_back(self, cork: bool) -> None:
+        """What does not fill a segment waits for more, or no longer does (TCP_CORK, MSG_MORE)."""
+        self.sender.cork = cork
+        self.stack.owe(self)
 
     def read(self, count: int) -> bytes | None:
         """Up to `count` bytes; None if it would block; b"" at the end. Raises, once, what ended the connection."""
@@ -286,12 +306,18 @@ class Connection(ControlBlock):
         """Change settings of a living connection, as setsockopt does. ValueError for what cannot be."""
         config = self.config = attrs.evolve(self.config, **changes)
         self.sender.nodelay = config.nodelay
+        self.sender.cork = config.cork
+        self.quick = changes.get("quickack", self.quick)
+        if self.quick and self.receiver.owed:
+            self.receiver.ack_now = True
         self.emitter.ttl = config.ttl
         self.emitter.tos = config.tos & ~CODE_POINT
         if config.receive_buffer is not None:
             self.receive_room = config.receive_buffer
             self.tune_at = NEVER
             self.tuning = None
+        elif config.rcvlowat > self.receive_room:
+            self.receive_room = min(config.rcvlowat, config.receive_buffer_max)  # or nobody would ever read
         self.send_room = config.send_buffer or self.send_room
         self.squeeze(self.squeezed)
         if "congestion" in changes and self.connected():

@@ -171,7 +171,7 @@ class TcpInfo:
 def _gather(connection: Connection) -> TcpInfo:
     sender, receiver, figures = connection.sender, connection.receiver, connection.figures
     recovery, board, tuning = connection.recovery, sender.board, connection.tuning
-    rtt, congestion, config, ecn = connection.rtt, connection.congestion, connection.config, connection.ecn
+    rtt, congestion, config = connection.rtt, connection.congestion, connection.config
     now, route = connection.stack.now, connection.emitter.route
     acked = max(sender.snd_una - sender.iss - 1 - sender.fin_acknowledged(), 0)
     sent = max(sender.snd_nxt - sender.iss - 1 - (sender.fin == SENT), 0)

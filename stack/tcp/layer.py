@@ -33,6 +33,7 @@ from stack.tcp.time_wait import TimeWait, TimeWaits
 if TYPE_CHECKING:
     from stack.interface import Interface
     from stack.stack import Stack
+    from stack.tcp.events import Hook
 
 Address: TypeAlias = tuple[bytes, int]
 Key: TypeAlias = tuple[bytes, int, bytes, int]
@@ -205,6 +206,7 @@ class Tcp:
         remote: Address,
         config: TcpConfig | None = None,
         interface: Interface | None = None,
+        on_event: Hook | None = None,
     ) -> Connection:
         """An active open; takes over what `bind` reserved. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
         address, port = local or (None, 0)
@@ -227,6 +229,7 @@ class Tcp:
         self._enter(connection)
         if local is not None and local in self.ports.reserved:
             self.ports.release((address or _ANY[4], port))
+        connection.on_event = on_event or connection.on_event
         connection.open()
         return connection
 

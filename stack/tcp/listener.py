@@ -20,12 +20,13 @@ from stack.tcp.connection import Connection
 from stack.tcp.states import CLOSED, LISTEN, State
 
 if TYPE_CHECKING:
+    from stack.tcp.events import Hook
     from stack.tcp.layer import Tcp
     from stack.tcp.segment import Segment
 
 
 class Listener(Endpoint):
-    __slots__ = ("backlog", "config", "half_open", "layer", "local", "pressed_at", "queue", "state")
+    __slots__ = ("backlog", "config", "half_open", "layer", "local", "on_event", "pressed_at", "queue", "state")
 
     def __init__(self, layer: Tcp, local: tuple[bytes, int], backlog: int, config: TcpConfig) -> None:
         super().__init__(layer.stack)
@@ -35,6 +36,7 @@ class Listener(Endpoint):
         self.config = config
         self.state: State = LISTEN
         self.queue: deque[Connection] = deque()  # open, and not yet accepted
+        self.on_event: Hook | None = layer.stack.tcp_events  # of the connections that come
         self.half_open: dict[Connection, None] = {}
         self.pressed_at: float | None = None  # when a SYN last got a cookie: for a while, what answers one is believed
 

@@ -183,6 +183,8 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     if connection.on_event is not None:
         tell(connection, "retransmit" if transmission.retransmitted else "sent", length, now)
     _count(connection.figures, length, sender.mss, now)
+    if connection.quick and connection.figures.data_frames_in:
+        connection.quick = 0  # it answers: from here on ACKs may ride on answers
     connection.last_sent = now
     connection.acknowledge_at = None
     ack = connection.last_ack_sent = receiver.rcv_nxt
@@ -223,7 +225,9 @@ def _send_duplicates(connection: Connection, now: float) -> None:
 def _acknowledge(connection: Connection, now: float) -> None:
     """Of what has come and no data has acknowledged: the second segment at once, the first after a while."""
     receiver = connection.receiver
-    if not receiver.ack_now and receiver.owed < 2:
+    if connection.quick:
+        connection.quick = max(connection.quick - receiver.owed, 0)
+    elif not receiver.ack_now and receiver.owed < 2:
         at = connection.acknowledge_at
         if at is None:
             connection.acknowledge_at = now + connection.config.delayed_ack

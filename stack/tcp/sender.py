@@ -24,6 +24,7 @@ class Sender:
         "board",
         "buffered",
         "capacity",
+        "cork",
         "fin",
         "in_flight",
         "iss",
@@ -54,6 +55,7 @@ class Sender:
         self.capacity = capacity
         self.max_sacked = max_sacked  # ranges that the peer holds behind holes; more are not remembered
         self.nodelay = nodelay
+        self.cork = False  # what does not fill a segment waits
         self.buffered = 0  # bytes unsent or unacknowledged
         self.unsent: deque[Buffer] | None = None
         self.unsent_bytes = 0
@@ -212,7 +214,7 @@ class Sender:
                 count -= count % mss
             elif usable < window or count + count < self.max_window:
                 return None  # RFC 9293 3.8.6.2.1: a sliver of the window is not worth a segment
-        elif count % mss and not fin and self.snd_sml > self.snd_una and not self.nodelay:
+        elif count % mss and not fin and (self.cork or (self.snd_sml > self.snd_una and not self.nodelay)):
             count -= count % mss  # Nagle, as Minshall changed it: one small segment at a time
             if not count:
                 return None

@@ -69,6 +69,7 @@ class ControlBlock(Endpoint):
         "probes",
         "probing",
         "progress_at",
+        "quick",
         "receive_room",
         "receiver",
         "recovery",
@@ -137,6 +138,7 @@ class ControlBlock(Endpoint):
         self.tuning: Tuning | None = None
         self.tune_at = 0.0 if config.receive_buffer is None else NEVER  # when to look at the receive buffer again
         self.sender = Sender(iss, self.send_room, config.nodelay, layer.stack.limits.sacked_ranges)
+        self.sender.cork = config.cork
         self.receiver = Receiver(self.receive_room, layer.max_ranges)
         self.recovery: Recovery | None = None  # until something seems to be lost
         self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
@@ -179,8 +181,9 @@ class ControlBlock(Endpoint):
         self.retransmissions = 0
         self.timeouts = 0
         self.fast_retransmits = 0
+        self.quick = config.quickack  # segments yet to be acknowledged at once (Linux: quickack mode)
         self.figures = Figures(now)
-        self.on_event: Hook | None = layer.stack.tcp_events
+        self.on_event: Hook | None = layer.stack.tcp_events if listener is None else listener.on_event
 
     def __repr__(self) -> str:
         here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
@@ -244,6 +247,8 @@ class ControlBlock(Endpoint):
         receiver = self.receiver
         self.squeezed = pressed
         room = self.receive_room
+        if self.config.window_clamp is not None:
+            room = min(room, self.config.window_clamp)
         if self.state is not SYN_SENT:  # there the scale is not agreed on
             room = min(room, 0xFFFF << receiver.shift)
         receiver.capacity = min(room, SQUEEZED) if pressed else room

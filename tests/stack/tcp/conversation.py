@@ -130,7 +130,7 @@ class Conversation:
         self.clock = None
 
     def begin(self, *, mtu=1500, gso_max=None, limits=None, seed=0, peer_iss=5_000_000, **settings):
-        """A host whose connections have these settings. Unless told otherwise no options, Reno, buffers of a size."""
+        """A host whose connections have these settings. Unless told otherwise as plain as can be."""
         plain = {"window_scale": False, "timestamps": False, "sack": False, "congestion": "newreno"}
         settings = {"initial_sequence": 70_000, **plain, **FIXED, **settings}
         self.config = TcpConfig(**settings)
