@@ -1,4 +1,4 @@
-"""What a connection tells of itself: figures named as in Linux' `struct tcp_info`, and the hook that hears each step."""
+"""What a connection tells of itself: figures named as in Linux' `struct tcp_info`, and the hook that hears of steps."""
 
 import struct
 
