@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections import Counter
 
+from tests.ledger.page import page
 from tests.ledger.rows import HERE, ROOT, LedgerError, Row, Table, tables
 
 SAMPLE = 30
@@ -29,6 +30,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, metavar="S", help="which N; left out: drawn by the commit's hash")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="at a time")
     parser.add_argument("--counts", action="store_true", help="print the counts alone")
+    parser.add_argument("--page", action="store_true", help="print docs/rfc-ledger.md")
     return parser
 
 
@@ -92,6 +94,9 @@ def main(argv: list[str] | None = None) -> int:
             print("the ledger has no such row", file=sys.stderr)
             return 2
         return 1 if attempt(rows, options.jobs) else 0
+    if options.page:
+        print(page(found), end="")
+        return 0
     for table in found:
         chosen = [row for row in table.rows if not options.only or matches(row, options.only)]
         if chosen:

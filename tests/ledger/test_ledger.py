@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.ledger.mutation import compiled, mutated
+from tests.ledger.page import page
 from tests.ledger.rows import ROOT, LedgerError, Mutation, Row, expand, read, rows, tables
 
 WHAT_TO_DO = "\n\nThe ledger (tests/ledger/*.toml) follows the code: CONTRIBUTING.md says how to mend a row.\n"
@@ -50,6 +51,12 @@ def test_the_ledger_prints_itself():
     told = run("-m", "tests.ledger", "9293")
     assert told.returncode == 0
     assert "MUST-3       MUST       held      the receiver checks the checksum" in told.stdout
+
+
+def test_the_page_is_current():
+    assert (ROOT / "docs" / "rfc-ledger.md").read_text() == page(tables()), (
+        "scripts/rfc_ledger --page > docs/rfc-ledger.md"
+    )
 
 
 # the tool itself

@@ -6,6 +6,7 @@ import pytest
 
 from netif.wire import ethernet, icmp, ip
 from stack.limits import Limits
+from stack.raw import RawEndpoint
 from stack.tcp.config import TcpConfig
 from stack.udp import UdpEndpoint
 from tests.stack.rig import GATEWAY, MASK, OTHER_MAC, PEER, PEER_MAC, US, Rig, address, echo, packet
@@ -82,3 +83,10 @@ def test_the_time_is_told_from_the_address_that_was_asked(met: Rig):  # 3.2.2.8
     met.gets(packet(icmp.emit(icmp.TIMESTAMP, 0, 1, bytes(12)), ip.ICMP, dst=address("192.168.7.1")))
     (frame,) = met.frames()
     assert frame[26:30] == address("192.168.7.1")
+
+
+def test_a_timestamp_reply_reaches_who_asked(met: Rig):  # 3.2.2.8: by a raw socket
+    raw = RawEndpoint(met.stack, ip.ICMP)
+    reply = packet(icmp.emit(icmp.TIMESTAMP_REPLY, 0, 1, bytes(12)), ip.ICMP)
+    met.gets(reply)
+    assert raw.receive() == (reply[14:], PEER)
