@@ -2,7 +2,7 @@
 
 A neighbour is learned when we asked for it, when we know it already, or when it asks for us; packets wait while it is
 looked for, bounded. RFC 826; RFC 1122 2.3.2; states after RFC 4861 7.3.2, without its DELAY; conflicts are counted,
-and answered once in a while (RFC 5227 2.4 b).
+and answered once in a while, or given way to (RFC 5227 2.4).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from netif.link import Buffer, Offload
 from netif.wire import arp as wire
 from netif.wire import ethernet
 from netif.wire.ip import format_address
+from stack.acd import DEFEND_INTERVAL, Claim, Told
 from stack.failure import failure
 from stack.routing import Neighbour, Route
 
@@ -25,7 +26,7 @@ TRIES = 3  # requests before giving up
 RETRY_INTERVAL = 1.0  # seconds between requests (RFC 1122 2.3.2.1: at most one a second)
 REACHABLE_TIME = 30.0  # seconds, times 0.5 to 1.5: after it the next use asks again
 STALE_TIME = 600.0  # seconds without use until a neighbour is forgotten
-DEFEND_INTERVAL = 10.0  # seconds between announcements in answer to a conflict
+LOCK_TIME = 1.0  # seconds in which the first of several answers counts (Linux: locktime)
 
 _NOBODY = bytes(6)
 _NO_ADDRESS = bytes(4)
@@ -63,7 +64,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 class ArpEntry(Neighbour):
     """One neighbour. `link` is None in every state in which a packet may not simply be sent."""
 
-    __slots__ = ("address", "mac", "queue", "queued_bytes", "state", "table", "tries")
+    __slots__ = ("address", "confirmed_at", "mac", "queue", "queued_bytes", "state", "table", "tries")
 
     def __init__(self, table: Arp, address: bytes) -> None:
         super().__init__()
@@ -71,6 +72,7 @@ class ArpEntry(Neighbour):
         self.address = address
         self.state = FREE
         self.mac = _NOBODY
+        self.confirmed_at = 0.0
         self.tries = 0
         self.queue: list[Waiting] = []
         self.queued_bytes = 0
@@ -149,6 +151,8 @@ class Arp:
         self.interface = interface
         self.entries: dict[bytes, ArpEntry] = {}  # the one confirmed longest ago comes first
         self.searches: dict[ArpEntry, None] = {}  # those that are INCOMPLETE, the oldest first
+        self.claims: dict[bytes, Claim] = {}  # addresses that we should like to have
+        self.lost_claims = 0  # in a row
         self._defended_at: float | None = None
 
     def header(self, mac: bytes) -> bytes:
@@ -161,20 +165,25 @@ class Arp:
         if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or _is_no_host(spa) or spa == interface.broadcast:
             interface.drop("arp_sender")
             return
+        for claim in list(self.claims.values()):
+            claim.heard(operation, sha, spa, tpa)
         own = interface.address
         if own and spa == own:
-            self._conflict()
+            self._conflict(sha)
             return
         for_us = bool(own) and tpa == own
         entry = self.entries.get(spa)
         if entry is not None:
+            if self._is_second(entry, sha) and spa != tpa:
+                interface.drop("arp_second")
+                return
             self._confirm(entry, sha)
         elif for_us and operation == wire.REQUEST and interface.on_link(spa):
             entry = self._new(spa, ours=False)
             if entry is not None:
                 self._confirm(entry, sha)
         if for_us and operation == wire.REQUEST:
-            self._send(sha, wire.REPLY, own, sha, spa)
+            self.send(sha, wire.REPLY, own, sha, spa)
         elif entry is None:
             interface.drop("arp_not_for_us")
 
@@ -192,14 +201,23 @@ class Arp:
         for packet in packets:
             self.interface.transmit((entry.link + bytes(packet[0]), *packet[1:]), offload)
 
+    def claim(self, address: bytes, told: Told) -> Claim:
+        """Ask whether anybody has this address (RFC 5227 2.1), and tell; whoever sets it then announces it once, the
+        claim a second time."""
+        former = self.claims.get(address)
+        if former is not None:
+            former.cancel()
+        claim = self.claims[address] = Claim(self, address, told)
+        return claim
+
     def announce(self) -> None:
         """Gratuitous ARP: a request for our own address (RFC 5227 3)."""
         self.request(self.interface.address, ethernet.BROADCAST)
 
     def request(self, address: bytes, to: bytes) -> None:
-        self._send(to, wire.REQUEST, self.interface.address or _NO_ADDRESS, _NOBODY, address)
+        self.send(to, wire.REQUEST, self.interface.address or _NO_ADDRESS, _NOBODY, address)
 
-    def _send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
+    def send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
         mac = self.interface.mac
         message = wire.emit(operation, mac, spa, tha, tpa)
         self.interface.transmit((ethernet.emit(to, mac, ethernet.ARP) + message,), None)
@@ -225,11 +243,14 @@ class Arp:
             for _ in entry.take_queue():
                 self.interface.drop("link_down")
             self.forget(entry)
+        for claim in self.claims.values():
+            claim.begin()
 
     def _confirm(self, entry: ArpEntry, mac: bytes) -> None:
         stack = self.interface.stack
         self.entries[entry.address] = self.entries.pop(entry.address)  # now the last
         entry.mac = mac
+        entry.confirmed_at = stack.now
         entry.become(REACHABLE, stack.now + REACHABLE_TIME * (0.5 + stack.dice.random()))
         link = entry.link
         assert link is not None
@@ -261,9 +282,27 @@ class Arp:
         oldest = next(iter(self.entries.values()), None)
         return oldest if oldest is not None and oldest.state is STALE else None
 
-    def _conflict(self) -> None:
-        stack = self.interface.stack
+    def _is_second(self, entry: ArpEntry, mac: bytes) -> bool:
+        """Of two hosts, or of a host and its proxy, that answer one request: the first is believed."""
+        return (
+            entry.state is REACHABLE and entry.mac != mac and self.interface.stack.now - entry.confirmed_at < LOCK_TIME
+        )
+
+    def _conflict(self, mac: bytes) -> None:
+        """RFC 5227 2.4: c) it stays ours, and is defended; or b) it is given up when that does not help."""
+        stack, interface = self.interface.stack, self.interface
         stack.stats.count("arp_conflict")
+        if stack.trace is not None:
+            stack.trace("conflict", interface, ethernet.format_mac(mac))
+        defended = self._defended_at is not None and stack.now - self._defended_at < DEFEND_INTERVAL
+        if defended and stack.ip_config.conflict_policy == "yield":
+            self._defended_at = None
+            stack.stats.count("arp_yielded")
+            if interface.yields is not None:
+                interface.yields(mac)
+            else:
+                interface.set_addresses(bytes(4), bytes(4), bytes(4))
+            return
         if self._defended_at is None or stack.now - self._defended_at >= DEFEND_INTERVAL:
             self._defended_at = stack.now
             stack.stats.count("arp_defended")

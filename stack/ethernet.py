@@ -6,6 +6,7 @@ and never answered. RFC 894; RFC 1112 6.4 (a group's MAC).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class EthernetInterface(Interface):
         self.groups[_ALL_HOSTS] = 1
         self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1, group_mac(_ALL_HOSTS): 1}
         self.arp = Arp(self)
+        self.yields: Callable[[bytes], None] | None = None  # told, by which MAC, when the address is to be given up
         self._ip_receive = stack.ip.receive
         self._unresolved = Neighbour()
 

@@ -10,4 +10,6 @@ class IpConfig:
     accept_redirects: bool = (
         True  # RFC 1122 3.2.2.2 MUST, Linux's default for a host; see `redirects` for what is believed
     )
+    # RFC 5227 2.4, when another has our address: "defend" it for ever (c), or "yield" when once has not helped (b)
+    conflict_policy: str = attrs.field(default="defend", validator=attrs.validators.in_(("defend", "yield")))
     path_mtu_discovery: bool = True  # False: what may be fragmented on its way is (RFC 1191 is not used)

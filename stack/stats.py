@@ -14,6 +14,7 @@ DROPS: dict[str, str] = {
     "ethernet_type": "neither IPv4 nor ARP",
     "arp_sender": "the sender's hardware or protocol address cannot be a host's",
     "arp_not_for_us": "an ARP message about addresses that are neither ours nor known",
+    "arp_second": "another MAC for a neighbour who has just answered: the first counts",
     "arp_table_full": "no room for another neighbour",
     "arp_queue_full": "too much waits for one neighbour to answer",
     "arp_unresolved": "the neighbour never answered",
@@ -72,6 +73,8 @@ DROPS: dict[str, str] = {
 
 COUNTERS: dict[str, str] = {
     "arp_conflict": "somebody else uses our address (RFC 5227)",
+    "arp_yielded": "addresses given up because another insists on them",
+    "arp_claim_lost": "addresses that we should have liked to have, and another has",
     "arp_defended": "conflicts that were answered by an announcement",
     "reassembled": "datagrams put together from fragments",
     "fragmented": "datagrams sent in fragments",

@@ -8,7 +8,8 @@ import pytest
 
 from netif.link import LinkCaps
 from netif.wire import arp, ethernet
-from stack.arp import DEFEND_INTERVAL, RETRY_INTERVAL, STALE_TIME, TRIES
+from stack.acd import DEFEND_INTERVAL
+from stack.arp import RETRY_INTERVAL, STALE_TIME, TRIES
 from stack.echo import EchoEndpoint
 from stack.limits import Limits
 from stack.udp import UdpEndpoint
