@@ -246,6 +246,8 @@ class Attacker:
         """The IP header is longer than usual; its options say anything."""
         plain = self.dice.choice((Attacker._ping, Attacker._datagram, Attacker._knock))(self)
         extra = self.dice.randbytes(4 * self.dice.randrange(1, 11))
+        if self.dice.random() < 0.3:
+            extra = self.dice.choice((b"\x83\7\4\1\2\3\4\0", b"\7\7\4\0\0\0\0\0", b"\x94\4\0\0", b"\1\1\1\0"))
         return with_ip_header(plain, extra)
 
     def _fragment_of_aimed(self) -> bytes:
@@ -260,7 +262,7 @@ class Attacker:
             index = dice.randrange(len(STRANGERS))
             src, ident = STRANGERS[index], dice.getrandbits(16)
             whole = datagram(dice.randbytes(dice.choice((20, 600, 5000))), 5000, ECHO, src=src)[34:]
-            step = dice.choice((16, 24, 512, 1480))
+            step = max(dice.choice((16, 24, 512, 1480)), len(whole) // 64 * 8)
             tos = dice.choice((0, 2))
             for at in range(0, len(whole), step):
                 part = whole[at : at + step]
