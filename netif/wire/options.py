@@ -1,4 +1,4 @@
-"""TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018).
+"""TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), user timeout (RFC 5482).
 
 Tolerant: what is unknown, or known with a wrong length, is skipped. Malformed only where the list cannot be walked, its
 length byte being missing, under 2 or past the header's end (RFC 9293 3.1, MUST-7).
@@ -14,6 +14,7 @@ from netif.link import Buffer
 from netif.wire import Malformed
 
 END, NOP, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMP = 0, 1, 2, 3, 4, 5, 8
+USER_TIMEOUT = 28
 MAX_WINDOW_SCALE = 14  # RFC 7323 2.3: more is taken for 14
 MAX_LENGTH = 40
 
@@ -30,6 +31,7 @@ class Options(NamedTuple):
     sack_permitted: bool = False
     timestamp: tuple[int, int] | None = None  # TSval, TSecr
     sack: tuple[tuple[int, int], ...] = ()  # left and right edges, 32 bits
+    user_timeout: int | None = None  # seconds
 
 
 NO_OPTIONS = Options()
@@ -42,12 +44,12 @@ def parse(frame: Buffer, start: int, end: int) -> Options:
     if end - start == 12:
         prefix, tsval, tsecr = _ALIGNED_TIMESTAMP.unpack_from(frame, start)
         if prefix == _ALIGNED_TIMESTAMP_PREFIX:
-            return _new(Options, (None, None, False, (tsval, tsecr), ()))  # half the cost of Options(...)
+            return _new(Options, (None, None, False, (tsval, tsecr), (), None))  # half the cost of Options(...)
     return _walk(bytes(frame[start:end]))
 
 
 def _walk(data: bytes) -> Options:
-    mss = window_scale = timestamp = None
+    mss = window_scale = timestamp = user_timeout = None
     sack_permitted = False
     sack: tuple[tuple[int, int], ...] = ()
     at, end = 0, len(data)
@@ -71,8 +73,11 @@ def _walk(data: bytes) -> Options:
             window_scale = min(data[at + 2], MAX_WINDOW_SCALE)
         elif kind == SACK_PERMITTED and length == 2:
             sack_permitted = True
+        elif kind == USER_TIMEOUT and length == 4:
+            said = data[at + 2] << 8 | data[at + 3]
+            user_timeout = (said & 0x7FFF) * (60 if said >> 15 else 1) or None  # RFC 5482 3.3: zero is ignored
         at += length
-    return Options(mss, window_scale, sack_permitted, timestamp, sack)
+    return Options(mss, window_scale, sack_permitted, timestamp, sack, user_timeout)
 
 
 def emit_timestamp(tsval: int, tsecr: int) -> bytes:
@@ -91,6 +96,7 @@ def emit_syn(
     window_scale: int | None = None,
     sack_permitted: bool = False,
     timestamp: tuple[int, int] | None = None,
+    user_timeout: int | None = None,
 ) -> bytes:
     """A SYN's options in Linux' order, each filled up to whole words."""
     out = b"" if mss is None else bytes((MSS, 4, mss >> 8, mss & 0xFF))
@@ -101,18 +107,22 @@ def emit_syn(
         out += bytes((NOP, NOP, SACK_PERMITTED, 2))
     if window_scale is not None:
         out += bytes((NOP, WINDOW_SCALE, 3, window_scale))
+    if user_timeout is not None:  # RFC 5482 3.1: seconds, or minutes where they do not fit
+        said = user_timeout if user_timeout <= 0x7FFF else 0x8000 | min(user_timeout // 60, 0x7FFF)
+        out += bytes((USER_TIMEOUT, 4, said >> 8, said & 0xFF))
     return out
 
 
 def emit(options: Options) -> bytes:
     """Any options, for whoever builds segments from a description."""
-    syn = options.mss is not None or options.window_scale is not None or options.sack_permitted
-    if syn:
+    bare = options.mss is None and options.window_scale is None and options.user_timeout is None
+    if not bare or options.sack_permitted:
         out = emit_syn(
             mss=options.mss,
             window_scale=options.window_scale,
             sack_permitted=options.sack_permitted,
             timestamp=options.timestamp,
+            user_timeout=options.user_timeout,
         )
     else:
         out = b"" if options.timestamp is None else emit_timestamp(*options.timestamp)

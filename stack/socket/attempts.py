@@ -93,6 +93,15 @@ class Attempts:
     def write(self, data: Buffer) -> int | None:
         raise fail(errno.EOPNOTSUPP)
 
+    def write_urgent(self, data: Buffer) -> int | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def read_urgent(self, peek: bool) -> bytes | None:
+        raise fail(errno.EOPNOTSUPP)
+
+    def at_mark(self) -> bool:
+        raise fail(errno.ENOTTY)
+
     def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
         raise fail(errno.EOPNOTSUPP)
 

@@ -15,6 +15,7 @@ from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
     MSG_MORE,
+    MSG_OOB,
     MSG_PEEK,
     MSG_TRUNC,
     MSG_WAITALL,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from stack.tcp.info import TcpInfo
 
 T = TypeVar("T")
-_STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL
+_STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_OOB
 
 
 class socket(Waiting):  # noqa: N801 - the stdlib's name
@@ -142,6 +143,8 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         core = self._core
         if flags & ~_STREAM_FLAGS:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        if flags & MSG_OOB:  # as in Linux it never waits
+            return self._without_waiting(partial(core.read_urgent, bool(flags & MSG_PEEK)))[:bufsize]
         if flags & MSG_WAITALL and core.kind == SOCK_STREAM and not flags & (MSG_PEEK | MSG_DONTWAIT):
             return self._recv_all(bufsize)
         attempt = partial(core.peek if flags & MSG_PEEK else core.read, bufsize)
@@ -209,7 +212,7 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         if flags & MSG_MORE:
             return self._with_more(self.send, data, flags)
-        attempt = partial(self._core.write, data)
+        attempt = partial(self._core.write_urgent if flags & MSG_OOB else self._core.write, data)
         if flags & MSG_DONTWAIT:
             return self._without_waiting(attempt)
         return self._do("send", WRITE, attempt)
@@ -251,6 +254,10 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
                 self._complete("sendall", WRITE, Sending(core, data, sent or 0).attempt)
         finally:
             runtime.leave()
+
+    def at_mark(self) -> bool:
+        """Is the next byte to read the peer's urgent one, or the one after it? (SIOCATMARK, `sockatmark`)"""
+        return self._once(self._core.at_mark)
 
     def sendto(self, data: Buffer, *flags_and_address: Any) -> int:
         """`sendto(data, address)` or `sendto(data, flags, address)`."""

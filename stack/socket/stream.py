@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from socket import (
     AF_INET,
     IPPROTO_TCP,
@@ -39,7 +40,7 @@ from stack.socket import options, resolver
 from stack.socket.attempts import Attempts, fail
 from stack.tcp.config import WITH_SYN
 from stack.tcp.info import TcpInfo
-from stack.tcp.states import CLOSED
+from stack.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -56,6 +57,7 @@ class Stream(Attempts):
     __slots__ = (
         "bound",
         "changes",
+        "chosen",
         "connecting",
         "connection",
         "impatient",
@@ -73,6 +75,7 @@ class Stream(Attempts):
         self.endpoint = self.connection = connection
         self.listener: Listener | None = None
         self.bound: tuple[bytes, int] | None = None  # reserved by bind, until a listener or a connection has it
+        self.chosen: tuple[bytes, int] | None = None  # by bind, with a port
         self.changes: dict[str, Any] | None = None  # to the stack's TcpConfig, by setsockopt
         self.linger: float | None = None
         self.connecting = False
@@ -86,6 +89,7 @@ class Stream(Attempts):
             raise fail(errno.EINVAL)
         local = resolver.parse_endpoint(address, self.stack.hosts, "bind")
         self.bound = self.stack.tcp.bind(local, self.reuse)
+        self.chosen = local if local[1] else None
 
     def listen(self, backlog: int) -> None:
         if self.connection is not None:
@@ -141,6 +145,7 @@ class Stream(Attempts):
         if (error := connection.take_error()) is not None:
             self.connecting = False
             self.endpoint = self.connection = None  # the socket may try again
+            self._bind_again()
             raise error
         if connection.all_acknowledged():  # another thread has closed it
             raise fail(errno.ECONNABORTED)
@@ -153,14 +158,35 @@ class Stream(Attempts):
         return connection
 
     def shutdown(self, how: int) -> None:
+        """As in Linux: a listener stops, an attempt to connect ends, what has ended is not connected."""
+        if self.listener is not None:
+            if how != SHUT_WR:
+                self._stop_listening(self.listener)
+            return
         connection = self._live()
-        if not connection.connected():
+        if connection.state in _ENDED:
             raise fail(errno.ENOTCONN)
+        if connection.state is SYN_SENT:
+            connection.abort(fail(errno.ECONNRESET))
+            connection.wake_writers()
+            return
         if how != SHUT_WR:
             self.read_shut = True
-            connection.wake_readers()
+            connection.shutdown_read()
         if how != SHUT_RD:
             connection.shutdown_write()
+
+    def _stop_listening(self, listener: Listener) -> None:
+        self.listener = self.endpoint = None
+        listener.close()
+        listener.wake_readers()
+        self._bind_again()
+
+    def _bind_again(self) -> None:
+        """The address that the application has chosen stays its own when an attempt has failed, if it can."""
+        if self.chosen is not None:
+            with suppress(OSError):
+                self.bound = self.stack.tcp.bind(self.chosen, True)
 
     def read(self, count: int) -> bytes | None:
         connection = self.connection
@@ -207,6 +233,18 @@ class Stream(Attempts):
             return attempt()
         finally:
             self.impatient = False
+
+    def write_urgent(self, data: Buffer) -> int | None:
+        if self.connection is None:
+            raise fail(errno.EPIPE)
+        count = self.connection.write_urgent(data)
+        return None if not count and len(data) else count
+
+    def read_urgent(self, peek: bool) -> bytes | None:
+        return self._live().read_urgent(peek)
+
+    def at_mark(self) -> bool:
+        return self.connection is not None and self.connection.at_mark()
 
     def send_to(self, data: Buffer, address: object) -> int | None:
         return self.write(data)  # as in Linux, a connected stream ignores the address
@@ -346,6 +384,7 @@ class Stream(Attempts):
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
 _CLAMP = (IPPROTO_TCP, TCP_WINDOW_CLAMP)
 _INFO = (IPPROTO_TCP, TCP_INFO)
+_ENDED = (CLOSED, TIME_WAIT)
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
 _CONGESTION = (IPPROTO_TCP, TCP_CONGESTION)
 _QUICKACK = (IPPROTO_TCP, TCP_QUICKACK)

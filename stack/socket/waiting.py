@@ -132,7 +132,8 @@ class Waiting:
             runtime.leave()
 
     def _linger(self, core: Attempts) -> None:
-        """SO_LINGER: close waits until all is acknowledged, or the time is up and the rest is cut off."""
+        """SO_LINGER: close waits until all is acknowledged, or the time is up. Non-blocking sockets do not wait, which
+        Linux makes them do: a loop has others to serve."""
         runtime = self._runtime
         deadline = runtime.now() + core.lingers()
         while not core.ended():
@@ -140,8 +141,7 @@ class Waiting:
             endpoint = enlist(core.endpoint, WRITE, waiter)
             try:
                 if not runtime.wait(waiter, deadline):
-                    core.abort()
-                    return
+                    return  # as in Linux: what is left goes on in the background
             finally:
                 endpoint.forget(waiter)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from netif.wire.tcp import ACK, ECE, FIN, RST, SYN
+from netif.wire.tcp import ACK, ECE, FIN, RST, SYN, URG
 from stack.failure import failure
 from stack.seq import unwrap
-from stack.tcp import autotuning
+from stack.tcp import autotuning, urgent
 from stack.tcp.ecn import agreed
 from stack.tcp.events import tell
 from stack.tcp.heard import Blocks, Heard
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stack.tcp.segment import Segment
 
 _ASK_AGAIN = 0.01  # seconds until the next SYN after one was answered from an older connection (figure 9)
+_MORE = FIN | URG  # what else than text there may be to look at
 _PAWS_IDLE = 24 * 86400.0  # seconds after which a timestamp says nothing any more (RFC 7323 5.5)
 
 
@@ -99,9 +100,16 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     if not _acknowledgment(connection, segment, now):
         return
 
-    # Sixth, the URG bit: urgent data is delivered in line (RFC 6093). Seventh, the text. Eighth, the FIN bit
-    if length or flags & FIN:
-        text(connection, segment, now)
+    if connection.changeable and segment.options.user_timeout is not None:
+        connection.adopt_user_timeout(segment.options.user_timeout)
+
+    if length or flags & _MORE:
+        # Sixth, the URG bit
+        if flags & URG or connection.urgent is not None:
+            urgent.arrives(connection, segment)
+        # Seventh, the text. Eighth, the FIN bit
+        if length or flags & FIN:
+            text(connection, segment, now)
 
 
 def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
@@ -297,9 +305,10 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
     if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
         return  # after the peer's FIN there is no text; a copy of the FIN itself was answered as not acceptable
     receiver = connection.receiver
-    if connection.orphan and segment.seq + segment.length > receiver.rcv_nxt and segment.length:
+    if connection.deaf and segment.seq + segment.length > receiver.rcv_nxt and segment.length:
         connection.stack.drop("tcp_after_close", connection)
-        connection.drop(None, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
+        error = None if connection.orphan else failure(errno.ECONNRESET)
+        connection.drop(error, reset=True)  # RFC 9293 3.6.1: nobody will ever read it
         return
     if connection.squeezed:
         # what fills the first hole is taken: what is held ahead of it could never be read otherwise

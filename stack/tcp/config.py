@@ -75,7 +75,11 @@ class TcpConfig:
     ecn: str = attrs.field(default="accept", validator=in_(("off", "accept", "on")))  # RFC 3168; "on": ask for it too
     idle_restart: bool = True  # RFC 5681 4.1; False: an unused window lasts as RFC 7661 says
     initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
+    oob_inline: bool = False  # the peer's urgent octet stays in the stream (SO_OOBINLINE), as RFC 6093 4 recommends
     linger: float | None = attrs.field(default=None, validator=optional(ge(0)))  # None: close in the background
+    orphan_retries: int = attrs.field(default=8, validator=ge(0))  # time-outs of what nobody owns any more, as in Linux
+    user_timeout_option: bool = False  # RFC 5482: say our time-out (5 minutes where none is set), and adopt the peer's
+    user_timeout_bounds: tuple[float, float] = (100.0, 3600.0)  # seconds: what is adopted lies between these (5482 3.1)
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`
     ttl: int = attrs.field(default=64, validator=in_(range(1, 256)))  # RFC 9293 MUST-49
     tos: int = attrs.field(default=0, validator=in_(range(256)))  # the DiffServ field, RFC 9293 MUST-48

@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, output
+from stack.tcp import arrival, output, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -149,7 +149,8 @@ class Connection(ControlBlock):
 
     def readable(self) -> bool:
         receiver = self.receiver
-        return receiver.queued >= self.config.rcvlowat or receiver.finished() or self.state is CLOSED or self._full()
+        queued = receiver.queued if self.urgent is None else self.urgent.readable(receiver)
+        return queued >= self.config.rcvlowat or receiver.finished() or self.state is CLOSED or self._full()
 
     def _full(self) -> bool:
         """There is less than `rcvlowat` to read, and next to no room for more."""
@@ -200,7 +201,9 @@ class Connection(ControlBlock):
     def read(self, count: int) -> bytes | None:
         """Up to `count` bytes; None if it would block; b"" at the end. Raises, once, what ended the connection."""
         receiver = self.receiver
-        if receiver.queued:
+        if receiver.queued and (self.urgent is None or self.urgent.comes_to(receiver)):
+            if self.urgent is not None:
+                count = self.urgent.reads(receiver, count)
             data = receiver.read(count)
             if receiver.update_due():
                 receiver.ack_now = True
@@ -212,7 +215,9 @@ class Connection(ControlBlock):
 
     def read_into(self, buffer: memoryview) -> int | None:
         receiver = self.receiver
-        if receiver.queued:
+        if receiver.queued and (self.urgent is None or self.urgent.comes_to(receiver)):
+            if self.urgent is not None:
+                buffer = buffer[: self.urgent.reads(receiver, len(buffer))]
             count = receiver.read_into(buffer)
             if receiver.update_due():
                 receiver.ack_now = True
@@ -224,9 +229,21 @@ class Connection(ControlBlock):
 
     def peek(self, count: int) -> bytes | None:
         """As `read`, leaving the bytes where they are."""
-        if self.receiver.queued:
-            return self.receiver.peek(count)
+        receiver = self.receiver
+        if receiver.queued and (self.urgent is None or self.urgent.comes_to(receiver)):
+            return receiver.peek(count) if self.urgent is None else self.urgent.peek(receiver, count)
         return b"" if self._ended() else None
+
+    write_urgent = urgent.write
+    read_urgent = urgent.read
+
+    def at_mark(self) -> bool:
+        """The next byte is the peer's urgent one, or was it (SIOCATMARK)."""
+        return self.urgent is not None and self.urgent.at_mark(self.receiver)
+
+    def exceptional(self) -> bool:
+        """An urgent byte has come that nobody has read (POLLPRI)."""
+        return self.urgent is not None and self.urgent.pending()
 
     def _ended(self) -> bool:
         if self.receiver.finished():
@@ -248,6 +265,12 @@ class Connection(ControlBlock):
             raise failure(errno.ENOTCONN)
         self._finish()
 
+    def shutdown_read(self) -> None:
+        """No more data is wanted. As in Linux the peer is not told, until it sends some after our FIN."""
+        self.read_shut = True
+        self.deaf = self.deaf or self.sender.fin != OPEN
+        self.wake_readers()
+
     def finish(self) -> None:
         """FIN in order, whatever state it is in; what has no peer yet just ends."""
         if self.state is SYN_SENT:
@@ -257,6 +280,7 @@ class Connection(ControlBlock):
 
     def _finish(self) -> None:
         self.sender.finish()
+        self.deaf = self.orphan or self.read_shut
         if self.state is ESTABLISHED:
             self.become(FIN_WAIT_1)
         elif self.state is CLOSE_WAIT:
@@ -271,7 +295,7 @@ class Connection(ControlBlock):
         """
         if self.orphan:
             return
-        self.orphan = True
+        self.orphan = self.deaf = True
         linger = self.config.linger if linger is None else linger
         state = self.state
         if state is TIME_WAIT:
@@ -305,6 +329,10 @@ class Connection(ControlBlock):
     def configure(self, **changes: Any) -> None:
         """Change settings of a living connection, as setsockopt does. ValueError for what cannot be."""
         config = self.config = attrs.evolve(self.config, **changes)
+        if self.urgent is not None:
+            self.urgent.inline = config.oob_inline
+        if "user_timeout" in changes or "user_timeout_option" in changes:
+            self.changeable = config.user_timeout_option and config.user_timeout is None
         self.sender.nodelay = config.nodelay
         self.sender.cork = config.cork
         self.quick = changes.get("quickack", self.quick)

@@ -84,22 +84,23 @@ class Emitter:
         length: int = 0,
         ect: int = 0,
         said: bytes = b"",
+        urgent: int = 0,
     ) -> None:
         """Send one segment of an open connection; `ect` is its packet's ECN code point, `said` are options beside the
-        timestamp, in whole words."""
+        timestamp, in whole words; `urgent` is the pointer."""
         seq &= MASK
         ack &= MASK
         route = self.route
         gso_size = self.mss if length > self.mss else 0
         if self.ip.stack.trace is not None:
             stamp = options.emit_timestamp(tsval, tsecr) if self.stamped else b""
-            self._trace(seq, ack, flags, window, stamp + said, length, gso_size)
+            self._trace(seq, ack, flags, window, stamp + said, length, gso_size, urgent)
         partial_at: int | None = None
         if length > self.partial_above and route.tx_checksum:
             checksum = (self.pseudo + self.header_length + len(said) + length) % 65535
             partial_at = tcp.CHECKSUM_OFFSET
         else:
-            words = self.plain + length + flags + window + seq + ack
+            words = self.plain + length + flags + window + seq + ack + urgent
             if self.stamped:
                 words += tsval + tsecr
             if length:
@@ -112,11 +113,11 @@ class Emitter:
             flags += len(said) << 10
         if self.stamped:
             header = _STAMPED.pack(
-                sport, dport, seq, ack, 0x8000 + flags, window, checksum, 0, _NOP_NOP_TIMESTAMP, tsval, tsecr
+                sport, dport, seq, ack, 0x8000 + flags, window, checksum, urgent, _NOP_NOP_TIMESTAMP, tsval, tsecr
             )
             length += 32
         else:
-            header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 + flags, window, checksum, 0)
+            header = _PLAIN.pack(sport, dport, seq, ack, 0x5000 + flags, window, checksum, urgent)
             length += 20
         if said:
             header += said
@@ -142,8 +143,10 @@ class Emitter:
         header = tcp.emit_complete(self.sport, self.dport, seq, ack, flags, window, said, pseudo=self.pseudo)
         self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header), ttl=self.ttl, tos=self.tos)
 
-    def _trace(self, seq: int, ack: int, flags: int, window: int, said: bytes, length: int, gso_size: int) -> None:
+    def _trace(
+        self, seq: int, ack: int, flags: int, window: int, said: bytes, length: int, gso_size: int, urgent: int = 0
+    ) -> None:
         trace = self.ip.stack.trace
         assert trace is not None
-        segment = Segment(seq, ack, flags, window, options.parse(said, 0, len(said)), b"", length, gso_size)
+        segment = Segment(seq, ack, flags, window, options.parse(said, 0, len(said)), b"", length, gso_size, urgent)
         trace("send", self.route.owner, segment)

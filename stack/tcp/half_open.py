@@ -71,13 +71,14 @@ def give_cookie(listener: Listener, local: Address, remote: Address, segment: Se
     listener.pressed_at = stack.now
     theirs = segment.options
     iss = layer.cookies.make(local, remote, segment.seq, peer_mss(theirs), stack.now)
-    mss = own_mss(config, route.mtu, len(local[0]))
     flags = SYN | ACK
+    mss = own_mss(config, route.interface.mtu, len(local[0]))
     if theirs.timestamp is not None and config.timestamps:
         scaled = config.window_scale and theirs.window_scale is not None
         said = options.emit_syn(
             mss=mss,
             window_scale=window_shift(config.largest_receive_buffer()) if scaled else None,
+            sack_permitted=theirs.sack_permitted and config.sack,
             timestamp=(remember(layer.clock(), theirs, segment.flags), theirs.timestamp[0]),
         )
         if config.ecn != "off" and agreed(segment.flags):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from netif.link import NONE, Buffer, Offload, Waiter
 from netif.wire import Malformed, options, tcp
 from netif.wire.checksum import verify
-from netif.wire.tcp import ACK, FIN, RST, SYN
+from netif.wire.tcp import ACK, FIN, RST, SYN, URG
 from stack.failure import failure
 from stack.limits import Rate
 from stack.reports import Report, path_narrowed
@@ -75,7 +75,7 @@ class Tcp:
     def receive(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
-        sport, dport, seq, ack, header_len, flags, window, _ = tcp.parse(frame, start, end)
+        sport, dport, seq, ack, header_len, flags, window, urgent = tcp.parse(frame, start, end)
         gso_size = 0
         if offload is None or offload.checksum == NONE:
             addresses = int.from_bytes(src + dst, "big")
@@ -93,6 +93,8 @@ class Tcp:
         else:
             payload = bytes(frame[end - length : end])
         segment = Segment(seq, ack, flags, window, said, payload, length, gso_size)
+        if flags & URG:
+            segment.urgent = urgent
         entry = self.connections.get((dst, dport, src, sport))
         stack = self.stack
         if entry is not None:

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from netif.wire.options import emit_sack
-from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN
+from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN, URG
 from stack.failure import failure
 from stack.seq import MASK
 from stack.tcp import autotuning, mtu
@@ -115,6 +115,8 @@ def _send_data(connection: Connection, now: float) -> bool:
         congestion.idle(now - connection.last_sent, rto, now)
     cwnd = congestion.cwnd
     limit = emitter.payload_limit() if sender.board is not None or sender.unsent_bytes > emitter.mss else emitter.mss
+    if connection.urgent is not None and connection.urgent.ahead_of(sender.snd_una):
+        limit = emitter.mss  # whoever cuts a super-frame repeats its pointer
     interface = emitter.route.interface
     burst = BURST
     if connection.search is not None:
@@ -173,6 +175,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         fresh = length > 0 and not transmission.retransmitted and not connection.probing
         flags |= ecn.flags(connection.fast_retransmits + connection.timeouts + ecn.answered, fresh)
         ect = ECT_0 if fresh else 0
+    urgent = 0 if connection.urgent is None else connection.urgent.ahead_of(transmission.seq)
     if transmission.retransmitted:
         connection.retransmissions += 1
         if connection.search is not None:
@@ -191,7 +194,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     connection.emitter.segment(
         transmission.seq,
         ack,
-        flags,
+        flags if not urgent else flags | URG,
         receiver.advertise(),
         int(now * 1000) + connection.timestamp_base & MASK,
         connection.ts_recent,
@@ -199,6 +202,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
         length,
         ect,
         b"" if receiver.reports is None else _report(connection, sender.mss - length),
+        urgent,
     )
 
 
@@ -261,7 +265,11 @@ def send_ack(connection: Connection, now: float, seq: int | None = None, flags: 
     ack = connection.last_ack_sent = receiver.rcv_nxt
     tsval = int(now * 1000) + connection.timestamp_base & MASK
     said = b"" if receiver.reports is None or flags & RST else _report(connection, 40)
-    connection.emitter.segment(seq, ack, flags, receiver.advertise(), tsval, connection.ts_recent, said=said)
+    urgent = 0
+    if connection.urgent is not None and (urgent := connection.urgent.ahead_of(seq)):
+        flags |= URG
+    window = receiver.advertise()
+    connection.emitter.segment(seq, ack, flags, window, tsval, connection.ts_recent, said=said, urgent=urgent)
 
 
 def _last_word(connection: Connection, now: float) -> None:

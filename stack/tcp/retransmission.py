@@ -94,6 +94,8 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
         limit = config.syn_retries if state is SYN_SENT else config.synack_retries
     else:
         limit = config.retries
+        if connection.orphan:
+            limit = min(limit, config.orphan_retries)
     patience = config.user_timeout
     if connection.retries >= limit if patience is None else now - connection.progress_at >= patience:
         connection.drop(connection.soft_error or failure(errno.ETIMEDOUT))

@@ -18,8 +18,11 @@ class Segment:
     payload: Buffer
     length: int  # of the payload
     gso_size: int  # payload bytes of each wire segment, 0 where the wire did not say
+    urgent: int = 0  # the pointer, where the flags have URG
 
     def __str__(self) -> str:
         from netif.wire.notation import format_segment  # only who wants to read one pays for it
 
-        return format_segment(self.flags, self.seq, self.length, self.ack, self.window, self.options)
+        return format_segment(
+            self.flags, self.seq, self.length, self.ack, self.window, self.options, urgent=self.urgent
+        )

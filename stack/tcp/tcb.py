@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from netif.wire.ip import format_address
 from netif.wire.options import NO_OPTIONS, emit_syn
 from netif.wire.tcp import FIN
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
     from stack.routing import Route
     from stack.tcp.layer import Tcp
     from stack.tcp.listener import Listener
+    from stack.tcp.urgent import Urgent
 
 CHALLENGES = 10.0  # ACKs to what is not acceptable, at once (RFC 5961 7 suggests 10 in 5 seconds)
 SQUEEZED = 16 << 10  # bytes of each buffer when the stack's sockets hold too much
+_USER_TIMEOUT = 300.0  # seconds; RFC 9293 3.9.1's default, which RFC 5482 advertises
 _UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
 
 
@@ -43,10 +47,12 @@ class ControlBlock(Endpoint):
         "acknowledge_at",
         "challenged_at",
         "challenges",
+        "changeable",
         "charged",
         "config",
         "congestion",
         "counted",
+        "deaf",
         "early",
         "ecn",
         "emitter",
@@ -70,6 +76,7 @@ class ControlBlock(Endpoint):
         "probing",
         "progress_at",
         "quick",
+        "read_shut",
         "receive_room",
         "receiver",
         "recovery",
@@ -97,6 +104,7 @@ class ControlBlock(Endpoint):
         "ts_recent_at",
         "tune_at",
         "tuning",
+        "urgent",
     )
     state: State
     config: TcpConfig
@@ -171,10 +179,14 @@ class ControlBlock(Endpoint):
         self.syn_owed = False
         self.reset_owed = False
         self.orphan = False  # the application has closed it
+        self.read_shut = False  # the application wants no more data
+        self.deaf = False  # and has said its last word, or has closed it: more data has no reader
+        self.changeable = config.user_timeout_option and config.user_timeout is None  # by the peer (RFC 5482 3)
         self.counted = False  # among the layer's orphans
         self.passive = listener is not None
         self.charged = 0  # bytes counted with the layer
         self.squeezed = False  # all sockets together hold too much
+        self.urgent: Urgent | None = None  # made when there is some
         self.early: Segment | None = None  # what came with the peer's SYN, before there was a connection
         self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
         self.search: Search | None = None  # for what the path carries
@@ -215,9 +227,24 @@ class ControlBlock(Endpoint):
         elif not agreed(segment.flags):
             self.ecn = None
         self.sack = self.receiver.sack = options.sack_permitted and self.config.sack
+        if self.changeable and options.user_timeout is not None:
+            self.adopt_user_timeout(options.user_timeout)
         self.peer_mss = peer_mss(options)
         self.sender.snd_wnd = self.sender.max_window = segment.window
         self.measure()
+
+    def advertised_user_timeout(self) -> int | None:
+        """Seconds, for the option; None: it is off."""
+        config = self.config
+        if not config.user_timeout_option:
+            return None
+        return int(_USER_TIMEOUT if config.user_timeout is None else max(config.user_timeout, 1))
+
+    def adopt_user_timeout(self, advised: int) -> None:
+        """RFC 5482 3.1: as long as the peer wants, or we, within bounds."""
+        lowest, highest = self.config.user_timeout_bounds
+        ours = self.advertised_user_timeout() or 0
+        self.config = attrs.evolve(self.config, user_timeout=min(highest, max(ours, advised, lowest)))
 
     def keep_early(self, segment: Segment) -> None:
         """RFC 9293 3.10.7.2 and .3: what else the peer's SYN brings waits for ESTABLISHED. It is not acknowledged until
@@ -268,7 +295,8 @@ class ControlBlock(Endpoint):
         config = self.config
         mss = own_mss(config, self.emitter.route.interface.mtu, len(self.local[0]))
         sack = self.sack if self.state is SYN_RECEIVED else config.sack
-        return emit_syn(mss=mss, window_scale=self.syn_shift, sack_permitted=sack, timestamp=timestamp)
+        scale, uto = self.syn_shift, self.advertised_user_timeout()
+        return emit_syn(mss=mss, window_scale=scale, sack_permitted=sack, timestamp=timestamp, user_timeout=uto)
 
     def sample_echo(self, segment: Segment, now: float) -> None:
         """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""

@@ -183,6 +183,7 @@ OPTIONS = st.builds(
     st.booleans(),
     st.none() | st.tuples(NUMBERS, NUMBERS),
     EDGES,
+    user_timeout=st.none() | st.integers(1, 0x7FFF) | st.integers(547, 0x7FFF).map(lambda minutes: 60 * minutes),
 )
 
 

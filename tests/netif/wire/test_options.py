@@ -74,6 +74,7 @@ def test_sack_blocks_are_scapys_both_ways(blocks):
         st.booleans(),
         STAMPS,
         st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2).map(tuple),
+        user_timeout=st.none() | st.integers(1, 0x7FFF) | st.integers(547, 0x7FFF).map(lambda minutes: 60 * minutes),
     )
 )
 def test_any_options_are_written_and_read_back(wanted):

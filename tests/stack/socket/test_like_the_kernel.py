@@ -7,6 +7,8 @@ import pytest
 
 import stack.socket as ours
 
+LISTENS = kernel.SO_ACCEPTCONN
+
 
 def outcome(make, act):
     """What `act` raises on a fresh socket, or what it answers."""
@@ -41,6 +43,19 @@ MISUSES = {
     "use after close": lambda s: (s.close(), s.recv(1)),
     "getsockname after close": lambda s: (s.close(), s.getsockname()),
     "listen, then connect": lambda s: (s.listen(), s.connect(("127.0.0.1", 1))),
+    "shut a listener's writing": lambda s: (s.listen(), s.shutdown(1), s.getsockopt(kernel.SOL_SOCKET, LISTENS)),
+    "shut a listener's reading": lambda s: (s.listen(), s.shutdown(0), s.getsockopt(kernel.SOL_SOCKET, LISTENS)),
+    "shut a listener, then accept": lambda s: (s.listen(), s.shutdown(2), s.accept()),
+    "shut a listener, then listen": lambda s: (s.listen(), s.shutdown(2), s.listen()),
+    "shut a listener, then send": lambda s: (s.listen(), s.shutdown(2), s.send(b"x")),
+    "listen twice": lambda s: (s.listen(1), s.listen(5)),
+    "listen with a backlog below zero": lambda s: s.listen(-1),
+    "send to a listener": lambda s: (s.listen(), s.send(b"x")),
+    "recv from a listener": lambda s: (s.listen(), s.recv(1)),
+    "linger of the wrong size": lambda s: s.setsockopt(kernel.SOL_SOCKET, kernel.SO_LINGER, 1),
+    "fail to connect, then again": lambda s: (s.connect_ex(("127.0.0.1", 1)), s.connect_ex(("127.0.0.1", 1))),
+    "fail to connect, then listen": lambda s: (s.connect_ex(("127.0.0.1", 1)), s.listen()),
+    "fail to connect, then ask who": lambda s: (s.connect_ex(("127.0.0.1", 1)), s.getpeername()),
     "close twice": lambda s: (s.close(), s.close()),
     "default time-out": lambda s: (s.gettimeout(), s.getblocking()),
     "kind": lambda s: (s.family, s.type),

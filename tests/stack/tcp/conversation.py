@@ -108,7 +108,7 @@ class Sent:
         self.at = None
         self.src, self.dst = frame[26:30], frame[30:34]
         self.tos = frame[15]
-        sport, dport, seq, ack, header_len, self.flags, self.window, _ = tcp.parse(frame, l4, len(frame))
+        sport, dport, seq, ack, header_len, self.flags, self.window, self.urgent = tcp.parse(frame, l4, len(frame))
         self.ports = (sport, dport)
         self.wire_seq, self.wire_ack = seq, ack
         self.seq = seq - here & 0xFFFFFFFF if seq or not self.flags & tcp.RST else 0
@@ -120,7 +120,8 @@ class Sent:
         self.offload = offload
 
     def __str__(self):
-        return notation.format_segment(self.flags, self.seq, self.length, self.ack or 0, self.window, self.option_bytes)
+        said = self.flags, self.seq, self.length, self.ack or 0, self.window, self.option_bytes
+        return notation.format_segment(*said, urgent=self.urgent)
 
 
 class Conversation:
@@ -278,6 +279,7 @@ class Conversation:
             said.option_bytes,
             (payload,),
             pseudo=pseudo_header(PEER, HOST, tcp.PROTOCOL, 0),
+            urgent=said.urgent,
         )
         if corrupt:
             header = header[:16] + bytes((header[16] ^ 0x55,)) + header[17:]
@@ -293,6 +295,7 @@ class Conversation:
             segment.flags != said.flags
             or segment.seq != said.seq & 0xFFFFFFFF
             or segment.length != said.length
+            or segment.urgent != said.urgent
             or (said.ack is not None and segment.ack != said.ack)
             or (said.window is not None and segment.window != said.window)
             or (said.option_bytes and segment.option_bytes != said.option_bytes)

@@ -24,7 +24,7 @@ def knocks(tcp, text="S 0:0(0) win 65535 <mss 1460>", port=40000):
 @pytest.fixture
 def full(tcp_):
     """A listener that has no room for half-open connections."""
-    tcp_.begin(limits=FULL, window_scale=True, timestamps=True, initial_sequence=None)
+    tcp_.begin(limits=FULL, window_scale=True, timestamps=True, sack=True, initial_sequence=None)
     tcp_.listens()
     return tcp_
 
@@ -69,6 +69,7 @@ def test_no_mss_option_is_the_default(full):  # RFC 9293 MUST-15
 def test_the_timestamp_remembers_the_rest(full):
     synack = knocks(full, "S 0:0(0) win 65535 <mss 1460,sackOK,TS val 77 ecr 0,nop,wscale 7>")
     assert synack.options.window_scale is not None
+    assert synack.options.sack_permitted
     stamp, echo = synack.options.timestamp
     assert echo == 77
     full.gets(f". 1:1(0) ack 1 win 1000 <nop,nop,TS val 78 ecr {stamp}>")
@@ -78,6 +79,7 @@ def test_the_timestamp_remembers_the_rest(full):
     assert told.timestamps
     full.writes(1)
     later = full.sends("P. 1:2(1) ack 1").options.timestamp
+    assert full.connection.sack
     assert later[1] == 78
     assert (later[0] - stamp) & 0xFFFFFFFF < 64
 

@@ -119,12 +119,6 @@ def test_data_beyond_the_window_is_cut_off(tcp_):
     tcp_.sends(". 1:1(0) ack 1001 win 0")
 
 
-def test_urgent_data_comes_in_line(tcp):  # RFC 6093
-    tcp.established()
-    tcp.gets("PU. 1:6(5) ack 1 urg 3", payload=b"hello")
-    assert tcp.reads() == b"hello"
-
-
 def test_a_segment_without_ack_is_dropped(tcp):  # RFC 9293 3.10.7.4, fifth
     tcp.established()
     tcp.gets("P 1:6(5)")

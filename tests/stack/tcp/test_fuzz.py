@@ -32,6 +32,7 @@ class Chaos:
             keepalive_idle=5.0,
             nodelay=dice.random() < 0.5,
             retries=3,
+            oob_inline=True,  # else the stream would lack what the peer calls urgent
             user_timeout=dice.choice([None, 3.0]),
         )
         self.got = b""
