@@ -120,8 +120,10 @@ def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
         tsval = timestamp[0]
         if unwrap(tsval, recent) > recent or now - connection.ts_recent_at > _PAWS_IDLE:
             return True
-        if not segment.flags & RST:  # as Linux, this tells of a duplicate too
-            connection.receiver.old(segment.seq, segment.seq + segment.length)
+        if segment.length or segment.flags & FIN:
+            connection.receiver.old(segment.seq, segment.seq + segment.length)  # as Linux, also a duplicate
+        elif not segment.flags & RST:
+            connection.challenge()  # two that disagree about the time must not answer each other for ever
     if segment.flags & RST:
         return True
     connection.stack.drop(

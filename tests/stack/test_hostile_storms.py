@@ -8,7 +8,7 @@ from components.lan import Host, Lan
 from netif.wire.options import emit_timestamp
 from netif.wire.tcp import ACK, FIN
 from stack.tcp.connection import Connection
-from tests.stack.attacker import Caller, segment
+from tests.stack.attacker import MASK, Caller, segment
 from tests.stack.rig import OTHER_MAC, PEER, US, Rig, asks
 
 
@@ -34,9 +34,12 @@ def hears(host: Host, frame: bytes) -> None:
 
 
 @pytest.mark.parametrize("to", [("one",), ("other",), ("one", "other")])
-@pytest.mark.parametrize("text", [b"lies", b"lies" * 300])
-def test_two_connections_that_disagree_do_not_answer_each_other_for_ever(to: tuple[str, ...], text: bytes, seed: int):
-    """An ACK storm: somebody has told one of them, or both, that the other said something."""
+@pytest.mark.parametrize("text", [b"", b"lies", b"lies" * 300])
+@pytest.mark.parametrize("ahead", [0, 1 << 30])
+def test_two_connections_that_disagree_do_not_answer_each_other_for_ever(
+    to: tuple[str, ...], text: bytes, ahead: int, seed: int
+):
+    """An ACK storm: somebody has told one of them, or both, that the other said something, or when."""
     with Lan(seed=seed) as lan:
         passing = Passing()
         lan.sinks.append(passing)
@@ -60,7 +63,7 @@ def test_two_connections_that_disagree_do_not_answer_each_other_for_ever(to: tup
             victim, peer = (one, other) if name == "one" else (other, one)
             (connection,) = victim.stack.tcp.connections.values()
             assert isinstance(connection, Connection)
-            stamp = emit_timestamp(connection.ts_recent, 0)
+            stamp = emit_timestamp(connection.ts_recent + ahead & MASK, 0)
             here, there = connection.local, connection.remote
             lie = segment(
                 there[1],

@@ -115,9 +115,9 @@ OPEN, UNACCEPTED, ECHO = 80, 81, 7  # ports
 class Scene:
     """The three of them. To a `Caller` it is what a `Rig` is."""
 
-    def __init__(self, seed: int, limits: Limits = TIGHT) -> None:
+    def __init__(self, seed: int, limits: Limits = TIGHT, wire: Wire | None = None) -> None:
         self.runtime = VirtualRuntime(seed=seed, strict=True)
-        self.wire = Wire()
+        self.wire = Wire() if wire is None else wire
         cookies = TcpConfig(syn_cookies="always")
         self.stack = Stack("victim", runtime=self.runtime, limits=limits, tcp=cookies)
         self.honest = Stack("honest", runtime=self.runtime)
