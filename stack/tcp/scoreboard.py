@@ -11,10 +11,11 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from heapq import heappop, heappush
 
-from stack.tcp.transmission import DONE, FLYING, LOST, SACKED, Transmission, by_seq, skip, split
+from stack.tcp.transmission import DONE, FLYING, LOST, SACKED, Transmission, by_seq, join, skip, split
 
 # What has newly arrived at the peer: seq, end, when it was last sent, whether it was sent more than once
 Delivery = tuple[int, int, float, bool]
+_PIECES = 64  # that may be cut off, and one for every 256 bytes in flight
 
 
 class Scoreboard:
@@ -27,6 +28,7 @@ class Scoreboard:
         "lost",
         "lost_bytes",
         "marked",
+        "pieces",
         "ranges",
         "refused",
         "relost",
@@ -41,6 +43,7 @@ class Scoreboard:
         self.refused = False  # a SACK would have made one range too many
         self.sacked = 0  # ranges that the peer holds
         self.sacked_bytes = 0
+        self.pieces = 0  # ranges that SACKs have cut off others, and that are not whole again
         self.lost_bytes = 0  # to be sent again
         self.marked = 0  # bytes found lost, ever
         self.relost = 0  # of them, sent again before
@@ -75,9 +78,11 @@ class Scoreboard:
             if one.state == SACKED or one.end <= start:
                 at += 1
                 continue
-            if self.sacked >= self.limit:
+            cuts = (one.seq < start) + (one.end > end)
+            if self.sacked >= self.limit or (cuts and self.pieces >= self._most_pieces()):
                 self.refused = True
                 break
+            self.pieces += cuts
             if one.seq < start:
                 self._cut(at, start - one.seq)
                 at += 1
@@ -108,6 +113,7 @@ class Scoreboard:
                 one.state = DONE
                 fins += one.fin
                 ranges.popleft()
+                self.pieces -= self.pieces > 0
             else:
                 one.views = skip(one.views, size)
                 one.seq = ack
@@ -294,11 +300,12 @@ class Scoreboard:
             size = other.end - other.seq - other.fin
             if other.state != LOST or size > room or one.fin:
                 break
-            views += other.views
+            views = join(views, other.views)
             one.end = other.end
             one.fin = other.fin
             other.state = DONE
             del ranges[following]
+            self.pieces -= self.pieces > 0
             room -= size
         one.views = views
 
@@ -320,12 +327,17 @@ class Scoreboard:
 
     def _absorb(self, one: Transmission, at: int) -> None:
         other = self.ranges[at]
-        one.views += other.views
+        one.views = join(one.views, other.views)
         one.end = other.end
         one.fin = other.fin
         other.state = DONE
         del self.ranges[at]
         self.sacked -= 1
+        self.pieces -= self.pieces > 0
+
+    def _most_pieces(self) -> int:
+        """A range costs a few hundred bytes: SACKs of single bytes must not make more of them than there are bytes."""
+        return _PIECES + ((self.ranges[-1].end - self.ranges[0].seq) >> 8)
 
     def _cut(self, at: int, count: int) -> Transmission:
         """Take the first `count` bytes off the range there; they come before it."""

@@ -10,6 +10,8 @@ from netif.link import Buffer
 
 FLYING, LOST, SACKED, DONE = 0, 1, 2, 3  # Transmission.state; DONE: acknowledged, or part of another now
 
+_SMALL = 4096  # bytes
+
 by_seq = attrgetter("seq")
 
 
@@ -45,6 +47,13 @@ def take(views: tuple[Buffer, ...], count: int) -> tuple[Buffer, ...]:
         taken.append(view if len(view) <= count else memoryview(view)[:count])
         count -= len(view)
     return tuple(taken)
+
+
+def join(first: tuple[Buffer, ...], second: tuple[Buffer, ...]) -> tuple[Buffer, ...]:
+    """One after the other. Where they meet small ones become one, or single bytes would cost an object each."""
+    if first and second and len(first[-1]) + len(second[0]) <= _SMALL:
+        return (*first[:-1], b"".join((first[-1], second[0])), *second[1:])
+    return first + second
 
 
 def split(whole: Transmission, count: int) -> Transmission:

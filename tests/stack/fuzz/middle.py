@@ -144,7 +144,7 @@ class Conversations(Scene):
                 connection.settimeout(8.0)
                 if port == GIVING:
                     connection.sendall(bytes(300_000))
-                while data := connection.recv(65536):
+                while self.talking and (data := connection.recv(65536)):
                     if port != TAKING:
                         connection.sendall(data)
         listener.close()
