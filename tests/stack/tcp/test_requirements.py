@@ -142,3 +142,12 @@ def test_when_all_is_acknowledged_nothing_is_timed(tcp):  # RFC 6298 5.2
     tcp.after(24 * 3600)
     tcp.sends_nothing()
     assert tcp.state is ESTABLISHED
+
+
+def test_half_a_buffer_less_takes_no_window_back(tcp_):  # SHLD-14
+    tcp_.established(receive_buffer=60_000)
+    tcp_.connection.configure(receive_buffer=30_000)
+    for at in (1, 1001):
+        tcp_.gets(f". {at}:{at + 1000}(1000) ack 1")
+        tcp_.reads()
+    tcp_.sends(". 1:1(0) ack 2001 win 58000")
