@@ -8,7 +8,6 @@ RFC 9293 3.8, RFC 6298 5, RFC 5681, RFC 9293 3.8.6.1 (probes), 3.8.4 (keep-alive
 from __future__ import annotations
 
 import errno
-import math
 from typing import TYPE_CHECKING
 
 from netif.wire.options import emit_sack
@@ -110,9 +109,8 @@ def _send_data(connection: Connection, now: float) -> bool:
     """Send all that windows and the link allow. True: more may go, in the next turn."""
     sender, congestion, emitter = connection.sender, connection.congestion, connection.emitter
     fresh = sender.in_flight is None
-    if fresh and now - connection.last_sent > connection.rtt.rto:
-        rto = connection.rtt.rto if connection.config.idle_restart else math.inf
-        congestion.idle(now - connection.last_sent, rto, now)
+    if fresh:
+        connection.restart(now - connection.last_sent, now)
     cwnd = congestion.cwnd
     limit = emitter.payload_limit() if sender.board is not None or sender.unsent_bytes > emitter.mss else emitter.mss
     if connection.urgent is not None and connection.urgent.ahead_of(sender.snd_una):

@@ -5,6 +5,7 @@ Which halves and estimators there are, what the handshake agreed on, the timers,
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import attrs
@@ -320,6 +321,12 @@ class ControlBlock(Endpoint):
             recovery = self.recovery = Recovery(self.sack, self.sender.snd_una, self.rtt.latest)
         return recovery
 
+    def restart(self, seconds: float, now: float) -> None:
+        """Nothing new was sent for so long: is the window still what it was? (RFC 5681 4.1)"""
+        rto = self.rtt.rto
+        if seconds > rto:
+            self.congestion.idle(seconds, rto if self.config.idle_restart else math.inf, now)
+
     def probe_answered(self) -> None:
         """An ACK came while a closed window was being probed (RFC 9293 MUST-37: that is no reason to give up)."""
         if not self.orphan:
@@ -328,6 +335,7 @@ class ControlBlock(Endpoint):
         if sender.snd_wnd > 0:
             self.probing = False
             self.rtt.restore()
+            self.restart(self.stack.now - self.progress_at, self.stack.now)
             if sender.in_flight:
                 sender.lose_all()  # the probe was refused
             self.retransmit_at = self.rto_at = None

@@ -29,7 +29,8 @@ class HyStart:
         self.rounds = 0  # of CSS
 
     def growth(self, acked: int, rtt: float | None, mss: int) -> int:
-        """How much of what was acknowledged the window is to grow by."""
+        """How much of what was acknowledged the window is to grow by; what `rtt` tells counts from the next ACK on."""
+        growth = acked if self.baseline == math.inf else acked // CSS_GROWTH_DIVISOR
         if rtt is not None:
             if rtt < self.current:
                 self.current = rtt
@@ -40,7 +41,7 @@ class HyStart:
                     self.baseline = math.inf  # it was a mistake
             elif samples < N_RTT_SAMPLE <= self.samples:  # once: the minimum only falls in what is left of the round
                 self._judge()
-        return acked if self.baseline == math.inf else acked // CSS_GROWTH_DIVISOR
+        return growth
 
     def _judge(self) -> None:
         last = self.last

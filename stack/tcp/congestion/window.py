@@ -96,7 +96,7 @@ class Window:
         if used >= self.pipe or now - self.pipe_at > max(_SAMPLING_PERIOD, 3 * self.rtt):
             self.pipe = used
             self.pipe_at = now
-        if self.pipe + self.pipe >= self.cwnd:
+        if self.validated():
             self.validated_at = now
         else:
             self.expire(now)
@@ -104,8 +104,8 @@ class Window:
     # what was not used for long
 
     def validated(self) -> bool:
-        """RFC 7661 4.3: half the window at least was in use lately."""
-        return self.pipe + self.pipe >= self.cwnd
+        """RFC 7661 4.3: half the window at least was in use lately; the initial one needs no proof."""
+        return self.pipe + self.pipe >= self.cwnd or self.cwnd <= self.initial
 
     def expire(self, now: float) -> None:
         """RFC 7661 4.4.3: after five minutes half of what was not used is gone."""

@@ -176,3 +176,30 @@ def test_slow_start_of_a_half_used_window(tcp_, segments, window):
     for acked in range(segments):
         tcp_.gets(f". 1:1(0) ack {1 + (acked + 1) * 1460}")
     assert tcp_.connection.info().cwnd == window * 1460
+
+
+def test_a_window_that_was_closed_for_long_restarts(tcp_):  # as idleness does; Linux
+    tcp_.established(congestion="cubic", window=65535)
+    tcp_.writes(10 * 1460)
+    tcp_.after(0.1)
+    tcp_.gets(f". 1:1(0) ack {1 + 10 * 1460}")
+    tcp_.writes(20 * 1460)
+    tcp_.after(0.1)
+    tcp_.gets(f". 1:1(0) ack {1 + 30 * 1460} win 0")
+    assert tcp_.connection.info().cwnd >= 30 * 1460
+    tcp_.writes(40 * 1460)
+    tcp_.after(3.0)
+    tcp_.all_sent()
+    tcp_.gets(f". 1:1(0) ack {1 + 30 * 1460} win 65535")
+    assert tcp_.connection.info().cwnd == 10 * 1460
+    assert 9 * 1460 < sum(segment.length for segment in tcp_.all_sent()) <= 10 * 1460
+
+
+def test_a_loss_in_the_initial_window_counts_by_that(tcp_):  # Linux: it needs no validation
+    tcp_.established(congestion="cubic")
+    tcp_.writes(1460)
+    tcp_.gets(". 1:1(0) ack 1461")
+    tcp_.writes(1460)
+    tcp_.after(2.0)
+    assert tcp_.connection.info().timeouts
+    assert tcp_.connection.info().ssthresh == 7 * 1460

@@ -333,3 +333,11 @@ def test_a_super_frame_tells_it_in_its_first_segment_alone(tcp_):
     pieces = cut((sent.frame,), sent.offload)
     assert [bool(piece[34 + 13] & wire.CWR) for piece in pieces] == [True] + [False] * (len(pieces) - 1)
     assert {piece[15] & 3 for piece in pieces} == {ECT_0}
+
+
+def test_a_mark_in_a_window_that_is_not_full_lets_the_flight_grow_by_little(tcp_):  # RFC 6937, as Linux
+    capable(tcp_, congestion="cubic")
+    tcp_.writes(4 * MSS)
+    tcp_.gets(f".E 1:1(0) ack {1 + MSS}")
+    assert tcp_.connection.info().cwnd == 5 * MSS
+    assert tcp_.connection.info().ssthresh == 7 * MSS

@@ -66,7 +66,7 @@ def test_less_than_eight_samples_prove_nothing(path):  # 4.2: N_RTT_SAMPLE
         before = path.window.cwnd
         path.ack()
         growth.append(path.window.cwnd - before)
-    assert growth == [2 * MSS] * 7 + [MSS // 2] * 2
+    assert growth == [2 * MSS] * 8 + [MSS // 2]
 
 
 def test_an_acknowledgment_of_many_segments_counts_for_many(window):
