@@ -51,13 +51,20 @@ class Heard:
         """RFC 7323 4.1, for what was sent twice: the round trip by the echo, if that tells which copy was heard.
 
         An echo older than the second copy may have been sent for the first and lost on its way, and be repeated for the
-        second: what lies between them is no round trip. It is one where the second cannot be heard of yet.
+        second: what lies between them is no round trip. It is one where the second cannot be heard of yet. A DSACK says
+        that it was the second. For what was sent once the echo is a bound: this ACK was sent after that segment had
+        arrived; what else it tells may have arrived long before, and been told by ACKs that were lost.
         """
         echo = self.echo
-        if echo is None or self.sample is not None or self.ack <= self.prior_una:
-            return
         again_at = max((at for _, _, at, again in self.news if again), default=now)
-        if echo >= int(again_at * 1000) or now - again_at < min_rtt:
+        too_soon = now - again_at < 0.9 * min_rtt  # for the second copy's ACK
+        if self.dsack is not None and not too_soon:
+            self.sample = now - again_at
+        elif echo is None:
+            return
+        elif self.sample is not None:
+            self.sample = min(self.sample, now - echo / 1000)
+        elif self.ack > self.prior_una and (too_soon or echo >= int(again_at * 1000)):
             self.sample = (int(now * 1000) - echo) / 1000
 
     def _read_blocks(self, sender: Sender, board: Scoreboard | None) -> None:

@@ -188,9 +188,9 @@ def test_the_kernels_sequence_numbers_pass_the_wrap(ns, seed: int):
     dice = random.Random(seed)
     with scene(ns, seed, loss="1%", delay="1ms") as made:
         port, isn, at = nearest_to_the_wrap(made)
-        time.sleep(max(0.0, at + (WRAP - 600_000 - isn) * ISN_TICK - time.monotonic()))
+        time.sleep(max(0.0, at + (WRAP - 1_500_000 - isn) * ISN_TICK - time.monotonic()))
         made.theirs.seqs.clear()
-        made.exchange(dice.randbytes(100_000), dice.randbytes(1_500_000), lambda: connect_from(ns, port))
+        made.exchange(dice.randbytes(100_000), dice.randbytes(3_000_000), lambda: connect_from(ns, port))
         assert wrapped(made.theirs.seqs)
 
 
@@ -214,8 +214,9 @@ def nearest_to_the_wrap(made: Scene) -> tuple[int, int, float]:
             for each in (theirs, ours):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 each.close()
-    ahead = int(0.5 / ISN_TICK)  # time enough to begin
-    return max((one for one in found if one[1] < WRAP - ahead), key=lambda one: one[1] - one[2] / ISN_TICK)
+    now = time.monotonic() + 0.5  # time enough to begin
+    reached = {isn + (now - when) / ISN_TICK: (port, isn, when) for port, isn, when in found}
+    return reached[max(there for there in reached if there < WRAP - 1_500_000)]
 
 
 def test_ports_come_round_again_on_both_sides(ns, seed: int):
