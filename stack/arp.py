@@ -128,6 +128,10 @@ class ArpEntry(Neighbour):
             self.become(PROBE, None)
             self.ask(now)
 
+    def doubt(self, now: float) -> None:
+        if self.state is REACHABLE:
+            self.become(STALE, now + STALE_TIME)
+
     def hold(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
         """Keep the newest packets (RFC 1122 2.3.2.2). The fragments of one stay together, and count as one."""
         limits = self.table.interface.stack.limits

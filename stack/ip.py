@@ -173,6 +173,11 @@ class Ip:
             self._back[src, dst] = route
         return route
 
+    def doubt(self, route: Route) -> None:
+        """A transport sends by it again and again and hears nothing (RFC 1122 3.3.1.4)."""
+        route.neighbour.doubt(self.stack.now)
+        self.redirects.failed(route.next_hop)
+
     def renew(self, route: Route) -> bool:
         """Look again, the generation having changed. False: no way any more, and its owner will be told."""
         try:

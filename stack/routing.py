@@ -26,6 +26,9 @@ class Neighbour(Timed):
         super().__init__()
         self.link = link  # None: the interface must be asked (`Interface.resolve`)
 
+    def doubt(self, now: float) -> None:
+        """Who sends there hears nothing: make sure that it is still there, with the next packet."""
+
 
 class Route:
     """A way to one destination. Good while `generation` is `Ip.generation`; `Ip.send` renews it in place."""

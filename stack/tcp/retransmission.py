@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
 DELAYED_ACK = 0.2  # seconds that a peer may sit on a lone segment's ACK (RFC 8985 7.2: WCDelAckT)
+ADVICE = 3  # time-outs in a row after which IP is told: R1 of RFC 9293 3.8.3
 LEAST_PTO = 0.01  # seconds; a probe sent sooner would too often be in vain
 
 
@@ -101,6 +102,8 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
         connection.drop(connection.soft_error or failure(errno.ETIMEDOUT))
         return None
     connection.retries += 1
+    if connection.retries == ADVICE and state is not SYN_RECEIVED:  # where it may be a stranger who is silent
+        connection.stack.ip.doubt(connection.emitter.route)
     connection.rtt.back_off()
     if patience is not None:  # RFC 5482: the last time-out is not to come long after the user's
         connection.rtt.hasten(connection.progress_at + patience - now)

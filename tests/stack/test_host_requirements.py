@@ -9,6 +9,7 @@ from stack.limits import Limits
 from stack.raw import RawEndpoint
 from stack.tcp.config import TcpConfig
 from stack.udp import UdpEndpoint
+from tests.stack.attacker import Caller
 from tests.stack.rig import GATEWAY, MASK, OTHER_MAC, PEER, PEER_MAC, US, Rig, address, echo, packet
 
 
@@ -90,3 +91,33 @@ def test_a_timestamp_reply_reaches_who_asked(met: Rig):  # 3.2.2.8: by a raw soc
     reply = packet(icmp.emit(icmp.TIMESTAMP_REPLY, 0, 1, bytes(12)), ip.ICMP)
     met.gets(reply)
     assert raw.receive() == (reply[14:], PEER)
+
+
+def asked(rig: Rig) -> list[bytes]:
+    """Whose MAC the host asked for, after the MAC that it asked."""
+    return [frame[:6] + frame[38:42] for frame in rig.frames() if frame[12:14] == b"\x08\x06"]
+
+
+def test_a_neighbour_is_asked_after_three_time_outs(honest: Caller):  # RFC 9293 MUST-20, SHLD-10; 3.3.1.4
+    assert honest.connection is not None
+    rig = honest.rig
+    honest.connection.write(b"hello")
+    rig.flush()
+    rig.after(1.0)  # two of them
+    assert asked(rig) == []
+    rig.after(1.0)
+    assert asked(rig)[0] == PEER_MAC + PEER
+
+
+def test_a_better_gateway_is_left_after_three_time_outs(rig: Rig):  # RFC 9293 MUST-20, 3.3.1.4
+    far, better = address("8.8.8.8"), address("10.0.0.253")
+    for gateway in (GATEWAY, better):
+        rig.knows_peer(who=gateway)
+    connection = rig.stack.tcp.connect(None, (far, 80))
+    rig.flush()
+    quoted = rig.frames()[-1][14:]
+    rig.gets(packet(icmp.emit(icmp.REDIRECT, 1, int.from_bytes(better, "big"), quoted), ip.ICMP, src=GATEWAY))
+    assert rig.stack.ip.route(far).next_hop == better
+    rig.after(8)
+    assert connection.info().retries >= 3
+    assert rig.stack.ip.route(far).next_hop == GATEWAY
