@@ -175,7 +175,7 @@ def _main(argv: Sequence[str] | None) -> int:
     parser = Parser(prog="netif ping", description="Send ICMP echo requests, tell of the answers; until Ctrl-C.")
     parser.add_argument("host", nargs="?", metavar="HOST", help="an address (the gateway, or the other host of a pair)")
     parser.add_argument("-c", dest="count", type=int, metavar="N", help="stop after N requests")
-    parser.add_argument("-s", dest="size", type=int, default=56, metavar="BYTES", help="of payload (56)")
+    parser.add_argument("-s", "--size", dest="size", type=int, default=56, metavar="BYTES", help="of payload (56)")
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="between requests (1)")
     add_flags(parser)
     options = parser.parse_args(argv)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stack.echo import EchoEndpoint
     from stack.interface import Interface
     from stack.reports import Report
+    from stack.routing import Route
     from stack.stack import Stack
 
 _QUOTED = 576 - 20 - 8  # bytes of the datagram that an error quotes: the whole error is to stay within 576
@@ -68,7 +69,7 @@ class Icmp:
                 ttl = frame[interface.link_length + 8]
                 socket.arrived(kind, code, src, rest & 0xFFFF, bytes(frame[payload:end]), ttl)
         elif kind == TIMESTAMP and end - payload >= _TIMES.size:
-            self._tell_time(src, dst, rest, frame, payload)
+            self._tell_time(interface, src, dst, rest, frame, start, payload)
         elif kind in _REPORTS:
             act_upon(self.stack, read(interface, kind, code, rest, src, frame, payload, end))
         else:
@@ -91,27 +92,33 @@ class Icmp:
         checksum = int.from_bytes(frame[start + 2 : start + 4], "big") + (ECHO << 8)  # RFC 1624: only the type changes
         header = _HEADER.pack(ECHO_REPLY, 0, (checksum & 0xFFFF) + (checksum >> 16), rest)
         self.stack.stats.count("echo_replied")
-        body = header + bytes(frame[start + 8 : end])
+        self._send_back(route, interface, frame, start, header + bytes(frame[start + 8 : end]))
+
+    def _send_back(self, route: Route, interface: Interface, frame: Buffer, start: int, message: bytes) -> None:
+        """An answer, with the TOS of the request (RFC 1349 5.1) and what its options ask for (RFC 1122 3.2.2.6)."""
         at = interface.link_length
-        tos = frame[at + 1] & 0xFC  # RFC 1349 5.1: the same
-        said = for_reply(bytes(frame[at + 20 : start]), dst, self._time()) if start - at > 20 else b""
-        if said:
-            self.stack.ip.send_apart(route, wire_ip.ICMP, (body,), len(body), tos=tos, options=said)
-        else:
-            self.stack.ip.send(route, wire_ip.ICMP, body, (), len(body), tos=tos, df=False)
+        tos = frame[at + 1] & 0xFC
+        if start - at > 20:
+            said = for_reply(bytes(frame[at + 20 : start]), route.src, self._time())
+            if said:
+                self.stack.ip.send_apart(route, wire_ip.ICMP, (message,), len(message), tos=tos, options=said)
+                return
+        self.stack.ip.send(route, wire_ip.ICMP, message, (), len(message), tos=tos, df=False)
 
     def _time(self) -> int:
         """Milliseconds. They are not of the day, as the first bit says (RFC 792, RFC 791 3.1)."""
         return 1 << 31 | int(self.stack.now * 1000) + self._clock_base & 0x7FFFFFFF
 
-    def _tell_time(self, src: bytes, dst: bytes, rest: int, frame: Buffer, payload: int) -> None:
+    def _tell_time(
+        self, interface: Interface, src: bytes, dst: bytes, rest: int, frame: Buffer, start: int, payload: int
+    ) -> None:
         """RFC 1122 3.2.2.8"""
         ours = self._time()
         (originate,) = _WORD.unpack_from(frame, payload)
         message = emit(TIMESTAMP_REPLY, 0, rest, _TIMES.pack(originate, ours, ours))
         route = self.stack.ip.route_back(src, dst)
         if route is not None:
-            self.stack.ip.send(route, wire_ip.ICMP, message, (), len(message), df=False)
+            self._send_back(route, interface, frame, start, message)
 
     def quoted(self, report: Report) -> bool:
         """About an echo request. False: none of ours."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from socket import (
     AF_INET,
+    IPPROTO_IP,
     IPPROTO_TCP,
     SHUT_RD,
     SHUT_WR,
@@ -38,6 +39,7 @@ import attrs
 from netif.link import Buffer
 from stack.socket import options, resolver
 from stack.socket.attempts import Attempts, fail
+from stack.socket.ip_level import IP_MTU
 from stack.tcp.config import WITH_SYN
 from stack.tcp.info import TcpInfo
 from stack.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
@@ -328,6 +330,8 @@ class Stream(Attempts):
             return _FACTS[option](self)
         if level == SOL_SOCKET and option in _BUFFERS:
             return self._buffer(_BUFFERS[option])
+        if (level, option) == (IPPROTO_IP, IP_MTU):
+            return self.stack.ip.route(self.peer_address()[0]).mtu
         if (level, option) == _CONGESTION:
             config = self.connection.config if self.connection is not None else self._config()
             return options.emit_congestion(config.congestion)

@@ -6,9 +6,9 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
-from netif.wire import ethernet, ip, ip_options
+from netif.wire import ethernet, icmp, ip, ip_options
 from stack.udp import UdpEndpoint
-from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, US, Rig, address, datagram, echo
+from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, US, Rig, address, datagram, echo, packet
 
 LINK = ethernet.emit(OUR_MAC, PEER_MAC, ethernet.IP)
 
@@ -119,3 +119,11 @@ def test_an_application_has_its_options_sent(met: Rig):
     assert [frame[14] for frame in frames] == [0x46] * 3
     assert all(frame[34:38] == b"\x94\4\0\0" for frame in frames)
     assert bytes(Ether(frames[0])[UDP].payload) == b"hello"
+
+
+def test_an_answer_about_the_time_bears_them_too(met: Rig):
+    """RFC 1122 3.2.2.8"""
+    request = packet(icmp.emit(icmp.TIMESTAMP, 0, 1, bytes(12)), ip.ICMP)
+    met.gets(with_options(request, b"\7\x0b\4" + bytes(8) + b"\0"))
+    (frame,) = met.frames()
+    assert frame[34:46] == b"\7\x0b\x08" + US + bytes(4) + b"\0"

@@ -135,6 +135,14 @@ def test_the_paths_mtu_is_told_once_connected(hosts):
         fails(errno.EINVAL, sender.setsockopt, IP, IP_MTU_DISCOVER, 9)
 
 
+def test_a_streams_paths_mtu(connection, hosts):
+    client, _ = connection
+    assert client.getsockopt(IP, IP_MTU) == 1500
+    a, *_ = hosts
+    with a.socket(kernel.AF_INET, kernel.SOCK_STREAM) as fresh:
+        fails(errno.ENOTCONN, fresh.getsockopt, IP, IP_MTU)
+
+
 @pytest.mark.parametrize("value", [b"\7\0\0\0", bytes(44), b"\x83\7\4\1\2\3\4", 5])
 def test_options_that_cannot_be_or_are_refused(hosts, value):
     a, *_ = hosts
