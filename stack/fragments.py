@@ -57,7 +57,7 @@ class Incomplete:
             return False
         if at < len(starts) and (end > starts[at] or last):
             return False
-        if self.end is not None and (last or end > self.end):
+        if self.end is not None and end > self.end:
             return False
         starts.insert(at, start)
         pieces.insert(at, data)

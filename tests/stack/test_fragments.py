@@ -248,6 +248,19 @@ class TestHostile:
         met.drops(ip_fragment_oversize=1)
         assert met.stack.ip.fragments.held < 1000
 
+    def test_what_lies_beyond_65535_bytes_is_not_kept(self, met: Rig):
+        met.gets(piece(bytes(16), 65520, more=True))
+        met.drops(ip_fragment_oversize=1)
+
+    def test_each_has_its_own_thirty_seconds(self, met: Rig):
+        met.gets(piece(bytes(24), 0, more=True, ident=1))
+        met.after(10)
+        met.gets(piece(bytes(24), 0, more=True, ident=2))
+        met.after(21)
+        met.drops(ip_reassembly_time=1)
+        met.after(10)
+        met.drops(ip_reassembly_time=2)
+
     def test_more_than_65535_bytes_with_the_options_of_the_first(self, met: Rig):
         options = bytes((148, 4, 0, 0)) * 1 + bytes(36)
         first = LINK + ip.emit(PEER, US, ip.ICMP, 65000, ident=9, fragment=ip.MF, options=options) + bytes(65000)

@@ -66,8 +66,9 @@ def test_it_must_quote_what_we_have_sent(rig: Rig):
 
 
 def test_a_neighbour_is_not_redirected(rig: Rig):
-    talking(rig)
+    UdpEndpoint(rig.stack).bind(bytes(4), 4000)
     rig.gets(redirect(rig, src=PEER, dst=PEER))
+    rig.drops(icmp_redirect=1)
     assert rig.stack.ip.route(PEER).next_hop == PEER
 
 

@@ -91,6 +91,7 @@ def test_what_we_announce_is_what_the_link_takes(tcp):
     tcp.established()
     tcp.writes(1460)
     too_big(tcp, 1000)
+    assert tcp.connection.receiver.mss == 1460  # by which segments are counted that earn an ACK
     tcp.peer_port += 1
     tcp.all_sent()
     tcp.gets("S 0:0(0) win 65535 <mss 1460>")
