@@ -272,7 +272,8 @@ def _suspicious(connection: Connection, segment: Segment, duplicate: bool, now: 
             tell(connection, "recovery", recovery.entered, now)
         if recovery.undone > undone:
             tell(connection, "undo", recovery.undone, now)
-    connection.retransmit_at = None
+    if segment.ack > una or not (connection.probe_due and recovery.may_probe()):
+        connection.retransmit_at = None
     if segment.ack > una:
         connection.retries = 0
         connection.progress_at = now

@@ -81,7 +81,7 @@ class Heard:
         before = board.sacked_bytes
         for start, end in blocks:
             if una <= start < end <= nxt and start >= self.ack:
-                board.sack(start, end, self.news)
+                board.sack(start, end, self.news, sender.mss)
         self.sacked = board.sacked_bytes - before
 
     def count(self, sender: Sender, board: Scoreboard | None, sack: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from stack.tcp.transmission import DONE, FLYING, LOST, SACKED, Transmission, by_seq, join, skip, split
 
@@ -67,8 +67,11 @@ class Scoreboard:
 
     # what the peer says
 
-    def sack(self, start: int, end: int, delivered: list[Delivery]) -> None:
-        """[start, end), within what is in flight, has arrived. What of it is news is added to `delivered`."""
+    def sack(self, start: int, end: int, delivered: list[Delivery], mss: int = 1) -> None:
+        """[start, end), within what is in flight, has arrived. What of it is news is added to `delivered`.
+
+        Whole segments count, as they were sent in sizes of `mss` (RFC 2018 5): a part of one is not worth cutting it.
+        """
         ranges = self.ranges
         at = max(bisect_right(ranges, start, key=by_seq) - 1, 0)
         while at < len(ranges):
@@ -78,17 +81,22 @@ class Scoreboard:
             if one.state == SACKED or one.end <= start:
                 at += 1
                 continue
-            cuts = (one.seq < start) + (one.end > end)
+            first = max(0, -(-(start - one.seq) // mss) * mss)
+            size = one.end - one.seq if one.end <= end else (end - one.seq) // mss * mss
+            if first >= size:
+                at += 1
+                continue
+            cuts = (first > 0) + (size < one.end - one.seq)
             if self.sacked >= self.limit or (cuts and self.pieces >= self._most_pieces()):
                 self.refused = True
                 break
             self.pieces += cuts
-            if one.seq < start:
-                self._cut(at, start - one.seq)
+            if first:
+                self._cut(at, first)
                 at += 1
                 one = ranges[at]
-            if one.end > end:
-                one = self._cut(at, end - one.seq)
+            if one.end - one.seq > size - first:
+                one = self._cut(at, size - first)
             delivered.append((one.seq, one.end, one.sent_at, one.retransmitted))
             at = self._hold(at, one) + 1
 
@@ -111,6 +119,7 @@ class Scoreboard:
                 if one.state == SACKED:
                     self.sacked -= 1
                 one.state = DONE
+                one.views = ()  # a stale entry of a heap is not to keep them
                 fins += one.fin
                 ranges.popleft()
                 self.pieces -= self.pieces > 0
@@ -303,7 +312,7 @@ class Scoreboard:
             views = join(views, other.views)
             one.end = other.end
             one.fin = other.fin
-            other.state = DONE
+            other.state, other.views = DONE, ()
             del ranges[following]
             self.pieces -= self.pieces > 0
             room -= size
@@ -330,7 +339,7 @@ class Scoreboard:
         one.views = join(one.views, other.views)
         one.end = other.end
         one.fin = other.fin
-        other.state = DONE
+        other.state, other.views = DONE, ()
         del self.ranges[at]
         self.sacked -= 1
         self.pieces -= self.pieces > 0
@@ -354,7 +363,13 @@ class Scoreboard:
     def _note_lost(self, one: Transmission) -> None:
         self.count += 1
         heappush(self.lost, (one.seq, self.count, one))
+        if len(self.lost) > 64 + 2 * len(self.ranges):
+            self.lost = [entry for entry in self.lost if entry[2].state == LOST and entry[2].seq == entry[0]]
+            heapify(self.lost)
 
     def _note_resent(self, one: Transmission) -> None:
         self.count += 1
         heappush(self.resent, (one.sent_at, self.count, one))
+        if len(self.resent) > 64 + 2 * len(self.ranges):
+            self.resent = [entry for entry in self.resent if entry[2].state == FLYING and entry[2].sent_at == entry[0]]
+            heapify(self.resent)

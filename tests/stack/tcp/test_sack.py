@@ -218,6 +218,16 @@ def test_a_block_may_cover_part_of_a_super_segment(tcp_):
     assert starts(tcp_) == [(1, MSS), (4001, MSS)]
 
 
+def test_a_part_of_a_segment_is_not_held(flying):
+    """As Linux: what was sent as one is sent again as one (RFC 2018 5 marks segments)."""
+    for _ in range(5):
+        sacks(flying, (9500, 10_001))
+        sacks(flying, (4001, 4500))
+    assert flying.connection.sender.board is None
+    sacks(flying, (4500, 7500))
+    assert flying.connection.sender.board.sacked_bytes == 2 * MSS
+
+
 @pytest.mark.parametrize(
     "edges",
     [(11_001, 12_001), (9001, 11_002), (2001, 1001), (2001, 2001), (0, 2001)],

@@ -106,6 +106,30 @@ def test_ten_thousand_ranges_are_no_burden():
     assert board.sacked_bytes == board.lost_bytes == board.sacked == 0
 
 
+def test_nothing_piles_up_that_is_of_no_use():
+    """A peer that holds, throws away and holds again, for ever."""
+    board = make(*range(10, 2001, 10), limit=1000)
+    for turn in range(200):
+        for at in range(10, 2000, 20):
+            sack(board, at, at + 10)
+        board.lose_all()
+        while (one := board.next_lost()) is not None:
+            board.resend(one, 10, float(turn))
+        board.forget_sacked()
+        while (one := board.next_lost()) is not None:
+            board.resend(one, 10, float(turn))
+    assert len(board.lost) < 1000
+    assert len(board.resent) < 1000
+
+
+def test_what_is_acknowledged_is_let_go():
+    board = make(*range(10, 101, 10))
+    board.lose_all()
+    kept = list(board.ranges)
+    board.acknowledged(100, [])
+    assert not any(one.views for one in kept)
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("sack"), st.integers(0, 119), st.integers(1, 40)),

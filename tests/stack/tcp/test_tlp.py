@@ -76,6 +76,16 @@ def test_it_counts_from_what_was_sent_last(open_):
     assert when(open_, start)[4:] == [(3001, MSS, 0.25)]
 
 
+def test_what_says_nothing_does_not_put_it_off(open_):
+    start = open_.now
+    open_.writes(4 * MSS)
+    open_.after(0.1)
+    sack(open_, (3999, 4001))
+    open_.gets(". 1:1(0) ack 1")
+    open_.after(0.15)
+    assert when(open_, start)[4:] == [(3001, MSS, 0.2)]
+
+
 def test_an_answer_sets_it_again(open_):
     start = open_.now
     open_.writes(4 * MSS)
