@@ -99,3 +99,15 @@ def test_no_hole_is_filled_twice(flying):
         flying.gets(f". 1:1(0) ack {ack}")
     again = [seq for seq, _ in starts(flying) if seq < 10_001]
     assert len(again) == len(set(again))
+
+
+def test_duplicates_of_the_copies_let_nothing_go(tcp_):
+    """After a time-out: they tell of segments that came twice, not of any that left the network."""
+    opened(tcp_, sack=False)
+    tcp_.writes(10 * MSS)
+    tcp_.after(0.31)
+    tcp_.gets(". 1:1(0) ack 1001")
+    sent = tcp_.all_sent()[-1]
+    assert sent.seq == 2001
+    duplicates(tcp_, 4, 1001)
+    tcp_.sends_nothing()

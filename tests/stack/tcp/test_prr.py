@@ -117,3 +117,25 @@ def test_a_burst_of_losses_is_repaired_at_the_rate_of_arrival(flying):
     first = starts(flying)
     assert [seq for seq, _ in first] == list(range(1, 10_001, MSS))  # ten have arrived
     assert len(first) == 10
+
+
+def test_a_mark_reduces_in_proportion_too(tcp_):  # RFC 3168 6.1.2; Linux calls it CWR
+    tcp_.begin(sack=True, ecn="on", initial_window=20)
+    tcp_.listens()
+    tcp_.gets(f"SEW 0:0(0) <mss {MSS},sackOK,nop,nop>")
+    tcp_.gets(". 1:1(0) ack 1")
+    tcp_.accepts()
+    tcp_.writes(60 * MSS)
+    tcp_.all_sent()
+    tcp_.gets("E. 1:1(0) ack 2001")
+    info = tcp_.connection.info()
+    assert info.ssthresh < info.cwnd < 20 * MSS  # not all at once
+    sent = len(tcp_.all_sent())
+    for ack in range(4001, 20_001, 2000):
+        tcp_.gets(f"E. 1:1(0) ack {ack}")
+        sent += len(tcp_.all_sent())
+    assert sent < 12  # about one for two
+    assert tcp_.connection.info().ssthresh == info.ssthresh  # once for a window of data
+    tcp_.gets(". 1:1(0) ack 20001")
+    tcp_.gets(". 1:1(0) ack 21001")
+    assert tcp_.connection.sender.flying() <= info.ssthresh + 2 * MSS

@@ -262,6 +262,25 @@ def test_a_peer_that_throws_away_what_it_held_gets_it_again(flying):  # RFC 2018
     flying.after(1.0)
     assert (2001, MSS) in starts(flying)
     assert flying.connection.recovery.reneged == 1
+    sender = flying.connection.sender
+    assert sender.board.sacked_bytes == 0
+    assert sender.board.lost_bytes == sender.snd_nxt - sender.snd_una - MSS  # nothing is taken for held, or flying
+
+
+def test_what_is_held_measures_the_round_trip(flying):
+    flying.after(0.07)
+    sacks(flying, (4001, 8001))
+    assert flying.connection.rtt.latest == pytest.approx(0.07)
+
+
+def test_what_was_sent_twice_and_is_held_does_not(flying):  # Karn
+    flying.after(0.07)
+    sacks(flying, (2001, 10_001))
+    flying.all_sent()
+    before = flying.connection.rtt.latest
+    flying.after(0.02)
+    sacks(flying, (1001, 10_001))
+    assert flying.connection.rtt.latest == before
 
 
 def test_an_old_acknowledgment_may_bring_news(flying):

@@ -81,6 +81,20 @@ def test_what_was_sent_again_counts_from_then():
     assert board.relost == 10
 
 
+def test_the_last_that_may_be_lost_is_what_is_waited_for():
+    """Whether it was sent once or again (RFC 8985 6.2 step 5: the maximum of what remains)."""
+    board = make(10, 20, 30, 40)  # sent at 0, 1, 2, 3
+    board.lose_head(10)
+    board.resend(board.next_lost(), 10, 2.5)
+    sack(board, 30, 40)
+    assert board.lose_sent_before(3.0, 40, False, 10.0, 3.0) == 2.5
+    board = make(10, 20, 30, 40)
+    board.lose_head(10)
+    board.resend(board.next_lost(), 10, 1.5)
+    sack(board, 30, 40)
+    assert board.lose_sent_before(3.0, 40, False, 10.0, 3.0) == 2.0
+
+
 def test_lost_ranges_side_by_side_are_sent_together():
     board = make(10, 20, 30, 40)
     sack(board, 30, 40)
