@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
+
+if TYPE_CHECKING:
+    from netif.account import Account
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Result = TypeVar("Result", covariant=True)
@@ -204,6 +207,7 @@ class Runtime(Protocol):
     """One gate, one clock and one crank for any number of stacks."""
 
     strict: bool  # `check()` raises what the crank caught
+    memory: Account  # in the buffers of the sockets of all its stacks
     shared: bool  # True where real threads or processes share it: default MACs and dice are then unpredictable
 
     def now(self) -> float: ...

@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+LITTLE = 16 << 10  # bytes of each buffer and queue while all sockets together hold too much
+
 
 def bound(default: float, counter: str) -> Any:
     """A field whose `counter` counts what was refused because of it."""
@@ -41,7 +43,7 @@ class Limits:
     out_of_order_ranges: int = bound(256, "tcp_out_of_order_full")  # a connection
     sacked_ranges: int = bound(4096, "tcp_sack_full")  # a connection: what its peer has behind holes
     socket_buffer: int = bound(16 << 20, "socket_buffer_clamped")  # what SO_RCVBUF or SO_SNDBUF may ask for
-    socket_memory: int = bound(256 << 20, "socket_memory_pressure")  # in the buffers of all TCP connections
+    socket_memory: int = bound(256 << 20, "socket_memory_pressure")  # in the buffers and queues of all sockets
 
 
 class Rate:

@@ -15,6 +15,7 @@ from netif.wire import icmp
 from netif.wire.ip import ICMP, format_address
 from stack.endpoint import Endpoint
 from stack.failure import failure
+from stack.limits import LITTLE
 from stack.path_mtu import DONT, WANT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
@@ -207,6 +208,7 @@ class RawEndpoint(Endpoint):
             return None
         packet = queue.popleft()
         self._queued_bytes -= len(packet[0]) + _OVERHEAD
+        self.stack.memory.charge(-len(packet[0]) - _OVERHEAD)
         return packet
 
     def peek(self) -> tuple[bytes, bytes] | None:
@@ -222,6 +224,8 @@ class RawEndpoint(Endpoint):
             self.stack.raw.remove(self)
             self.closed = True
             self._queue = None
+            self.stack.memory.charge(-self._queued_bytes)
+            self._queued_bytes = 0
             self.stack.owe(self)
 
     def readable(self) -> bool:
@@ -246,6 +250,11 @@ class RawEndpoint(Endpoint):
         if self._queued_bytes + len(packet) + _OVERHEAD > self.queue_limit:
             self.stack.drop("raw_queue_full", self)
             return
+        memory = self.stack.memory
+        if memory.pressed and self._queued_bytes + len(packet) > LITTLE:
+            self.stack.drop("socket_memory_full", self)
+            return
+        memory.charge(len(packet) + _OVERHEAD)
         if self._queue is None:
             self._queue = deque()
         self._queue.append((packet, src))

@@ -8,9 +8,10 @@ then sends what is owed and wakes who waits. It knows no clock, thread or file: 
 from __future__ import annotations
 
 from errno import ECONNABORTED, ENETDOWN
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
@@ -68,6 +69,9 @@ class Stack:
         self.tcp_config = TcpConfig() if tcp is None else tcp
         self.now = runtime.now()  # seconds; set by advance and flush
         self.stats = Stats()
+        # a runtime that bounds nothing may be one of a test's own
+        above: Account | None = getattr(runtime, "memory", None)
+        self.memory = Account(self.limits.socket_memory, above, partial(self.stats.count, "socket_memory_pressure"))
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
@@ -281,6 +285,7 @@ class Stack:
         for endpoint in [*self.tcp.listeners.values(), *bound]:
             endpoint.abort(error)
         self.flush(self.runtime.now())
+        self.memory.close()
         self.runtime.remove_stack(self)
 
     def __enter__(self) -> Stack:

@@ -17,6 +17,7 @@ from netif.wire.ip import UDP, format_address
 from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
 from stack.endpoint import Endpoint
 from stack.failure import failure
+from stack.limits import LITTLE
 from stack.path_mtu import DONT, WANT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
@@ -287,6 +288,7 @@ class UdpEndpoint(Endpoint):
             return None
         data, source, _ = queue.popleft()
         self._queued_bytes -= len(data) + _OVERHEAD
+        self.stack.memory.charge(-len(data) - _OVERHEAD)
         return data, source
 
     def peek(self) -> tuple[bytes, Address] | None:
@@ -319,6 +321,8 @@ class UdpEndpoint(Endpoint):
                 self.stack.udp.unhold(self)
             self.closed = True
             self._queue = None
+            self.stack.memory.charge(-self._queued_bytes)
+            self._queued_bytes = 0
             self.stack.owe(self)
 
     def readable(self) -> bool:
@@ -348,8 +352,13 @@ class UdpEndpoint(Endpoint):
         if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
             self.stack.drop("udp_queue_full", self)
             return
+        memory = self.stack.memory
+        if memory.pressed and self._queued_bytes + size > LITTLE:
+            self.stack.drop("socket_memory_full", self)
+            return
         self._queue.append((bytes(payload), source, origin))
         self._queued_bytes += size + _OVERHEAD
+        memory.charge(size + _OVERHEAD)
         self.stack.owe(self)
 
     def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:

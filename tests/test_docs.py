@@ -48,3 +48,12 @@ def test_every_file_that_the_documents_name_is_there():
 def test_the_page_on_faults_runs():
     program = "\n".join(blocks("docs/impair.md"))
     exec(compile(program, "docs/impair.md", "exec"), {"__name__": "faults"})
+
+
+def test_the_page_on_tunables_runs():
+    for program in blocks("docs/tunables.md"):
+        scope = {"__name__": "tunables"}
+        exec(compile(program, "docs/tunables.md", "exec"), scope)
+    rows = scope["plot"].getvalue().splitlines()
+    assert len(rows) > 700  # a megabyte of segments, and their ACKs
+    assert any(",recovery," in row for row in rows)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from netif.account import Account
 from netif.runtime.deadlines import Deadlines
 from netif.runtime.gate import Gate, Lock
 from netif.runtime.port import StackSlot, WirePort
@@ -49,6 +50,7 @@ class Crank(Gate):
         self.now = clock
         self.strict = strict
         self.seed = seed
+        self.memory = Account()
         self.internal_errors = 0
         self.closed = False
         self.polling = False  # from before a poller gives the gate away until its poll has returned

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netif.wire.tcp import ACK, ECE, FIN, RST, SYN, URG
 from stack.failure import failure
+from stack.limits import LITTLE
 from stack.seq import unwrap
 from stack.tcp import autotuning, urgent
 from stack.tcp.ecn import agreed
@@ -28,7 +29,6 @@ from stack.tcp.states import (
     SYN_RECEIVED,
     SYN_SENT,
 )
-from stack.tcp.tcb import SQUEEZED
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
@@ -316,7 +316,7 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
     if connection.squeezed:
         # what fills the first hole is taken: what is held ahead of it could never be read otherwise
         held = receiver.queued if segment.seq <= receiver.rcv_nxt else receiver.held()
-        if held >= SQUEEZED:
+        if held >= LITTLE:
             connection.stack.drop("socket_memory_full", connection)
             receiver.ack_now = True
             return

@@ -107,7 +107,7 @@ def _grow_receive(connection: Connection, tuning: Tuning, copied: int) -> None:
 def grow_send(connection: ControlBlock) -> bool:
     """A write found no room. True: now there is some."""
     config = connection.config
-    if config.send_buffer is not None or connection.squeezed or connection.layer.pressed:
+    if config.send_buffer is not None or connection.squeezed or connection.layer.memory.pressed:
         return False
     congestion, mss = connection.congestion, connection.sender.mss
     wanted = min(2 * max(congestion.cwnd, config.initial_window * mss), config.send_buffer_max)

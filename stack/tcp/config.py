@@ -59,7 +59,9 @@ class TcpConfig:
     syn_cookies: str = attrs.field(default="auto", validator=in_(("auto", "always", "never")))  # RFC 4987
     reuse_time_wait: str = attrs.field(default="loopback", validator=in_(("never", "loopback", "always")))  # by connect
     rfc1337: bool = False  # True: no RST ends a TIME-WAIT; RFC 9293 3.10.7.4 says that it does, and so does Linux
-    local_ports: tuple[int, int] = attrs.field(default=(49152, 65535), validator=_port_range)  # of the stack, RFC 6335
+    local_ports: tuple[int, int] = attrs.field(
+        default=(49152, 65535), validator=_port_range
+    )  # RFC 6335; of `bind`: the stack's
     synack_retries: int = attrs.field(default=5, validator=ge(0))
     retries: int = attrs.field(default=15, validator=ge(0))  # RFC 9293 MUST-20's R2, counted
     keepalive: bool = False

@@ -59,8 +59,7 @@ class Tcp:
         self.half_open = 0
         self.max_half_open = limits.syn_table
         self.orphans = 0
-        self.held = 0  # bytes in the buffers of all connections
-        self.pressed = False  # that is too much
+        self.memory = stack.memory  # pressed: each connection has to make do with little
         self.max_ranges = limits.out_of_order_ranges
         self.controls: dict[str, Factory] = dict(CONTROLS)  # by the names that TCP_CONGESTION takes; add your own
         self.unopened = NewReno(536, 536)  # what every connection has until it knows its own segment size
@@ -246,7 +245,8 @@ class Tcp:
                 self._unused((here, port, *remote), config)
                 and (here, port) not in reserved
                 and (anywhere, port) not in reserved
-            )
+            ),
+            config.local_ports,
         )
 
     def create(
@@ -288,18 +288,17 @@ class Tcp:
         if self._draining:
             self._drained(connection)
 
+    @property
+    def held(self) -> int:
+        """Bytes in the buffers of all sockets."""
+        return self.memory.held
+
     def charge(self, connection: Connection, held: int) -> None:
-        """A connection's buffers hold so much now. All of them too much: each has to make do with little, until three
-        quarters of the bound are left."""
-        self.held += held - connection.charged
-        connection.charged = held
-        limit = self.stack.limits.socket_memory
-        if self.held > limit:
-            if not self.pressed:
-                self.stack.stats.count("socket_memory_pressure")
-            self.pressed = True
-        elif self.pressed and self.held * 4 <= limit * 3:
-            self.pressed = False
+        """A connection's buffers hold so much now."""
+        change = held - connection.charged
+        if change:
+            connection.charged = held
+            self.memory.charge(change)
 
     def adopt(self, connection: Connection) -> bool:
         """The application has closed it while it still has something to do. False: there are too many such."""

@@ -82,8 +82,8 @@ def _converse(connection: Connection, now: float) -> None:
     held = sender.buffered + (receiver.queued if receiver.reassembly is None else receiver.held())
     if held > connection.charged + GRAIN or held < connection.charged - GRAIN:
         connection.layer.charge(connection, held)
-    if connection.squeezed is not connection.layer.pressed:
-        connection.squeeze(connection.layer.pressed)
+    if connection.squeezed is not connection.layer.memory.pressed:
+        connection.squeeze(not connection.squeezed)
     what = IDLE
     if sender.buffered:
         what = BUSY

@@ -61,13 +61,14 @@ class Ports:
         else:
             self.reserved[local] = (count - 1, reuse)
 
-    def ephemeral(self, free: Callable[[int], bool]) -> int:
+    def ephemeral(self, free: Callable[[int], bool], among: tuple[int, int] | None = None) -> int:
         """A port that is `free`, drawn at random. OSError(EADDRNOTAVAIL) when there is none."""
+        ports = self._range if among is None else range(among[0], among[1] + 1)
         for _ in range(_TRIES):
-            port = self._dice.randrange(self._range.start, self._range.stop)
+            port = self._dice.randrange(ports.start, ports.stop)
             if free(port):
                 return port
-        for port in self._range:
+        for port in ports:
             if free(port):
                 return port
         raise failure(errno.EADDRNOTAVAIL)

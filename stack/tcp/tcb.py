@@ -14,6 +14,7 @@ from netif.wire.ip import format_address
 from netif.wire.options import NO_OPTIONS, emit_syn
 from netif.wire.tcp import FIN
 from stack.endpoint import Endpoint
+from stack.limits import LITTLE
 from stack.seq import unwrap
 from stack.tcp.autotuning import NEVER, Tuning
 from stack.tcp.config import TcpConfig
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from stack.tcp.urgent import Urgent
 
 CHALLENGES = 10.0  # ACKs to what is not acceptable, at once (RFC 5961 7 suggests 10 in 5 seconds)
-SQUEEZED = 16 << 10  # bytes of each buffer when the stack's sockets hold too much
 _USER_TIMEOUT = 300.0  # seconds; RFC 9293 3.9.1's default, which RFC 5482 advertises
 _UNCONNECTED = (CLOSED, LISTEN, SYN_SENT, SYN_RECEIVED)
 
@@ -279,8 +279,8 @@ class ControlBlock(Endpoint):
             room = min(room, self.config.window_clamp)
         if self.state is not SYN_SENT:  # there the scale is not agreed on
             room = min(room, 0xFFFF << receiver.shift)
-        receiver.capacity = min(room, SQUEEZED) if pressed else room
-        self.sender.capacity = min(self.send_room, SQUEEZED) if pressed else self.send_room
+        receiver.capacity = min(room, LITTLE) if pressed else room
+        self.sender.capacity = min(self.send_room, LITTLE) if pressed else self.send_room
 
     def rerouted(self) -> None:
         """Addresses, links or routes have changed."""

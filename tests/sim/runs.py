@@ -321,7 +321,7 @@ def _nothing_left(world: World) -> None:
     for host in world.hosts:
         stack = host.stack
         tcp = stack.tcp
-        assert tcp.held == 0, f"{tcp.held} bytes charged to nobody"
+        assert tcp.memory.held == 0, f"{tcp.memory.held} bytes charged to nobody"
         assert tcp.orphans == tcp.half_open == 0
         assert not tcp.ports.held, tcp.ports.held
         assert not stack.pending(), "a timer is left"

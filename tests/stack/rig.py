@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from netif.account import Account
 from netif.link import Buffer, LinkCaps, Offload, Waiter
 from netif.wire import arp, ethernet, icmp, ip, udp
 from netif.wire.notation import format_frame
@@ -42,6 +43,7 @@ class ScriptedRuntime:
 
     def __init__(self) -> None:
         self.time = 1000.0
+        self.memory = Account()
         self.touched: dict[Any, None] = {}
         self.stacks: list[Any] = []
         self.depth = 0

@@ -268,4 +268,4 @@ class TestOpening:
         listener = met.stack.tcp.listen((None, 80), 5, PLAIN)
         met.gets(caller.frame(SYN, b"GET /", options=b"\2\4\5\xb4"))
         assert listener.accept() is None
-        assert met.stack.tcp.held == 0
+        assert met.stack.memory.held == 0

@@ -24,7 +24,7 @@ WHO_ARE_YOU = asks(PEER, US)  # so that its MAC is known all the time
 def nothing_is_left(rig: Rig) -> None:
     tcp = rig.stack.tcp
     assert not tcp.connections
-    assert (tcp.half_open, tcp.orphans, tcp.held) == (0, 0, 0)
+    assert (tcp.half_open, tcp.orphans, tcp.memory.held) == (0, 0, 0)
     rig.after(1000.0)  # neighbours are forgotten
     assert rig.stack.next_deadline() is None
     assert rig.stack.timers.size() == 0
@@ -105,7 +105,7 @@ class TestOpen:
                 while connection.write(bytes(8192)):
                     rig.flush()
                 rig.netif.sent.clear()
-        assert rig.stack.tcp.held <= 400_000 + 50 * (16 << 10)
+        assert rig.stack.memory.held <= 400_000 + 50 * (16 << 10)
         assert rig.stack.stats["socket_memory_pressure"] == 1
         honest.exchanges()
         refusals = [caller.frame(ACK, window=0) for caller in callers]
@@ -125,7 +125,7 @@ class TestOpen:
             rig.gets(caller.frame(RST))
         honest.exchanges()
         assert len(rig.stack.tcp.connections) == 1
-        assert rig.stack.tcp.held == 0
+        assert rig.stack.memory.held == 0
 
     def test_data_that_nobody_reads_is_bounded_however_many_send_it(self):
         rig = Rig(limits=Limits(socket_memory=400_000))
@@ -138,8 +138,8 @@ class TestOpen:
                 caller.opens()
                 for _ in range(16):
                     caller.says(ACK, bytes(4000))
-        assert rig.stack.tcp.held <= 400_000 + 50 * (20 << 10)
-        assert rig.stack.tcp.pressed
+        assert rig.stack.memory.held <= 400_000 + 50 * (20 << 10)
+        assert rig.stack.memory.pressed
         honest.exchanges()
 
     def test_a_slow_reader_is_served_no_faster_than_it_reads(self, met: Rig):
@@ -165,7 +165,7 @@ class TestOpen:
         met.flush()
         met.after(HOUR)
         assert connection.state is CLOSED
-        assert met.stack.tcp.held == 0
+        assert met.stack.memory.held == 0
 
     def test_a_peer_that_is_gone_is_noticed_by_keepalive_where_nothing_is_sent(self, met: Rig):
         keen = TcpConfig(keepalive=True, keepalive_idle=60.0, keepalive_interval=10.0, keepalive_count=3)
@@ -227,7 +227,7 @@ class TestClosing:
         edge = caller.frame(ACK, ack=caller.ack, window=0)
         while_the_peer_says(met, HOUR, edge, WHO_ARE_YOU)
         assert connection.state is CLOSED
-        assert met.stack.tcp.held == 0
+        assert met.stack.memory.held == 0
 
     def test_many_that_never_end_their_half_are_bounded(self):
         rig = Rig(limits=Limits(orphans=20))
@@ -259,7 +259,7 @@ class TestClosing:
                 rig.flush()
                 rig.netif.sent.clear()
         assert rig.stack.tcp.orphans == 50
-        assert rig.stack.tcp.held <= 400_000 + 200_000 + 50 * (16 << 10)
+        assert rig.stack.memory.held <= 400_000 + 200_000 + 50 * (16 << 10)
         rig.after(2 * HOUR)
         nothing_is_left(rig)
 

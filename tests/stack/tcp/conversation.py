@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 
+from netif.account import Account
 from netif.link import PARTIAL, LinkCaps
 from netif.wire import arp, ethernet, icmp, ip, notation, options, tcp
 from netif.wire.checksum import pseudo_header, verify
@@ -50,6 +51,7 @@ class Clock:
 
     def __init__(self, seed):
         self.time = START
+        self.memory = Account()
         self.seed = seed
 
     def now(self):
@@ -87,9 +89,9 @@ class Link:
         return True
 
 
-def host(clock, name, address, mac, out, *, mtu=1500, gso_max=None, limits=None):
+def host(clock, name, address, mac, out, *, mtu=1500, gso_max=None, limits=None, tcp=None):
     """(stack, interface, link): a host with one Ethernet interface, whose frames go to `out`."""
-    made = Stack(name, runtime=clock, limits=limits)
+    made = Stack(name, runtime=clock, limits=limits, tcp=tcp)
     link = Link(mac, mtu, out)
     interface = made.attach(link)
     interface.link_up(
@@ -130,7 +132,7 @@ class Conversation:
     def __init__(self):
         self.clock = None
 
-    def begin(self, *, mtu=1500, gso_max=None, limits=None, seed=0, peer_iss=5_000_000, **settings):
+    def begin(self, *, mtu=1500, gso_max=None, limits=None, seed=0, peer_iss=5_000_000, tcp=None, **settings):
         """A host whose connections have these settings. Unless told otherwise as plain as can be."""
         plain = {"window_scale": False, "timestamps": False, "sack": False, "congestion": "newreno"}
         settings = {"initial_sequence": 70_000, **plain, **FIXED, **settings}
@@ -139,7 +141,7 @@ class Conversation:
         self.sent = []
         self.asked = False  # who has the peer's address
         self.stack, self.interface, self.link = host(
-            self.clock, "host", HOST, HOST_MAC, self._collect, mtu=mtu, gso_max=gso_max, limits=limits
+            self.clock, "host", HOST, HOST_MAC, self._collect, mtu=mtu, gso_max=gso_max, limits=limits, tcp=tcp
         )
         self.peer_iss = peer_iss
         self.iss = self.config.initial_sequence

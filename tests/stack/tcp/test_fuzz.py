@@ -157,7 +157,7 @@ def run(tcp, dice, steps):
     assert not layer.connections
     assert not layer.ports.held
     assert not layer.ports.reserved
-    assert layer.held == layer.orphans == layer.half_open == 0
+    assert layer.memory.held == layer.orphans == layer.half_open == 0
 
 
 @pytest.mark.parametrize("index", range(40))

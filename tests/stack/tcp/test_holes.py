@@ -31,7 +31,7 @@ def test_a_hole_is_filled_though_memory_is_short(tcp_):
     tcp_.gets(". 1:1461(1460) ack 1")
     assert tcp_.connection.info().unread > 16_000
     tcp_.reads()
-    assert tcp_.stack.tcp.held == 0
+    assert tcp_.stack.memory.held == 0
 
 
 @pytest.mark.parametrize("mtu", [1500, 9000])

@@ -25,7 +25,7 @@ def test_after_time_wait_no_memory_is_counted(waiting, read):
     waiting.after(11)
     waiting.close()
     assert waiting.state is CLOSED
-    assert waiting.stack.tcp.held == 0
+    assert waiting.stack.memory.held == 0
 
 
 def test_time_wait_is_not_kept_alive(waiting):  # the application may set SO_KEEPALIVE when it likes

@@ -3,6 +3,8 @@
 import pytest
 
 from stack.limits import Limits
+from stack.udp import UdpEndpoint
+from tests.stack.tcp.conversation import PEER
 
 LIMIT = 100_000
 
@@ -59,8 +61,8 @@ def test_when_others_have_read_all_is_as_before(crowd):
     for end in crowd.ends[:2]:
         end.read(1 << 20)
         crowd.flush()
-    assert crowd.stack.tcp.held < 3 * LIMIT // 4
-    assert not crowd.stack.tcp.pressed
+    assert crowd.stack.memory.held < 3 * LIMIT // 4
+    assert not crowd.stack.memory.pressed
     crowd.stack.owe(crowd.ends[2])
     crowd.flush()
     assert crowd.ends[2].write(bytes(100_000)) == 100_000
@@ -72,11 +74,75 @@ def test_the_dead_hold_nothing(crowd):
     for end in crowd.ends:
         end.abort()
     crowd.flush()
-    assert crowd.stack.tcp.held == 0
+    assert crowd.stack.memory.held == 0
 
 
 def test_what_is_out_of_order_counts(crowd):
     crowd.peer_port = 40000
     for at in range(1000, 56_000, 1000):
         crowd.gets(f". {1 + at}:{1001 + at}(1000) ack 1")
-    assert crowd.stack.tcp.held >= 50_000
+    assert crowd.stack.memory.held >= 50_000
+
+
+# what the stacks of one Runtime hold together
+
+
+def unread(wire, port, size):
+    """A connection on which `size` bytes wait at b."""
+    client, server = wire.connected(port=port, send_buffer=1 << 20)
+    client.write(bytes(size))
+    while server.info().unread < size:
+        wire.flush()
+        assert wire.step()
+    return client, server
+
+
+def test_the_stacks_of_a_runtime_share_one_account(pair):
+    wire = pair()
+    unread(wire, 7, 150_000)
+    wire.clock.memory.limit = 160_000
+    assert not wire.b.memory.pressed
+    _, server = unread(wire, 8, 14_000)
+    assert wire.clock.memory.held == wire.a.memory.held + wire.b.memory.held > 160_000
+    assert wire.a.memory.pressed  # though it holds next to nothing
+    assert wire.a.stats["socket_memory_pressure"] == wire.b.stats["socket_memory_pressure"] == 1
+    _, other = wire.connected(port=9)
+    other.write(b"x")
+    wire.flush()
+    assert other.write(bytes(100_000)) < 16 << 10
+    server.read(1 << 20)
+    wire.flush()
+    assert wire.a.memory.pressed  # until three quarters are left
+    assert wire.clock.memory.held >= 145_000
+
+
+def test_under_pressure_elsewhere_bytes_still_come_over(pair):
+    """What one stack hoards may slow another down, but never stop it."""
+    wire = pair(loss=0.02)
+    unread(wire, 7, 60_000)
+    wire.clock.memory.limit = 50_000
+    client, server = wire.connected(port=8)
+    sent = got = 0
+    while got < 300_000:
+        sent += client.write(bytes(min(300_000 - sent, 100_000)))
+        got += len(server.read(1 << 20) or b"")
+        wire.flush()
+        assert wire.step()
+    assert wire.a.memory.pressed
+
+
+def test_datagrams_count_too(pair):
+    wire = pair()
+    wire.b.memory.limit = 30_000
+    receiver, sender = UdpEndpoint(wire.b), UdpEndpoint(wire.a)
+    receiver.bind(bytes(4), 53)
+    for _ in range(40):
+        sender.send_to(bytes(1000), (PEER, 53))
+        wire.flush()
+        while wire.wire:
+            wire.step()
+    assert wire.b.memory.held <= 30_000 + 1256
+    assert wire.b.stats["socket_memory_full"] > 0
+    assert receiver.receive() is not None
+    receiver.close()
+    assert wire.b.memory.held == wire.clock.memory.held == 0
