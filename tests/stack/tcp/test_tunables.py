@@ -1,4 +1,4 @@
-"""Every field of TcpConfig does what docs/tunables.md says, set for a stack and set for one socket: seen on the wire."""
+"""Each field of TcpConfig does what docs/tunables.md says, set for a stack and set for one socket: seen on the wire."""
 
 import re
 from pathlib import Path
