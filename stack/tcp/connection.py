@@ -336,8 +336,6 @@ class Connection(ControlBlock):
         self.sender.nodelay = config.nodelay
         self.sender.cork = config.cork
         self.quick = changes.get("quickack", self.quick)
-        if self.quick and self.receiver.owed:
-            self.receiver.ack_now = True
         self.emitter.ttl = config.ttl
         self.emitter.tos = config.tos & ~CODE_POINT
         if config.receive_buffer is not None:
