@@ -73,6 +73,8 @@ class TcpConfig:
     window_scale: bool = True
     timestamps: bool = True
     sack: bool = True  # RFC 2018, 2883, 8985; False: NewReno's recovery (RFC 6582)
+    loss_probes: bool = True  # RFC 8985 7; where both sides do SACK
+    frto: bool = True  # RFC 5682
     congestion: str | Factory = attrs.field(default="cubic", validator=or_(in_(CONTROLS), is_callable()))  # or a class
     ecn: str = attrs.field(default="accept", validator=in_(("off", "accept", "on")))  # RFC 3168; "on": ask for it too
     idle_restart: bool = True  # RFC 5681 4.1; False: an unused window lasts as RFC 7661 says

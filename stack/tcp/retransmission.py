@@ -30,7 +30,8 @@ def arm(connection: Connection, now: float) -> None:
     if at is None:
         at = connection.rto_at = now + rtt.rto
     connection.lone = False
-    if connection.sack and (recovery is None or recovery.may_probe()) and sender.snd_wnd:
+    probing = connection.sack and connection.config.loss_probes
+    if probing and (recovery is None or recovery.may_probe()) and sender.snd_wnd:
         srtt = rtt.srtt
         if srtt is None:
             pto = 1.0
@@ -120,5 +121,7 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
     mtu.timed_out(connection)
     if connection.on_event is not None:
         tell(connection, "timeout", connection.retries, now)
-    connection.mend().timed_out(connection.retries > 1, sender, connection.congestion, connection.rtt, now)
+    recovery = connection.mend()
+    recovery.timed_out(connection.retries > 1, sender, connection.congestion, connection.rtt, now)
+    recovery.frto &= config.frto
     return None

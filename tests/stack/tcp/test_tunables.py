@@ -346,10 +346,39 @@ SHOWN = [  # field, value, how it shows, what shows
 ]
 
 
-KEPT = [
-    ({"keepalive": True, "keepalive_idle": 100.0}, [100.0, 175.0]),
-    ({"keepalive": True, "keepalive_interval": 10.0}, [7200.0, 7210.0]),
-    ({"keepalive": True, "keepalive_count": 1}, [7200.0, 7275.0]),
+def asked(host):
+    return probes(host)[:2]
+
+
+def loss_probe(host):
+    """When the last of two segments is sent again."""
+    tcp = host.accepts(ALL)
+    tcp.writes(2000)
+    start = tcp.now
+    tcp.all_sent()
+    tcp.after(0.5)
+    return tcp.all_sent()[0].at - start < 0.1
+
+
+def after_a_time_out(host):
+    """What follows the first ACK: something new, or what else seems lost."""
+    tcp = host.accepts()
+    tcp.writes(40_000)
+    tcp.all_sent()
+    tcp.after(0.3)
+    tcp.all_sent()
+    tcp.gets(". 1:1(0) ack 1461")
+    return tcp.all_sent()[0].seq
+
+
+TOGETHER = [  # settings, how they show, what shows
+    ({"keepalive": True, "keepalive_idle": 100.0}, asked, [100.0, 175.0]),
+    ({"keepalive": True, "keepalive_interval": 10.0}, asked, [7200.0, 7210.0]),
+    ({"keepalive": True, "keepalive_count": 1}, asked, [7200.0, 7275.0]),
+    ({"sack": True, "loss_probes": True}, loss_probe, True),
+    ({"sack": True, "loss_probes": False}, loss_probe, False),
+    ({"frto": True}, after_a_time_out, 14_601),
+    ({"frto": False}, after_a_time_out, 1461),
 ]
 
 
@@ -360,10 +389,10 @@ def test_a_field_shows_on_the_wire(way, field, value, show, shown):
 
 
 @pytest.mark.parametrize("way", ["stack", "socket"])
-@pytest.mark.parametrize(("settings", "times"), KEPT, ids=str)
-def test_keep_alive_is_as_set(way, settings, times):
-    assert probes(Host(way, **settings))[:2] == times
+@pytest.mark.parametrize(("settings", "show", "shown"), TOGETHER, ids=str)
+def test_fields_show_together(way, settings, show, shown):
+    assert show(Host(way, **settings)) == shown
 
 
 def test_every_field_is_shown():
-    assert {row[0] for row in SHOWN} | {name for settings, _ in KEPT for name in settings} == ROWS.keys()
+    assert {row[0] for row in SHOWN} | {name for settings, *_ in TOGETHER for name in settings} == ROWS.keys()
