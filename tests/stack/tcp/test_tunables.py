@@ -326,6 +326,8 @@ SHOWN = [  # field, value, how it shows, what shows
     ("max_rto", 3.0, lambda host: round(sent_again(host)[-1] - sent_again(host.again())[-2], 3), 3.0),
     ("retries", 4, lambda host: len(sent_again(host)), 4),
     ("user_timeout", 30.0, gives_up, 29),
+    ("user_timeout_option", True, lambda host: synack(host).options.user_timeout, 300),
+    ("user_timeout_option", False, lambda host: synack(host).options.user_timeout, None),
     ("syn_retries", 2, syns, [0, 1, 3]),
     ("synack_retries", 1, synacks, 2),
     ("syn_cookies", "always", cookie, 0),
@@ -371,12 +373,40 @@ def after_a_time_out(host):
     return tcp.all_sent()[0].seq
 
 
+def urgent(host):
+    """What is read of a segment whose last octet is urgent."""
+    tcp = host.accepts()
+    tcp.gets("P.U 1:4(3) ack 1 urg 3", payload=b"abc")
+    return tcp.reads() + (tcp.reads() or b"")  # a read stops at the mark
+
+
+def orphaned(host):
+    """How often a closed socket's last data is sent again."""
+    tcp = host.accepts()
+    tcp.writes(10)
+    tcp.close()
+    tcp.all_sent()
+    tcp.after(1000)
+    return len(tcp.all_sent())
+
+
+def adopted(host):
+    """The user timeout, once the peer has advised five seconds."""
+    tcp = host.accepts("mss 1460,opt-28 0x0005")
+    return tcp.connection.config.user_timeout
+
+
 TOGETHER = [  # settings, how they show, what shows
     ({"keepalive": True, "keepalive_idle": 100.0}, asked, [100.0, 175.0]),
     ({"keepalive": True, "keepalive_interval": 10.0}, asked, [7200.0, 7210.0]),
     ({"keepalive": True, "keepalive_count": 1}, asked, [7200.0, 7275.0]),
     ({"sack": True, "loss_probes": True}, loss_probe, True),
     ({"sack": True, "loss_probes": False}, loss_probe, False),
+    ({"orphan_retries": 3}, orphaned, 3),
+    ({"oob_inline": True}, urgent, b"abc"),
+    ({"oob_inline": False}, urgent, b"ab"),
+    ({"user_timeout_option": True, "user_timeout_bounds": (400.0, 500.0)}, adopted, 400.0),
+    ({"user_timeout_option": True, "user_timeout_bounds": (100.0, 500.0)}, adopted, 300.0),
     ({"frto": True}, after_a_time_out, 14_601),
     ({"frto": False}, after_a_time_out, 1461),
 ]
