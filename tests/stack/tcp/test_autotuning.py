@@ -126,3 +126,20 @@ def test_under_pressure_nothing_grows(tcp_):
     for at in range(0, 16_000, 1000):
         tcp_.gets(f". {1 + at}:{1001 + at}(1000) ack 1")
     assert tcp_.writes(100_000) == 16 << 10
+
+
+def test_the_receiver_learns_of_a_longer_round_trip_by_timestamps(pair):
+    wire, client, server = tuned(pair, delay=0.005, receive_buffer_max=64 << 20, timestamps=True)
+    transfer(wire, client, server, 200_000)
+    wire.delay = 0.1
+    transfer(wire, client, server, 1 << 20)
+    assert server.info().rcv_rtt > 0.05  # it was 0.01 and a wait for ARP
+
+
+def test_and_of_a_shorter_one_without_them_by_how_long_a_window_takes(pair):
+    wire, client, server = tuned(pair, delay=0.1, receive_buffer_max=64 << 20, timestamps=False)
+    transfer(wire, client, server, 100_000)
+    assert server.info().rcv_rtt > 0.15
+    wire.delay = 0.01
+    transfer(wire, client, server, 3 << 20)
+    assert server.info().rcv_rtt < 0.1
