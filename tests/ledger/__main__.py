@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 
 from tests.ledger.page import page
 from tests.ledger.rows import HERE, ROOT, LedgerError, Row, Table, tables
@@ -52,8 +53,17 @@ def report(table: Table, rows: list[Row]) -> None:
     told = ", ".join(f"{counts[status]} {status}" for status in ("held", "deviates", "n/a") if counts[status])
     print(f"\n{table.rfc}  {table.title}: {told}")
     for row in rows:
-        print(f"  {row.id:<12} {row.level:<10} {row.status:<8}  {row.clause}")
-        print(f"  {'':<12} {'':<10} {'':<8}  {row.test or row.reason}")
+        print(f"  {row.id:<14} {row.level:<11} {row.status:<8}  {row.clause}")
+        for line in details(row):
+            print(f"{'':<38}{line}")
+
+
+def details(row: Row) -> Iterator[str]:
+    if row.mutation is not None:
+        yield f"{row.test}"
+        yield f"{row.mutation.file}: `{row.mutation.line}` -> `{row.mutation.becomes}`"
+    if row.reason:
+        yield row.reason
 
 
 def attempt(rows: list[Row], jobs: int) -> int:
@@ -68,8 +78,7 @@ def attempt(rows: list[Row], jobs: int) -> int:
         print(f"{row.name:<18} {verdict.seconds:5.2f} s  {verdict.words}")
         if not verdict.ok:
             failures.append(row.name)
-            assert row.mutation is not None
-            print(f"    {row.test}\n    {row.mutation.file}: `{row.mutation.line}` -> `{row.mutation.becomes}`")
+            print(*(f"    {line}" for line in details(row)), sep="\n")
     print(f"{len(rows)} mutations; those that show nothing: {', '.join(failures) or 'none'}")
     return len(failures)
 
