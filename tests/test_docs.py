@@ -57,3 +57,8 @@ def test_the_page_on_tunables_runs():
     rows = scope["plot"].getvalue().splitlines()
     assert len(rows) > 700  # a megabyte of segments, and their ACKs
     assert any(",recovery," in row for row in rows)
+
+
+def test_the_page_on_ip_runs():
+    program = "\n".join(blocks("docs/ip.md"))
+    exec(compile(program, "docs/ip.md", "exec"), {"__name__": "ip"})
