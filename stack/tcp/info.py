@@ -58,7 +58,7 @@ class TcpInfo:
     rcv_mss: int = 0  # and in those that the link lets the peer send
     unacked: int = 0  # bytes sent and not acknowledged (Linux: segments); of a listener: connections not yet accepted
     sacked: int = 0  # of them, held by the peer behind a hole (Linux: segments); of a listener: its backlog
-    lost: int = 0  # of them, thought lost (Linux: segments)
+    lost: int = 0  # of them, thought lost, sent again or not (Linux: segments)
     retrans: int = 0  # of them, sent more than once and under way (Linux: segments)
     last_data_sent: float = 0.0  # seconds since
     last_data_recv: float = 0.0  # seconds since
@@ -176,7 +176,10 @@ def _gather(connection: Connection) -> TcpInfo:
     acked = max(sender.snd_una - sender.iss - 1 - sender.fin_acknowledged(), 0)
     sent = max(sender.snd_nxt - sender.iss - 1 - (sender.fin == SENT), 0)
     received = 0 if connection.irs is None else receiver.rcv_nxt - connection.irs - 1 - receiver.finished()
-    sacked = 0 if board is None else board.sacked_bytes
+    sacked = again = lost = 0
+    if board is not None:
+        sacked, again = board.sacked_bytes, board.again_bytes()
+        lost = board.lost_bytes + again  # as Linux counts them: until they are acknowledged
     return TcpInfo(
         state=connection.state,
         ca_state=0 if recovery is None else recovery.state,
@@ -193,8 +196,8 @@ def _gather(connection: Connection) -> TcpInfo:
         rcv_mss=receiver.mss,
         unacked=sender.snd_nxt - sender.snd_una,
         sacked=sacked,
-        lost=0 if board is None else board.lost_bytes,
-        retrans=0 if board is None else board.again_bytes(),
+        lost=lost,
+        retrans=again,
         last_data_sent=now - figures.sent_at,
         last_data_recv=now - figures.data_at,
         last_ack_recv=now - connection.last_heard,
