@@ -98,7 +98,7 @@ class Conversation(RuleBasedStateMachine):
             accepted = me.connection.write(STREAM[me.said : me.said + size])
         except OSError as error:
             if me.shut:
-                assert error.errno == errno.EPIPE or self.broken
+                assert error.errno == errno.EPIPE or self.broken  # noqa: PT017
             else:
                 self.failed(me, error)
             return
