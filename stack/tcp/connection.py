@@ -299,6 +299,7 @@ class Connection(ControlBlock):
         linger = self.config.linger if linger is None else linger
         state = self.state
         if state is TIME_WAIT:
+            self.receiver.discard()
             self.layer.release_time_wait(self)
         elif state is CLOSED or state is SYN_SENT:
             self.drop(None)

@@ -320,6 +320,7 @@ class Tcp:
         entry = self.connections.get((*connection.local, *connection.remote))
         if isinstance(entry, TimeWait) and entry.connection is connection:
             entry.connection = None
+        self.charge(connection, 0)
 
     def end_time_wait(self, entry: TimeWait) -> None:
         del self.connections[entry.key]

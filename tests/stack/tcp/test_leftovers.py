@@ -28,6 +28,15 @@ def test_after_time_wait_no_memory_is_counted(waiting, read):
     assert waiting.stack.memory.held == 0
 
 
+def test_whoever_closes_in_time_wait_gives_its_memory_back(waiting):
+    assert waiting.stack.tcp.held > 0
+    waiting.close()
+    assert waiting.stack.tcp.held == 0
+    waiting.after(11)
+    assert waiting.state is CLOSED
+    assert waiting.stack.tcp.held == 0
+
+
 def test_time_wait_is_not_kept_alive(waiting):  # the application may set SO_KEEPALIVE when it likes
     waiting.all_sent()
     waiting.connection.configure(keepalive=True, keepalive_idle=1.0, keepalive_interval=1.0, keepalive_count=2)
