@@ -232,4 +232,4 @@ def test_send_receive_shutdown_close_and_abort_in_any_order():
 
 @pytest.mark.slow
 def test_the_same_for_long():
-    run_state_machine_as_test(Conversation, settings=settings(max_examples=1500, stateful_step_count=60, **SETTINGS))
+    run_state_machine_as_test(Conversation, settings=settings(max_examples=500, stateful_step_count=60, **SETTINGS))
