@@ -138,6 +138,7 @@ def _settings(dice: random.Random, wraps_within: int) -> dict[str, Any]:
         "syn_retries": 20,
         "synack_retries": 20,
         "retries": 40,
+        "orphan_retries": 40,
         "max_rto": 20.0,
     }
     for buffer in ("receive_buffer", "send_buffer"):
