@@ -36,6 +36,7 @@ class Limits:
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
     syn_table: int = bound(1024, "syn_table_full")
+    fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client
     time_wait: int = bound(16384, "time_wait_full")
     challenge_acks: int = bound(1000, "challenge_ack_rate")  # sent per second, RFC 5961
     resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection

@@ -1,4 +1,5 @@
-"""TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), user timeout (RFC 5482).
+"""TCP options: MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323), SACK (RFC 2018), user timeout
+(RFC 5482), Fast Open (RFC 7413).
 
 Tolerant: what is unknown, or known with a wrong length, is skipped. Malformed only where the list cannot be walked, its
 length byte being missing, under 2 or past the header's end (RFC 9293 3.1, MUST-7).
@@ -14,7 +15,7 @@ from netif.link import Buffer
 from netif.wire import Malformed
 
 END, NOP, MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMP = 0, 1, 2, 3, 4, 5, 8
-USER_TIMEOUT = 28
+USER_TIMEOUT, FAST_OPEN = 28, 34
 MAX_WINDOW_SCALE = 14  # RFC 7323 2.3: more is taken for 14
 MAX_LENGTH = 40
 
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     timestamp: tuple[int, int] | None = None  # TSval, TSecr
     sack: tuple[tuple[int, int], ...] = ()  # left and right edges, 32 bits
     user_timeout: int | None = None  # seconds
+    fast_open: bytes | None = None  # a cookie; empty: asked for one
 
 
 NO_OPTIONS = Options()
@@ -44,12 +46,12 @@ def parse(frame: Buffer, start: int, end: int) -> Options:
     if end - start == 12:
         prefix, tsval, tsecr = _ALIGNED_TIMESTAMP.unpack_from(frame, start)
         if prefix == _ALIGNED_TIMESTAMP_PREFIX:
-            return _new(Options, (None, None, False, (tsval, tsecr), (), None))  # half the cost of Options(...)
+            return _new(Options, (None, None, False, (tsval, tsecr), (), None, None))  # half the cost of Options(...)
     return _walk(bytes(frame[start:end]))
 
 
 def _walk(data: bytes) -> Options:
-    mss = window_scale = timestamp = user_timeout = None
+    mss = window_scale = timestamp = user_timeout = fast_open = None
     sack_permitted = False
     sack: tuple[tuple[int, int], ...] = ()
     at, end = 0, len(data)
@@ -76,8 +78,10 @@ def _walk(data: bytes) -> Options:
         elif kind == USER_TIMEOUT and length == 4:
             said = data[at + 2] << 8 | data[at + 3]
             user_timeout = (said & 0x7FFF) * (60 if said >> 15 else 1) or None  # RFC 5482 3.3: zero is ignored
+        elif kind == FAST_OPEN and (length == 2 or 6 <= length <= 18) and not length & 1:
+            fast_open = data[at + 2 : at + length]
         at += length
-    return Options(mss, window_scale, sack_permitted, timestamp, sack, user_timeout)
+    return Options(mss, window_scale, sack_permitted, timestamp, sack, user_timeout, fast_open)
 
 
 def emit_timestamp(tsval: int, tsecr: int) -> bytes:
@@ -97,6 +101,7 @@ def emit_syn(
     sack_permitted: bool = False,
     timestamp: tuple[int, int] | None = None,
     user_timeout: int | None = None,
+    fast_open: bytes | None = None,
 ) -> bytes:
     """A SYN's options in Linux' order, each filled up to whole words."""
     out = b"" if mss is None else bytes((MSS, 4, mss >> 8, mss & 0xFF))
@@ -110,12 +115,14 @@ def emit_syn(
     if user_timeout is not None:  # RFC 5482 3.1: seconds, or minutes where they do not fit
         said = user_timeout if user_timeout <= 0x7FFF else 0x8000 | min(user_timeout // 60, 0x7FFF)
         out += bytes((USER_TIMEOUT, 4, said >> 8, said & 0xFF))
+    if fast_open is not None:
+        out += bytes((FAST_OPEN, 2 + len(fast_open))) + fast_open + bytes((NOP,)) * (-(2 + len(fast_open)) & 3)
     return out
 
 
 def emit(options: Options) -> bytes:
     """Any options, for whoever builds segments from a description."""
-    bare = options.mss is None and options.window_scale is None and options.user_timeout is None
+    bare = all(said is None for said in (options.mss, options.window_scale, options.user_timeout, options.fast_open))
     if not bare or options.sack_permitted:
         out = emit_syn(
             mss=options.mss,
@@ -123,6 +130,7 @@ def emit(options: Options) -> bytes:
             sack_permitted=options.sack_permitted,
             timestamp=options.timestamp,
             user_timeout=options.user_timeout,
+            fast_open=options.fast_open,
         )
     else:
         out = b"" if options.timestamp is None else emit_timestamp(*options.timestamp)

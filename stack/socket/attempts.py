@@ -93,6 +93,9 @@ class Attempts:
     def write(self, data: Buffer) -> int | None:
         raise fail(errno.EOPNOTSUPP)
 
+    def open_with(self, data: Buffer, address: object) -> int | None:
+        raise fail(errno.EOPNOTSUPP)
+
     def write_urgent(self, data: Buffer) -> int | None:
         raise fail(errno.EOPNOTSUPP)
 

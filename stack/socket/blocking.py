@@ -14,6 +14,7 @@ from functools import partial
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
+    MSG_FASTOPEN,
     MSG_MORE,
     MSG_OOB,
     MSG_PEEK,
@@ -263,7 +264,19 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         """`sendto(data, address)` or `sendto(data, flags, address)`."""
         if not 1 <= len(flags_and_address) <= 2:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
+        if len(flags_and_address) == 2 and flags_and_address[0] & MSG_FASTOPEN:
+            return self._send_first(data, flags_and_address[1])
         return self._do("sendto", WRITE, partial(self._core.send_to, data, flags_and_address[-1]))
+
+    def _send_first(self, data: Buffer, address: object) -> int:
+        """Connect and send (RFC 7413); where the server has given no cookie yet, one after the other."""
+        sent = self._once(self._core.open_with, data, address)
+        if sent is None:
+            if self._timeout == 0.0:
+                raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
+            self._do("connect", WRITE, self._core.connected)
+            return self.send(data)
+        return sent
 
     def sendmsg(
         self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None

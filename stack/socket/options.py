@@ -24,6 +24,7 @@ from socket import (
     SO_SNDTIMEO,
     SOL_SOCKET,
     TCP_CORK,
+    TCP_FASTOPEN,
     TCP_KEEPCNT,
     TCP_KEEPIDLE,
     TCP_KEEPINTVL,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from stack.stats import Stats
 
 Value = int | bytes | bytearray | memoryview
+TCP_FASTOPEN_CONNECT = 30  # Linux' number, which the stdlib does not have
 LINGER = struct.Struct("@ii")  # l_onoff, l_linger in seconds
 TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 SMALLEST = {SO_RCVBUF: 1152, SO_SNDBUF: 2304}  # bytes of a buffer that is asked for, Linux' SOCK_MIN_RCVBUF / 2 ...
@@ -123,6 +125,8 @@ STREAM: dict[tuple[int, int], Field] = {
     (IPPROTO_IP, IP_TTL): ("ttl", lambda n: time_to_live(n), int),
     (IPPROTO_IP, IP_TOS): ("tos", _type_of_service, int),
     (SOL_SOCKET, SO_OOBINLINE): ("oob_inline", bool, int),
+    (IPPROTO_TCP, TCP_FASTOPEN): ("fast_open_queue", lambda n: max(n, 0), int),
+    (IPPROTO_TCP, TCP_FASTOPEN_CONNECT): ("fast_open_connect", bool, int),
     (IPPROTO_TCP, TCP_NODELAY): ("nodelay", bool, int),
     (IPPROTO_TCP, TCP_CORK): ("cork", bool, int),
     (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", _seconds, int),

@@ -1,20 +1,16 @@
-"""TCP's attempts: from an unconnected socket to a listener or a connection, with the errors of Linux.
+"""TCP's attempts to read and write, and its options: what they mean for a connection, or keep until there is one.
 
-Knows which call is allowed when (EISCONN, ENOTCONN, EALREADY, EINVAL), and which options were set before there was a
-connection to set them on. What the options and the segments do is TCP's.
+How a stream comes to a connection is in `opening`; what the options and the segments do is TCP's.
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from contextlib import suppress
 from socket import (
     AF_INET,
     IPPROTO_IP,
     IPPROTO_TCP,
-    SHUT_RD,
-    SHUT_WR,
     SO_ACCEPTCONN,
     SO_DOMAIN,
     SO_ERROR,
@@ -40,155 +36,26 @@ from netif.link import Buffer
 from stack.socket import options, resolver
 from stack.socket.attempts import Attempts, fail
 from stack.socket.ip_level import IP_MTU
+from stack.socket.opening import Opening
 from stack.tcp.config import WITH_SYN
 from stack.tcp.info import TcpInfo
-from stack.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
+from stack.tcp.states import CLOSED
 
 if TYPE_CHECKING:
-    from stack.stack import Stack
-    from stack.tcp.config import TcpConfig
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
-    from stack.tcp.listener import Listener
 
 
 T = TypeVar("T")
 
 
-class Stream(Attempts):
-    __slots__ = (
-        "bound",
-        "changes",
-        "chosen",
-        "connecting",
-        "connection",
-        "impatient",
-        "linger",
-        "listener",
-        "observer",
-        "read_shut",
-        "reuse",
-    )
-    kind = SOCK_STREAM
-    protocol = IPPROTO_TCP
-
-    def __init__(self, stack: Stack, connection: Connection | None = None) -> None:
-        super().__init__(stack)
-        self.endpoint = self.connection = connection
-        self.listener: Listener | None = None
-        self.bound: tuple[bytes, int] | None = None  # reserved by bind, until a listener or a connection has it
-        self.chosen: tuple[bytes, int] | None = None  # by bind, with a port
-        self.changes: dict[str, Any] | None = None  # to the stack's TcpConfig, by setsockopt
-        self.linger: float | None = None
-        self.connecting = False
-        self.read_shut = False
-        self.reuse = False
-        self.impatient = False  # a read takes what there is (SO_RCVLOWAT)
-        self.observer: Hook | None = None
-
-    def bind(self, address: object) -> None:
-        if self.bound or self.endpoint is not None:
-            raise fail(errno.EINVAL)
-        local = resolver.parse_endpoint(address, self.stack.hosts, "bind")
-        self.bound = self.stack.tcp.bind(local, self.reuse)
-        self.chosen = local if local[1] else None
-
-    def listen(self, backlog: int) -> None:
-        if self.connection is not None:
-            raise fail(errno.EINVAL)
-        if self.listener is not None:
-            self.listener.backlog = max(backlog, 0)
-            return
-        local = self.bound or self.stack.tcp.bind((resolver.ANY, 0), self.reuse)
-        self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config())
-        self.listener.on_event = self.observer or self.listener.on_event
-        self.bound = None
-        self.endpoint = self.listener
-
-    def accept(self) -> Connection | None:
-        listener = self.listener
-        if listener is None:
-            raise fail(errno.EINVAL)
-        connection = listener.accept()
-        if connection is None and listener.readable():  # its stack has closed it
-            raise listener.take_error() or fail(errno.EINVAL)
-        return connection
+class Stream(Opening):
+    __slots__ = ()
 
     def accepted(self, connection: Connection) -> Attempts:
         made = Stream(self.stack, connection)
         made.linger = self.linger
         return made
-
-    def connect(self, address: object) -> bool:
-        if self.listener is not None:
-            raise fail(errno.EISCONN)
-        if self.connection is not None:
-            if not self.connecting:
-                raise fail(errno.EISCONN)
-            if self.connected():
-                return True
-            raise fail(errno.EALREADY)
-        remote = resolver.parse_endpoint(address, self.stack.hosts, "connect")
-        if remote[0] == resolver.ANY:
-            remote = (resolver.LOOPBACK, remote[1])  # as in Linux: this host
-        self.connection = self.stack.tcp.connect(self.bound, remote, self._config(), on_event=self.observer)
-        self.bound = None
-        self.endpoint = self.connection
-        self.connecting = True
-        return False
-
-    def connected(self) -> bool | None:
-        connection = self.connection
-        if connection is None:
-            raise fail(errno.ENOTCONN)
-        if connection.connected():
-            self.connecting = False
-            return True
-        if (error := connection.take_error()) is not None:
-            self.connecting = False
-            self.endpoint = self.connection = None  # the socket may try again
-            self._bind_again()
-            raise error
-        if connection.all_acknowledged():  # another thread has closed it
-            raise fail(errno.ECONNABORTED)
-        return None
-
-    def _live(self) -> Connection:
-        connection = self.connection
-        if connection is None:
-            raise fail(errno.ENOTCONN)
-        return connection
-
-    def shutdown(self, how: int) -> None:
-        """As in Linux: a listener stops, an attempt to connect ends, what has ended is not connected."""
-        if self.listener is not None:
-            if how != SHUT_WR:
-                self._stop_listening(self.listener)
-            return
-        connection = self._live()
-        if connection.state in _ENDED:
-            raise fail(errno.ENOTCONN)
-        if connection.state is SYN_SENT:
-            connection.abort(fail(errno.ECONNRESET))
-            connection.wake_writers()
-            return
-        if how != SHUT_WR:
-            self.read_shut = True
-            connection.shutdown_read()
-        if how != SHUT_RD:
-            connection.shutdown_write()
-
-    def _stop_listening(self, listener: Listener) -> None:
-        self.listener = self.endpoint = None
-        listener.close()
-        listener.wake_readers()
-        self._bind_again()
-
-    def _bind_again(self) -> None:
-        """The address that the application has chosen stays its own when an attempt has failed, if it can."""
-        if self.chosen is not None:
-            with suppress(OSError):
-                self.bound = self.stack.tcp.bind(self.chosen, True)
 
     def read(self, count: int) -> bytes | None:
         connection = self.connection
@@ -215,6 +82,8 @@ class Stream(Attempts):
     def write(self, data: Buffer) -> int | None:
         connection = self.connection
         if connection is None:
+            if self.put_off is not None:
+                return self._open(self.put_off, data).sender.buffered or None
             raise fail(errno.EPIPE)
         if connection.sender.cork is not (self.more or connection.config.cork):
             connection.hold_back(self.more or connection.config.cork)
@@ -263,11 +132,6 @@ class Stream(Attempts):
         if not connection.connected():
             raise fail(errno.ENOTCONN)
         return connection.remote
-
-    def _config(self) -> TcpConfig:
-        config: TcpConfig = self.stack.tcp.config
-        changed: TcpConfig = attrs.evolve(config, **self.changes) if self.changes else config
-        return changed
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
         if (level, option) == (SOL_SOCKET, SO_LINGER):
@@ -388,7 +252,6 @@ class Stream(Attempts):
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
 _CLAMP = (IPPROTO_TCP, TCP_WINDOW_CLAMP)
 _INFO = (IPPROTO_TCP, TCP_INFO)
-_ENDED = (CLOSED, TIME_WAIT)
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
 _CONGESTION = (IPPROTO_TCP, TCP_CONGESTION)
 _QUICKACK = (IPPROTO_TCP, TCP_QUICKACK)

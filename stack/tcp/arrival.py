@@ -62,7 +62,8 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     # First, the sequence number
     length = segment.length
     if seq != rcv_nxt or length > receiver.edge - seq:
-        if state is SYN_RECEIVED and flags & SYN and seq == rcv_nxt - 1 and not (flags & ACK and connection.passive):
+        irs = rcv_nxt - 1 if connection.fast is None else connection.fast.irs or rcv_nxt - 1
+        if state is SYN_RECEIVED and flags & SYN and seq == irs and not (flags & ACK and connection.passive):
             if not _handshake_repeated(connection, segment):
                 return
         elif not receiver.acceptable(seq, length + (flags & FIN) + (1 if flags & SYN else 0)):
@@ -82,7 +83,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
             return
         # Third, security. Fourth, the SYN bit
         connection.stack.drop("tcp_syn_in_window", connection)
-        if state is SYN_RECEIVED and connection.passive:
+        if state is SYN_RECEIVED and connection.passive and connection.fast is None:
             connection.drop(None)  # back to LISTEN, as if it had never come
             return
         connection.challenge()
@@ -351,7 +352,8 @@ def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:
     flags = segment.flags
     stack = connection.stack
     ack = segment.ack = unwrap(segment.ack, sender.snd_nxt)
-    if flags & ACK and not sender.snd_una < ack <= sender.snd_nxt:
+    beyond = sender.snd_nxt if connection.fast is None else sender.snd_nxt + connection.fast.sent
+    if flags & ACK and not sender.snd_una < ack <= beyond:
         if not flags & RST:
             connection.layer.refuse(connection.local, connection.remote, segment)
         stack.drop("tcp_unacceptable", connection)

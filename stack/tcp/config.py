@@ -58,6 +58,9 @@ class TcpConfig:
     syn_retries: int = attrs.field(default=7, validator=ge(0))  # 247 s: RFC 9293 MUST-23 wants three minutes; Linux: 6
     syn_cookies: str = attrs.field(default="auto", validator=in_(("auto", "always", "never")))  # RFC 4987
     reuse_time_wait: str = attrs.field(default="loopback", validator=in_(("never", "loopback", "always")))  # by connect
+    fast_open: bool = False  # RFC 7413, for both ends
+    fast_open_connect: bool = False  # put connecting off until there is data for the SYN (TCP_FASTOPEN_CONNECT)
+    fast_open_queue: int = attrs.field(default=0, validator=ge(0))  # requests a listener believes unconfirmed; 0: none
     rfc1337: bool = False  # True: no RST ends a TIME-WAIT; RFC 9293 3.10.7.4 says that it does, and so does Linux
     local_ports: tuple[int, int] = attrs.field(
         default=(49152, 65535), validator=_port_range

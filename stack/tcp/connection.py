@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, output, urgent
+from stack.tcp import arrival, fastopen, output, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -88,6 +88,8 @@ class Connection(ControlBlock):
             initial = sender.mss
         self.congestion = control(self.config.congestion)(sender.mss, initial)
         sender.snd_una += 1
+        if self.fast is not None:
+            fastopen.established(self, segment)
         sender.snd_sml = sender.snd_una
         sender.snd_wl1 = segment.seq
         sender.snd_wl2 = segment.ack
@@ -121,8 +123,8 @@ class Connection(ControlBlock):
 
     def reset_by_peer(self) -> None:
         state = self.state
-        if state is SYN_RECEIVED and self.listener is not None:
-            self.drop(None)  # back to LISTEN, as if it had never come
+        if state is SYN_RECEIVED and self.passive:
+            self.drop(fastopen.reset(self))  # else back to LISTEN, as if it had never come
         elif state is SYN_RECEIVED:
             self.drop(failure(errno.ECONNREFUSED))
         elif state is CLOSING or state is LAST_ACK:
@@ -163,7 +165,7 @@ class Connection(ControlBlock):
 
     def writable(self) -> bool:
         state = self.state
-        if state is ESTABLISHED or state is CLOSE_WAIT:
+        if state is ESTABLISHED or state is CLOSE_WAIT or (state is SYN_RECEIVED and self.fast is not None):
             sender = self.sender
             lowat = self.config.notsent_lowat
             if lowat is not None and sender.unsent_bytes >= lowat and sender.fin == OPEN:
@@ -178,7 +180,7 @@ class Connection(ControlBlock):
     def write(self, data: Buffer) -> int:
         """Accept bytes to send: how many, 0 if it would block. Raises what ended the connection, else EPIPE."""
         state = self.state
-        if state is ESTABLISHED or state is CLOSE_WAIT:
+        if state is ESTABLISHED or state is CLOSE_WAIT or (state is SYN_RECEIVED and self.fast is not None):
             lowat = self.config.notsent_lowat
             if lowat is not None:
                 data = memoryview(data)[: max(lowat - self.sender.unsent_bytes, 0)]
@@ -240,6 +242,10 @@ class Connection(ControlBlock):
     def at_mark(self) -> bool:
         """The next byte is the peer's urgent one, or was it (SIOCATMARK)."""
         return self.urgent is not None and self.urgent.at_mark(self.receiver)
+
+    def urgent_left(self) -> int:
+        """Bytes up to the end of the peer's urgent data (RFC 9293 MUST-33)."""
+        return 0 if self.urgent is None else self.urgent.remaining(self.receiver)
 
     def exceptional(self) -> bool:
         """An urgent byte has come that nobody has read (POLLPRI)."""

@@ -134,14 +134,16 @@ class Emitter:
             tos=self.tos | ect,
         )
 
-    def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes) -> None:
+    def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes, payload: tuple[Buffer, ...] = ()) -> None:
         """Send a SYN or SYN-ACK."""
+        length = sum(map(len, payload))
         seq &= MASK
         ack &= MASK
         if self.ip.stack.trace is not None:
-            self._trace(seq, ack, flags, window, said, 0, 0)
-        header = tcp.emit_complete(self.sport, self.dport, seq, ack, flags, window, said, pseudo=self.pseudo)
-        self.ip.send(self.route, tcp.PROTOCOL, header, (), len(header), ttl=self.ttl, tos=self.tos)
+            self._trace(seq, ack, flags, window, said, length, 0)
+        numbers = seq, ack, flags, window
+        header = tcp.emit_complete(self.sport, self.dport, *numbers, said, payload, pseudo=self.pseudo)
+        self.ip.send(self.route, tcp.PROTOCOL, header, payload, len(header) + length, ttl=self.ttl, tos=self.tos)
 
     def _trace(
         self, seq: int, ack: int, flags: int, window: int, said: bytes, length: int, gso_size: int, urgent: int = 0

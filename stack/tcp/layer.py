@@ -17,12 +17,13 @@ from stack.failure import failure
 from stack.limits import Rate
 from stack.reports import Report, path_narrowed
 from stack.seq import MASK
-from stack.tcp import half_open
+from stack.tcp import fastopen, half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CONTROLS, Factory, NewReno
 from stack.tcp.connection import Connection
 from stack.tcp.cookies import Cookies
 from stack.tcp.ecn import CODE_POINT
+from stack.tcp.fastopen import FastOpen
 from stack.tcp.handshake import InitialNumbers
 from stack.tcp.listener import Listener
 from stack.tcp.ports import Ports
@@ -54,6 +55,7 @@ class Tcp:
         self.listeners: dict[Address, Listener] = {}
         self.ports = Ports(stack.dice, *self.config.local_ports)
         self.numbers = InitialNumbers(stack.dice)
+        self.fast_open = FastOpen(stack.dice, limits.fast_open_cookies, stack.stats)
         self.cookies = Cookies(stack.dice)
         self.time_waits = TimeWaits(self, limits.time_wait)
         self.half_open = 0
@@ -208,8 +210,10 @@ class Tcp:
         config: TcpConfig | None = None,
         interface: Interface | None = None,
         on_event: Hook | None = None,
+        early: Buffer | None = None,
     ) -> Connection:
-        """An active open; takes over what `bind` reserved. OSError: ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE."""
+        """An active open; takes over what `bind` reserved. What can be of `early` goes with the SYN, if Fast Open is on
+        (RFC 7413). OSError: ENETUNREACH, EADDRNOTAVAIL."""
         address, port = local or (None, 0)
         ip = self.stack.ip
         if ip.is_group(remote[0]) or not remote[1]:
@@ -231,6 +235,8 @@ class Tcp:
         if local is not None and local in self.ports.reserved:
             self.ports.release((address or _ANY[4], port))
         connection.on_event = on_event or connection.on_event
+        if early is not None and config.fast_open:
+            fastopen.begin(connection, early)
         connection.open()
         return connection
 
@@ -282,6 +288,7 @@ class Tcp:
         if connection.counted:
             connection.counted = False
             self.orphans -= 1
+        fastopen.failed(connection)
         listener = connection.listener
         if listener is not None and state is SYN_RECEIVED:
             half_open.leave(listener, connection)

@@ -14,9 +14,10 @@ from netif.link import Waiter
 from netif.wire.ip import format_address
 from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.endpoint import Endpoint
-from stack.tcp import half_open
+from stack.tcp import fastopen, half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.connection import Connection
+from stack.tcp.fastopen import Pending
 from stack.tcp.states import CLOSED, LISTEN, State
 
 if TYPE_CHECKING:
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
 
 
 class Listener(Endpoint):
-    __slots__ = ("backlog", "config", "half_open", "layer", "local", "on_event", "pressed_at", "queue", "state")
+    __slots__ = (
+        "backlog",
+        "config",
+        "half_open",
+        "layer",
+        "local",
+        "on_event",
+        "pending",
+        "pressed_at",
+        "queue",
+        "state",
+    )
 
     def __init__(self, layer: Tcp, local: tuple[bytes, int], backlog: int, config: TcpConfig) -> None:
         super().__init__(layer.stack)
@@ -38,6 +50,7 @@ class Listener(Endpoint):
         self.queue: deque[Connection] = deque()  # open, and not yet accepted
         self.on_event: Hook | None = layer.stack.tcp_events  # of the connections that come
         self.half_open: dict[Connection, None] = {}
+        self.pending: Pending | None = None
         self.pressed_at: float | None = None  # when a SYN last got a cookie: for a while, what answers one is believed
 
     def __repr__(self) -> str:
@@ -73,6 +86,8 @@ class Listener(Endpoint):
         if not self.queue:
             return None
         connection = self.queue.popleft()
+        if connection in self.half_open:
+            half_open.leave(self, connection)  # it was handed out before it was open
         connection.listener = None
         return connection
 
@@ -101,17 +116,23 @@ class Listener(Endpoint):
             connection = self.layer.create(local, remote, self.config, self, iss)
             if connection is not None:
                 connection.syn_arrived(segment, self.stack.now)
-                connection.keep_early(segment)
+                if fastopen.believes(self, connection, segment):
+                    self.queue.append(connection)
+                    self.stack.owe(self)
+                else:
+                    connection.keep_early(segment)
                 connection.open()
 
     def take(self, connection: Connection) -> bool:
         """A handshake is complete. False: there is no room, the peer must say so again."""
-        if self.full():
+        early = connection.fast is not None and connection.fast.pending is not None  # it is in the queue
+        if not early and self.full():
             self.stack.drop("tcp_backlog_full", self)
             return False
         half_open.leave(self, connection)
-        self.queue.append(connection)
-        self.stack.owe(self)
+        if not early:
+            self.queue.append(connection)
+            self.stack.owe(self)
         return True
 
     def close(self) -> None:
@@ -120,7 +141,7 @@ class Listener(Endpoint):
             return
         self.state = CLOSED
         self.layer.unlisten(self)
-        for connection in [*self.half_open, *self.queue]:
+        for connection in dict.fromkeys((*self.half_open, *self.queue)):
             connection.abort()
             connection.listener = None
         self.half_open.clear()

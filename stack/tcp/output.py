@@ -14,7 +14,7 @@ from netif.wire.options import emit_sack
 from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN, URG
 from stack.failure import failure
 from stack.seq import MASK
-from stack.tcp import autotuning, mtu
+from stack.tcp import autotuning, fastopen, mtu
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.events import tell
 from stack.tcp.figures import BUFFER_LIMITED, BUSY, IDLE, RECEIVER_LIMITED, Figures
@@ -302,6 +302,7 @@ def _send_syn(connection: Connection, now: float) -> None:
         connection.ecn = Ecn()
         flags |= SETUP
     timestamp = (int(now * 1000) + connection.timestamp_base & MASK, connection.ts_recent)
+    payload = () if connection.fast is None or answering else fastopen.rides(connection, again)
     options = connection.syn_options(timestamp if connection.stamped or (config.timestamps and not answering) else None)
     window = min(receiver.capacity, 0xFFFF)
     receiver.edge = max(receiver.edge, receiver.rcv_nxt + window)
@@ -309,7 +310,8 @@ def _send_syn(connection: Connection, now: float) -> None:
     connection.figures.acks_out += 1
     connection.last_sent = now
     connection.last_ack_sent = receiver.rcv_nxt
-    emitter.syn(sender.snd_una, receiver.rcv_nxt if answering else 0, flags, window, options)
+    ack = receiver.rcv_nxt if answering else 0
+    emitter.syn(sender.snd_una, ack, flags, window, options, payload)
     if connection.retransmit_at is None:
         connection.retransmit_at = now + connection.rtt.rto
 

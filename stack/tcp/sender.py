@@ -258,6 +258,14 @@ class Sender:
         board.probe(last, now)
         return last
 
+    def went_before(self, count: int) -> None:
+        """So many unsent bytes have gone with the SYN, and arrived."""
+        if count:
+            self._take(count)
+            self.buffered -= count
+            self.snd_una += count
+            self.snd_nxt += count
+
     def fin_acknowledged(self) -> bool:
         return self.fin == SENT and self.snd_una == self.snd_nxt
 

@@ -34,6 +34,7 @@ from stack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
 
 if TYPE_CHECKING:
     from stack.routing import Route
+    from stack.tcp.fastopen import Fast
     from stack.tcp.layer import Tcp
     from stack.tcp.listener import Listener
     from stack.tcp.urgent import Urgent
@@ -57,6 +58,7 @@ class ControlBlock(Endpoint):
         "early",
         "ecn",
         "emitter",
+        "fast",
         "fast_retransmits",
         "figures",
         "idle_at",
@@ -187,6 +189,7 @@ class ControlBlock(Endpoint):
         self.passive = listener is not None
         self.charged = 0  # bytes counted with the layer
         self.squeezed = False  # all sockets together hold too much
+        self.fast: Fast | None = None  # while the handshake lasts (RFC 7413)
         self.urgent: Urgent | None = None  # made when there is some
         self.early: Segment | None = None  # what came with the peer's SYN, before there was a connection
         self.soft_error: OSError | None = None  # what ICMP said; told when nothing else can be (RFC 9293 3.9.2.2)
@@ -296,8 +299,9 @@ class ControlBlock(Endpoint):
         config = self.config
         mss = own_mss(config, self.emitter.route.interface.mtu, len(self.local[0]))
         sack = self.sack if self.state is SYN_RECEIVED else config.sack
-        scale, uto = self.syn_shift, self.advertised_user_timeout()
-        return emit_syn(mss=mss, window_scale=scale, sack_permitted=sack, timestamp=timestamp, user_timeout=uto)
+        scale, uto = self.syn_shift, self.advertised_user_timeout() if self.fast is None else None  # no room for both
+        said = emit_syn(mss=mss, window_scale=scale, sack_permitted=sack, timestamp=timestamp, user_timeout=uto)
+        return said if self.fast is None else said + emit_syn(fast_open=self.fast.cookie)
 
     def sample_echo(self, segment: Segment, now: float) -> None:
         """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""

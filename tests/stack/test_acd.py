@@ -142,7 +142,7 @@ def test_a_claim_may_be_called_off_or_made_anew(bare: Rig):
 
 def test_a_link_that_comes_back_is_asked_anew(bare: Rig):
     claimant = Claimant(bare)
-    bare.after(5.0)
+    bare.after(3.0)  # it takes four seconds at least (RFC 5227 1.1)
     bare.interface.link_down()
     bare.interface.link_up(LinkCaps(mac=OUR_MAC))
     bare.netif.sent.clear()

@@ -183,8 +183,9 @@ OPTIONS = st.builds(
     st.booleans(),
     st.none() | st.tuples(NUMBERS, NUMBERS),
     EDGES,
+    fast_open=st.none() | st.sampled_from([b"", bytes(4), b"12345678", bytes(16)]),
     user_timeout=st.none() | st.integers(1, 0x7FFF) | st.integers(547, 0x7FFF).map(lambda minutes: 60 * minutes),
-)
+).filter(lambda said: len(options.emit(said)) <= options.MAX_LENGTH)
 
 
 @given(

@@ -74,6 +74,7 @@ def test_sack_blocks_are_scapys_both_ways(blocks):
         st.booleans(),
         STAMPS,
         st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2).map(tuple),
+        fast_open=st.none() | st.sampled_from([b"", bytes(4), b"12345678", bytes(16)]),
         user_timeout=st.none() | st.integers(1, 0x7FFF) | st.integers(547, 0x7FFF).map(lambda minutes: 60 * minutes),
     )
 )
