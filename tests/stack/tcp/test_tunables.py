@@ -396,6 +396,22 @@ def adopted(host):
     return tcp.connection.config.user_timeout
 
 
+def granted(host):
+    """How long a cookie is that a SYN is given which asks for one."""
+    tcp = host.listens()
+    tcp.gets("S 0:0(0) <mss 1460,opt-34 0x>")
+    cookie = tcp.all_sent()[-1].options.fast_open
+    return cookie and len(cookie)
+
+
+def waits_for_data(host):
+    """Nothing is sent by connecting to whom has given a cookie."""
+    host.tcp.stack.tcp.fast_open.remember(PEER, bytes(8), 1460)
+    host.stream.connect(("10.0.0.2", 80))
+    host.tcp.flush()
+    return not host.tcp.sent
+
+
 TOGETHER = [  # settings, how they show, what shows
     ({"keepalive": True, "keepalive_idle": 100.0}, asked, [100.0, 175.0]),
     ({"keepalive": True, "keepalive_interval": 10.0}, asked, [7200.0, 7210.0]),
@@ -407,6 +423,11 @@ TOGETHER = [  # settings, how they show, what shows
     ({"oob_inline": False}, urgent, b"ab"),
     ({"user_timeout_option": True, "user_timeout_bounds": (400.0, 500.0)}, adopted, 400.0),
     ({"user_timeout_option": True, "user_timeout_bounds": (100.0, 500.0)}, adopted, 300.0),
+    ({"fast_open": True, "fast_open_queue": 1}, granted, 8),
+    ({"fast_open": True, "fast_open_queue": 0}, granted, None),
+    ({"fast_open": False, "fast_open_queue": 1}, granted, None),
+    ({"fast_open": True, "fast_open_connect": True}, waits_for_data, True),
+    ({"fast_open": True, "fast_open_connect": False}, waits_for_data, False),
     ({"frto": True}, after_a_time_out, 14_601),
     ({"frto": False}, after_a_time_out, 1461),
 ]
