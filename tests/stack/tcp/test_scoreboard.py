@@ -177,6 +177,9 @@ def test_the_board_says_what_a_letter_for_each_byte_says(cuts, script):
             expected = {at for at in range(start, end) if model[at] != "S"}
             assert {at for first, last, _, _ in news for at in range(first, last)} == expected
             model.update(dict.fromkeys(expected, "S"))
+            for one in board.ranges:  # what is held together is one, and has one time
+                if one.state == SACKED:
+                    sent_at.update(dict.fromkeys(range(one.seq, one.end), one.sent_at))
         elif action == "ack":
             news = []
             ack = min(una + value, 120)
