@@ -74,7 +74,8 @@ class Pair:
 
     def connected(self, port=7, **settings):
         """(client on a, server on b)."""
-        config = TcpConfig(**{**FIXED, **settings})
+        patient = {"syn_retries": 20, "synack_retries": 20}  # one that gave up could not tell the other
+        config = TcpConfig(**{**FIXED, **patient, **settings})
         listener = self.b.tcp.listen((None, port), 128, config)
         client = self.a.tcp.connect(None, (PEER, port), config)
         self.flush()
