@@ -122,8 +122,8 @@ class Cubic(Window):
         self.saved = (self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha, self.hystart)
 
     def undo(self) -> None:
-        """4.9"""
-        super().undo()
-        if self.saved is not None:
+        """4.9.2: a window that has grown beyond what it was goes on as it is."""
+        if self.saved is not None and self.cwnd <= self.prior_cwnd:
+            super().undo()
             self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha, self.hystart = self.saved
-            self.saved = None
+        self.saved = None

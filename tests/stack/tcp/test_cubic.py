@@ -1,5 +1,7 @@
 """CUBIC's window alone (RFC 9438). The numbers are worked out from the RFC's formulas, beside each of them."""
 
+import copy
+
 import pytest
 
 from stack.tcp.congestion import UNLIMITED, Cubic
@@ -173,6 +175,21 @@ def test_a_spurious_time_out_is_undone(window):
     window.undo()
     assert window.cwnd == 100 * MSS
     assert window.ssthresh == UNLIMITED
+
+
+def test_what_was_reduced_long_ago_is_not_undone_once_the_window_is_larger(window, path):  # RFC 9438 4.9.2
+    path.lose()
+    while window.cwnd <= 101 * MSS:
+        path.ack()
+    before = window.cwnd
+    untouched = copy.copy(window)
+    other = Path(untouched)
+    other.now = path.now
+    window.undo()
+    assert window.cwnd == before
+    path.run(2.0)
+    other.run(2.0)
+    assert window.cwnd == untouched.cwnd
 
 
 # 4.2, 5.8
