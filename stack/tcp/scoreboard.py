@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from heapq import heapify, heappop, heappush
 
-from stack.tcp.transmission import DONE, FLYING, LOST, SACKED, Transmission, by_seq, join, skip, split
+from stack.tcp.transmission import DONE, FLYING, LOST, SACKED, Transmission, by_seq, join, skip, split, take
 
 # What has newly arrived at the peer: seq, end, when it was last sent, whether it was sent more than once
 Delivery = tuple[int, int, float, bool]
@@ -256,12 +256,13 @@ class Scoreboard:
         return None
 
     def resend(self, one: Transmission, limit: int, now: float) -> Transmission:
-        """Up to `limit` bytes of the first lost range, those that follow it put together with it where they fit."""
+        """Up to `limit` bytes of the first lost range, and of those that follow it: what fits whole, and the beginning
+        of one that would be cut anyway."""
         length = one.end - one.seq - one.fin
         if length > limit:
             one = self._cut(bisect_left(self.ranges, one.seq, key=by_seq), limit)
         elif length < limit and not one.fin:
-            self._join(one, limit - length)
+            self._join(one, limit - length, limit)
         self.lost_bytes -= one.end - one.seq
         one.state = FLYING
         one.sent_at = now
@@ -300,7 +301,7 @@ class Scoreboard:
 
     # ranges
 
-    def _join(self, one: Transmission, room: int) -> None:
+    def _join(self, one: Transmission, room: int, limit: int) -> None:
         ranges = self.ranges
         following = bisect_left(ranges, one.seq, key=by_seq) + 1
         views = one.views
@@ -308,6 +309,12 @@ class Scoreboard:
             other = ranges[following]
             size = other.end - other.seq - other.fin
             if other.state != LOST or size > room or one.fin:
+                if room and other.state == LOST and size > limit and not one.fin:
+                    views = join(views, take(other.views, room))
+                    other.views = skip(other.views, room)
+                    other.seq += room
+                    one.end = other.seq
+                    self._note_lost(other)
                 break
             views = join(views, other.views)
             one.end = other.end

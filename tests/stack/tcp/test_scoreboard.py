@@ -103,6 +103,26 @@ def test_lost_ranges_side_by_side_are_sent_together():
     assert (again.seq, again.end, b"".join(again.views)) == (0, 20, TEXT[:20])
 
 
+def test_segments_are_filled_from_a_range_that_has_to_be_cut():
+    """After the path's MTU has shrunk from 10 to 6."""
+    board = make(10, 20, 30)
+    board.lose_all()
+    sent = []
+    while (one := board.next_lost()) is not None:
+        again = board.resend(one, 6, 5.0)
+        sent.append((again.seq, again.end))
+        assert b"".join(again.views) == TEXT[again.seq : again.end]
+    assert sent == [(0, 6), (6, 12), (12, 18), (18, 24), (24, 30)]
+    assert board.lost_bytes == 0
+
+
+def test_what_fits_a_segment_by_itself_is_not_cut_to_fill_another():
+    board = make(10, 25, 40)
+    board.lose_all()
+    assert board.resend(board.next_lost(), 16, 5.0).end == 10
+    assert board.resend(board.next_lost(), 16, 5.0).end == 25
+
+
 def test_ten_thousand_ranges_are_no_burden():
     """Alternate ones held, then all of the others lost, resent, and acknowledged one by one."""
     count = 10_000
