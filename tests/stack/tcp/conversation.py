@@ -267,7 +267,7 @@ class Conversation:
         if flush:
             self.flush()
 
-    def frame(self, said, payload, corrupt=False, tos=0):
+    def frame(self, said, payload, corrupt=False, tos=0, dst=HOST):
         seq = self.peer_iss + said.seq & 0xFFFFFFFF
         ack = (self.iss or 0) + said.ack & 0xFFFFFFFF if said.ack is not None else 0
         window = 65535 if said.window is None else said.window
@@ -280,12 +280,12 @@ class Conversation:
             window,
             said.option_bytes,
             (payload,),
-            pseudo=pseudo_header(PEER, HOST, tcp.PROTOCOL, 0),
+            pseudo=pseudo_header(PEER, dst, tcp.PROTOCOL, 0),
             urgent=said.urgent,
         )
         if corrupt:
             header = header[:16] + bytes((header[16] ^ 0x55,)) + header[17:]
-        packet = ip.emit(PEER, HOST, tcp.PROTOCOL, len(header) + len(payload), ident=1, tos=tos)
+        packet = ip.emit(PEER, dst, tcp.PROTOCOL, len(header) + len(payload), ident=1, tos=tos)
         return ethernet.emit(HOST_MAC, PEER_MAC, ethernet.IP) + packet + header + payload
 
     def sends(self, text):

@@ -112,13 +112,16 @@ def test_resets_are_limited(tcp_):
 
 
 def test_a_broadcast_is_never_answered(tcp):  # RFC 9293 MUST-57
-    frame = bytearray(tcp.frame(notation.parse_segment("S 0:0(0)"), b""))
-    frame[0:6] = b"\xff" * 6
-    tcp.interface.input(bytes(frame), None)
-    frame[30:34] = b"\xff" * 4
-    tcp.interface.input(bytes(frame), None)
+    said = notation.parse_segment("S 0:0(0)")
+    tcp.interface.input(b"\xff" * 6 + tcp.frame(said, b"")[6:], None)
+    for dst in (b"\xff\xff\xff\xff", b"\x0a\0\0\xff", b"\xe0\0\0\1"):
+        frame = tcp.frame(said, b"", dst=dst)
+        tcp.interface.input(frame, None)
+        tcp.interface.input(b"\xff" * 6 + frame[6:], None)
     tcp.flush()
     tcp.sends_nothing()
+    assert sum(tcp.drops.values()) == 7
+    assert set(tcp.drops) == {"ip_unicast_in_broadcast", "ip_protocol"}
 
 
 @pytest.mark.parametrize("length", range(0, 37, 3))
