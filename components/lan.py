@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from netif.link import Driver, Runtime, Task
+    from stack.ip_config import IpConfig
     from stack.limits import Limits
     from stack.socket import blocking
     from stack.socket.aio import HostAio
@@ -154,6 +155,7 @@ class Lan:
         offload: bool = True,
         tcp: TcpConfig | None = None,
         limits: Limits | None = None,
+        ip_config: IpConfig | None = None,
         **faults: Unpack[Words],
     ) -> Host:
         """A new host with the next free address. `faults` of its cable (loss, delay, rate ...: docs/impair.md)
@@ -165,7 +167,7 @@ class Lan:
         driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
             driver = Sniff(driver, *self.sinks, name=name)
-        stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits)
+        stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits, ip=ip_config)
         stack.hosts = self.names
         mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
         netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)

@@ -285,12 +285,20 @@ class Netif(Frames, Observable):
         """A static address; an empty one takes it away, and aborts what used it."""
         info = info if isinstance(info, IpInfo) else IpInfo(info)
         with Held(self.runtime):
-            self._addresses.info = info
-            if self._state is State.UP:
-                assert self.interface is not None
-                always = bool(self.flags & Flags.EVENT_IP_MODIFIED)
-                self._announce(self._addresses.apply(self.interface, always=always))
-                self._tell_registry()
+            self._address(info)
+
+    def yielded(self) -> None:
+        """From the stack: another host keeps our address, which is taken away. Gate held."""
+        logger.warning("%s: another host has %s, and we give way", self.if_key, self._addresses.info.ip)
+        self._address(IpInfo())
+
+    def _address(self, info: IpInfo) -> None:
+        self._addresses.info = info
+        if self._state is State.UP:
+            assert self.interface is not None
+            always = bool(self.flags & Flags.EVENT_IP_MODIFIED)
+            self._announce(self._addresses.apply(self.interface, always=always))
+            self._tell_registry()
 
     def _announce(self, news: News) -> None:
         base = self.config.base

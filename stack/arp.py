@@ -306,6 +306,7 @@ class Arp:
                 interface.yields(mac)
             else:
                 interface.set_addresses(bytes(4), bytes(4), bytes(4))
+                interface.netif.yielded()
             return
         if self._defended_at is None or stack.now - self._defended_at >= DEFEND_INTERVAL:
             self._defended_at = stack.now

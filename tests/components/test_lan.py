@@ -7,11 +7,15 @@ import io
 import subprocess
 import sys
 import threading
+from ipaddress import IPv4Address
 
 import pytest
 
 from components.lan import Lan
+from netif.config import IpInfo
+from netif.events import LostIp
 from netif.runtime import Deadlock
+from stack.ip_config import IpConfig
 
 
 def echo(host, port=7):
@@ -251,6 +255,21 @@ def test_the_end_leaves_nothing_behind(clock):
             answer = client.spawn(ask(client, server))
             lan.run_until(answer.done)
     assert threading.active_count() == threads
+
+
+def test_a_host_that_gives_way_says_so_and_keeps_no_address():  # RFC 5227 2.4 b
+    with Lan(seed=1, clock="virtual") as lan:
+        meek = lan.host("meek", ip_config=IpConfig(conflict_policy="yield"))
+        bold = lan.host("bold")
+        lost = []
+        meek.netif.subscribe(LostIp, lost.append)
+        lan.run_for(1.0)
+        bold.netif.ip_info = f"{meek.ip}/24"
+        lan.run_until(lambda: bool(lost), timeout=30.0)
+        assert meek.netif.ip_info == IpInfo()
+        assert bold.netif.ip_info.ip == IPv4Address("10.0.0.1")
+        with pytest.raises(OSError, match="Network is unreachable"):
+            meek.create_connection(("10.0.0.9", 7))
 
 
 def test_an_unknown_clock_is_refused():

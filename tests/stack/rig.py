@@ -86,6 +86,7 @@ class ScriptedNetif:
         self.driver: Any = None
         self.room: int | None = None  # frames; None: endless
         self.sent: list[tuple[tuple[Buffer, ...], Offload | None]] = []
+        self.gave_way = False
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
         if self.room is not None:
@@ -103,6 +104,9 @@ class ScriptedNetif:
 
     def failed(self, error: OSError) -> None:
         raise error
+
+    def yielded(self) -> None:
+        self.gave_way = True
 
 
 class Rig:

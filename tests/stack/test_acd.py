@@ -177,6 +177,7 @@ def test_one_that_yields_defends_itself_once_and_gives_up_when_that_does_not_hel
     rig.gets(asks(US, GATEWAY, OTHER_MAC))
     rig.sends()
     assert rig.interface.address == b""
+    assert rig.netif.gave_way
     assert rig.stack.stats["arp_yielded"] == 1
 
 
