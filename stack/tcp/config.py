@@ -6,13 +6,18 @@ Times are seconds, sizes bytes. Where a default differs from an RFC's, the line 
 from __future__ import annotations
 
 import attrs
-from attrs.validators import ge, in_, instance_of, is_callable, optional, or_
+from attrs.validators import and_, ge, in_, instance_of, le, optional
 
 from stack.tcp.congestion import CONTROLS, Factory
 
 
 def _positive(default: float) -> float:
     return attrs.field(default=default, validator=attrs.validators.gt(0))
+
+
+def _control(_: object, field: attrs.Attribute[str], value: object) -> None:
+    if not callable(value) and value not in CONTROLS:
+        raise ValueError(f"{field.name} is {', '.join(map(repr, CONTROLS))} or a class, not {value!r}")
 
 
 def _port_range(_: object, field: attrs.Attribute[tuple[int, int]], value: tuple[int, int]) -> None:
@@ -78,7 +83,7 @@ class TcpConfig:
     sack: bool = True  # RFC 2018, 2883, 8985; False: NewReno's recovery (RFC 6582)
     loss_probes: bool = True  # RFC 8985 7; where both sides do SACK
     frto: bool = True  # RFC 5682
-    congestion: str | Factory = attrs.field(default="cubic", validator=or_(in_(CONTROLS), is_callable()))  # or a class
+    congestion: str | Factory = attrs.field(default="cubic", validator=_control)  # or a class
     ecn: str = attrs.field(default="accept", validator=in_(("off", "accept", "on")))  # RFC 3168; "on": ask for it too
     idle_restart: bool = True  # RFC 5681 4.1; False: an unused window lasts as RFC 7661 says
     initial_window: int = attrs.field(default=10, validator=ge(1))  # segments, RFC 6928
@@ -88,11 +93,11 @@ class TcpConfig:
     user_timeout_option: bool = False  # RFC 5482: say our time-out (5 minutes where none is set), and adopt the peer's
     user_timeout_bounds: tuple[float, float] = (100.0, 3600.0)  # seconds: what is adopted lies between these (5482 3.1)
     user_timeout: float | None = attrs.field(default=None, validator=optional(ge(0)))  # RFC 5482; None: by `retries`
-    ttl: int = attrs.field(default=64, validator=in_(range(1, 256)))  # RFC 9293 MUST-49
-    tos: int = attrs.field(default=0, validator=in_(range(256)))  # the DiffServ field, RFC 9293 MUST-48
+    ttl: int = attrs.field(default=64, validator=[ge(1), le(255)])  # RFC 9293 MUST-49
+    tos: int = attrs.field(default=0, validator=[ge(0), le(255)])  # the DiffServ field, RFC 9293 MUST-48
     # RFC 4821: search for a path's MTU "off", in a "black-hole" (Linux' tcp_mtu_probing=1, there off) or "always"
     mtu_probing: str = attrs.field(default="black-hole", validator=in_(("off", "black-hole", "always")))
-    mss: int | None = attrs.field(default=None, validator=optional(in_(range(48, 65536))))  # None: by the link's MTU
+    mss: int | None = attrs.field(default=None, validator=optional(and_(ge(48), le(65535))))  # None: by the link's MTU
     initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap
 
     def first_receive_buffer(self) -> int:

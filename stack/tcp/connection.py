@@ -355,6 +355,9 @@ class Connection(ControlBlock):
         self.squeeze(self.squeezed)
         if "congestion" in changes and self.connected():
             self.congestion = follow(self.congestion, config.congestion, config.initial_window * self.sender.mss)
+        if ("mss" in changes or "mtu_probing" in changes) and self.connected():
+            self.measure()
+            self.congestion.mss = self.sender.mss
         if not config.keepalive:
             self.idle_at = self.idle_at if self.orphan else None
         elif self.connected() and self.state is not TIME_WAIT and not self.probes:

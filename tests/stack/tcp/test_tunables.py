@@ -447,3 +447,15 @@ def test_fields_show_together(way, settings, show, shown):
 
 def test_every_field_is_shown():
     assert {row[0] for row in SHOWN} | {name for settings, *_ in TOGETHER for name in settings} == ROWS.keys()
+
+
+def test_segments_are_smaller_from_when_the_socket_says_so(tcp):
+    tcp.established()
+    tcp.connection.configure(mss=536)
+    tcp.writes(1072)
+    assert [segment.length for segment in tcp.all_sent()] == [536, 536]
+
+
+def test_a_congestion_control_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match="congestion is 'cubic', 'newreno', 'reno' or a class, not 'bbr'"):
+        TcpConfig(congestion="bbr")
