@@ -99,6 +99,9 @@ Side: TypeAlias = Mapping[str, Any] | Faults | None  # the rules of one directio
 def both(tx: Side, rx: Side, common: Words) -> tuple[Faults, Faults]:
     """The faults of both directions: `common` holds for each, `tx` and `rx` win over it."""
     shared = cast("dict[str, Any]", common)
+    for name in shared:
+        if name not in Words.__annotations__:
+            raise TypeError(f"there is no fault {name!r}: {', '.join(Words.__annotations__)}")
     return _one("tx", tx, 0, shared), _one("rx", rx, 1, shared)
 
 

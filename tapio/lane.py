@@ -178,6 +178,8 @@ class Lane:
                 buffers = self._mark(buffers)
             leaves = self._free_at = now + waits + size * 8 / faults.rate
             if self._counts_frames:
+                if not waits:
+                    self._departures.clear()
                 self._departures.append(leaves)
         if may_overtake and self._reorder is not None and self._goes_ahead():
             self.reordered += 1

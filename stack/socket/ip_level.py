@@ -39,7 +39,7 @@ def set_option(endpoint: Any, option: int, value: options.Value) -> None:
         endpoint.ttl = options.time_to_live(number)
     elif option == IP_TOS:
         _has(endpoint, "tos")
-        endpoint.tos = number & 0xFC  # the ECN bits are not the application's
+        endpoint.tos = number & 0xFF  # its ECN bits too: only TCP's are not the application's
     elif option == IP_MTU_DISCOVER:
         _has(endpoint, "discover")
         if not 0 <= number <= PROBE:

@@ -255,14 +255,14 @@ class Scoreboard:
             heappop(lost)
         return None
 
-    def resend(self, one: Transmission, limit: int, now: float) -> Transmission:
+    def resend(self, one: Transmission, limit: int, now: float, mss: int = 1) -> Transmission:
         """Up to `limit` bytes of the first lost range, and of those that follow it: what fits whole, and the beginning
-        of one that would be cut anyway."""
+        of one that would be cut anyway, unless the window takes less than `mss`."""
         length = one.end - one.seq - one.fin
         if length > limit:
             one = self._cut(bisect_left(self.ranges, one.seq, key=by_seq), limit)
         elif length < limit and not one.fin:
-            self._join(one, limit - length, limit)
+            self._join(one, limit - length, limit if limit >= mss else None)
         self.lost_bytes -= one.end - one.seq
         one.state = FLYING
         one.sent_at = now
@@ -301,7 +301,7 @@ class Scoreboard:
 
     # ranges
 
-    def _join(self, one: Transmission, room: int, limit: int) -> None:
+    def _join(self, one: Transmission, room: int, cut_above: int | None) -> None:
         ranges = self.ranges
         following = bisect_left(ranges, one.seq, key=by_seq) + 1
         views = one.views
@@ -309,7 +309,7 @@ class Scoreboard:
             other = ranges[following]
             size = other.end - other.seq - other.fin
             if other.state != LOST or size > room or one.fin:
-                if room and other.state == LOST and size > limit and not one.fin:
+                if room and other.state == LOST and not one.fin and cut_above is not None and size > cut_above:
                     views = join(views, take(other.views, room))
                     other.views = skip(other.views, room)
                     other.seq += room

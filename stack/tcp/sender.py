@@ -333,4 +333,4 @@ class Sender:
                 return None
             elif limit > mss:
                 limit = max(mss, min(limit, board.forced))  # the first hole is always filled at once
-        return board.resend(first, limit, now)
+        return board.resend(first, limit, now, mss)

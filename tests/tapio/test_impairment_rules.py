@@ -332,7 +332,7 @@ def test_what_cannot_be_read_is_said_in_one_line(wrong, said):
 
 
 def test_a_misspelt_rule_is_a_type_error_and_says_which():
-    with pytest.raises(TypeError, match="los"):
+    with pytest.raises(TypeError, match="there is no fault 'los': loss, burst, "):
         impair(pair()[0], los="5%")
 
 
