@@ -61,6 +61,9 @@ class PathMtus(Timed):
         if claimed >= current or (known is not None and not known.df):
             return False  # what was on its way when we learned that
         stack = self.stack
+        if not stack.limits.path_mtus:
+            stack.stats.count("path_mtus_full")
+            return False
         if known is not None:
             del self._paths[dst]
         elif len(self._paths) >= stack.limits.path_mtus:

@@ -58,6 +58,9 @@ class Redirects(Timed):
         ):
             interface.drop("icmp_redirect")
             return
+        if not stack.limits.redirects:
+            stack.stats.count("redirects_full")
+            return
         self._detours.pop(dst, None)
         while len(self._detours) >= stack.limits.redirects:
             stack.stats.count("redirects_full")

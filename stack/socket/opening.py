@@ -75,7 +75,7 @@ class Opening(Attempts):
             return
         local = self.bound or self.stack.tcp.bind((resolver.ANY, 0), self.reuse)
         self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config())
-        self.listener.on_event = self.observer or self.listener.on_event
+        self.listener.on_event = self.observer
         self.bound = None
         self.endpoint = self.listener
 

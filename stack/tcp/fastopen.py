@@ -50,10 +50,10 @@ class FastOpen:
     def remember(self, server: bytes, cookie: bytes, mss: int) -> None:
         given = self._given
         given.pop(server, None)
-        if len(given) >= self._limit > 0:
+        given[server] = (cookie, mss)
+        if len(given) > self._limit:
             del given[next(iter(given))]
             self._stats.count("fast_open_forgotten")
-        given[server] = (cookie, mss)
 
     def forget(self, server: bytes) -> None:
         self._given.pop(server, None)

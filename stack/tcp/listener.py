@@ -48,7 +48,7 @@ class Listener(Endpoint):
         self.config = config
         self.state: State = LISTEN
         self.queue: deque[Connection] = deque()  # open, and not yet accepted
-        self.on_event: Hook | None = layer.stack.tcp_events  # of the connections that come
+        self.on_event: Hook | None = None  # of the connections that come; None: the stack's
         self.half_open: dict[Connection, None] = {}
         self.pending: Pending | None = None
         self.pressed_at: float | None = None  # when a SYN last got a cookie: for a while, what answers one is believed

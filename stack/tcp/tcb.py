@@ -199,7 +199,7 @@ class ControlBlock(Endpoint):
         self.fast_retransmits = 0
         self.quick = config.quickack  # segments yet to be acknowledged at once (Linux: quickack mode)
         self.figures = Figures(now)
-        self.on_event: Hook | None = layer.stack.tcp_events if listener is None else listener.on_event
+        self.on_event: Hook | None = (listener and listener.on_event) or layer.stack.tcp_events
 
     def __repr__(self) -> str:
         here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))

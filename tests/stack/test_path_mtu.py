@@ -156,6 +156,15 @@ def test_what_was_learned_is_forgotten_after_ten_minutes(far: Rig):
     assert not len(far.stack.ip.paths)
 
 
+def test_nothing_is_learned_where_nothing_may_be_kept():
+    rig = Rig(limits=Limits(path_mtus=0))
+    rig.knows_peer(who=GATEWAY)
+    UdpEndpoint(rig.stack).bind(bytes(4), 4000)
+    rig.gets(too_big(1280))
+    assert rig.stack.ip.route(FAR).mtu == 1500
+    assert rig.stack.stats["path_mtus_full"] == 1
+
+
 def test_what_is_known_of_paths_is_bounded():
     rig = Rig(limits=Limits(path_mtus=10))
     rig.knows_peer(who=GATEWAY)

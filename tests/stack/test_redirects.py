@@ -109,6 +109,14 @@ def test_it_holds_for_ten_minutes_and_while_the_link_is_the_same(rig: Rig):
     assert rig.stack.ip.route(FAR).next_hop == GATEWAY
 
 
+def test_none_is_kept_where_none_may_be():
+    rig = Rig(limits=Limits(redirects=0))
+    talking(rig)
+    rig.gets(redirect(rig))
+    assert rig.stack.ip.route(FAR).next_hop == GATEWAY
+    assert rig.stack.stats["redirects_full"] == 1
+
+
 def test_they_are_bounded():
     rig = Rig(limits=Limits(redirects=10))
     rig.knows_peer(who=GATEWAY)

@@ -459,3 +459,13 @@ def test_segments_are_smaller_from_when_the_socket_says_so(tcp):
 def test_a_congestion_control_that_there_is_not_is_named():
     with pytest.raises(ValueError, match="congestion is 'cubic', 'newreno', 'reno' or a class, not 'bbr'"):
         TcpConfig(congestion="bbr")
+
+
+def test_the_stacks_events_are_those_of_connections_that_come_to_a_listener_of_before(tcp):
+    events = []
+    tcp.begin()
+    tcp.listens()
+    tcp.stack.tcp_events = events.append
+    tcp.gets("S 0:0(0) win 65535 <mss 1460>")
+    tcp.gets(". 1:1(0) ack 1 win 65535")
+    assert [event.state for event in events if event.kind == "state"] == ["SYN-RECEIVED", "ESTABLISHED"]
