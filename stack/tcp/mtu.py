@@ -16,16 +16,18 @@ BASE, LEAST = 1024, 512  # bytes of payload: what a search begins with (RFC 4821
 TIMEOUTS = 3  # in a row until a black hole is suspected (Linux: tcp_retries1)
 CLOSE_ENOUGH = 8  # bytes between what passes and what does not, at which a search ends (Linux: tcp_probe_threshold)
 AGAIN = 600.0  # seconds until what did not pass is tried again (RFC 4821 7.7)
-_BEHIND = 3  # segments of data that must follow a probe, so that its loss shows at once
+PROBES = 3  # of one size in a row that are lost until it does not pass: one may be lost by chance (RFC 8899 5.1.2)
+_BEHIND = 3  # segments of data that must follow a probe, so that its loss shows at once; none where loss leaves no room
 _UNKNOWN = 1 << 16
 
 
 class Search:
-    __slots__ = ("end", "failed", "high", "low", "next_at", "others", "seq", "size", "timeouts")
+    __slots__ = ("end", "failed", "high", "lost", "low", "next_at", "others", "seq", "size", "timeouts")
 
     def __init__(self, low: int) -> None:
         self.low = low  # passes, or is hoped to
         self.high = _UNKNOWN  # the first that does not
+        self.lost = 0  # probes in a row
         self.size = 0  # of the probe under way
         self.seq = 0
         self.end = 0
@@ -37,7 +39,10 @@ class Search:
     def resent(self, seq: int, end: int) -> None:
         """[seq, end) is sent again."""
         if self.size and seq < self.end and end > self.seq:
-            self.high = self.size
+            self.lost += 1
+            if self.lost == PROBES:
+                self.high = self.size
+                self.lost = 0
             self.size = 0
             self.failed = True
             self.others = False
@@ -87,7 +92,7 @@ def probe(connection: Connection, now: float) -> int:
     search, sender = connection.search, connection.sender
     assert search is not None
     if search.size and sender.snd_una >= search.end:
-        search.low, search.size = search.size, 0
+        search.low, search.size, search.lost = search.size, 0, 0
         _grow(connection)
     if sender.board is not None or search.size:
         return 0
@@ -101,11 +106,14 @@ def probe(connection: Connection, now: float) -> int:
     payload = size - overhead
     if payload <= sender.mss or sender.unsent_bytes < payload + _BEHIND * sender.mss:
         return 0
-    room = min(sender.snd_wnd, connection.congestion.cwnd) - (sender.snd_nxt - sender.snd_una)
-    return _send(connection, search, size, payload, now) if room >= payload + _BEHIND * sender.mss else 0
+    cwnd, behind = connection.congestion.cwnd, _BEHIND * sender.mss
+    if sender.in_flight is None and cwnd < payload + behind:
+        cwnd, behind = max(cwnd, payload), 0  # one segment may always go, of whatever size
+    room = min(sender.snd_wnd, cwnd) - (sender.snd_nxt - sender.snd_una)
+    return _send(connection, search, size, payload, cwnd, now) if room >= payload + behind else 0
 
 
-def _send(connection: Connection, search: Search, size: int, payload: int, now: float) -> int:
+def _send(connection: Connection, search: Search, size: int, payload: int, cwnd: int, now: float) -> int:
     """One segment that is larger than the others."""
     from stack.tcp.output import transmit
 
@@ -113,7 +121,7 @@ def _send(connection: Connection, search: Search, size: int, payload: int, now: 
     usual = sender.mss
     sender.mss = emitter.mss = payload
     try:
-        transmission = sender.next(now, connection.congestion.cwnd, payload)
+        transmission = sender.next(now, cwnd, payload)
         if transmission is None:
             return 0
         transmit(connection, transmission, now)

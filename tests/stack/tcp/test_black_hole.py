@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stack.tcp.congestion import Window
 from tests.stack.tcp.conversation import stream
 from tests.stack.tcp.two_hosts import Pair
 
@@ -101,9 +102,10 @@ def test_what_did_not_pass_is_tried_again_after_ten_minutes():
     assert client.info().snd_mss == 1448
 
 
-def test_an_outage_does_not_leave_small_segments():
+def after_an_outage(**options):
+    """Enough time-outs that a black hole is suspected, where there is none."""
     pair = Pair()
-    client, server = pair.connected()
+    client, server = pair.connected(**options)
     client.write(stream(1, 100_000))
     pair.loses = lambda to, frame: True
     pair.flush()
@@ -112,11 +114,54 @@ def test_an_outage_does_not_leave_small_segments():
         pass
     assert client.info().snd_mss == 1024
     pair.loses = None
-    while len(server.read(1 << 20) or b"") < 100_000 and pair.step():
-        if server.receiver.queued >= 100_000:
-            break
+    return pair, client, server
+
+
+def drain(pair, server, size=100_000):
+    while server.receiver.queued < size and pair.step():
+        pass
+    assert len(server.read(size)) == size
+
+
+def test_an_outage_does_not_leave_small_segments():
+    pair, client, server = after_an_outage()
+    drain(pair, server)
     assert transfer(pair, client, server) is not None
     assert client.info().snd_mss == 1448
+
+
+@pytest.mark.parametrize("losses", [1, 2])
+def test_a_probe_that_is_lost_by_chance_does_not_leave_small_segments_either(losses):
+    """RFC 8899 5.1.2: a size does not pass when MAX_PROBES of it are lost, three."""
+    pair, client, server = after_an_outage()
+    lost = []
+
+    def loses(to, frame):
+        if to == 1 and len(frame) == 1514 and len(lost) < losses:
+            lost.append(frame)
+            return True
+        return False
+
+    pair.loses = loses
+    drain(pair, server)
+    assert transfer(pair, client, server) is not None
+    assert len(lost) == losses
+    assert client.info().snd_mss == 1448
+
+
+def test_a_window_of_two_segments_does_not_leave_small_ones():
+    """RFC 4821 7.4 wants more data behind a probe than a window has that is cut by loss again and again."""
+    pair, client, server = after_an_outage(congestion=TwoSegments)
+    drain(pair, server)
+    assert transfer(pair, client, server, 100_000) is not None
+    assert client.info().snd_mss == 1448
+
+
+class TwoSegments(Window):
+    """A window that never grows."""
+
+    def acknowledged(self, acked, flight, rtt, now):
+        self.cwnd = 2 * self.mss
 
 
 def test_what_is_not_of_full_size_tells_nothing_of_sizes(tcp):
