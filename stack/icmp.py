@@ -1,7 +1,7 @@
 """ICMP of one host: answers echo requests, reports what nobody takes, hands reports to those they concern.
 
-Never answers a broadcast, a group, or an error; keeps to a rate. Redirects and source quench are ignored (RFC 1122
-3.2.2 lets a host; RFC 6633). RFC 792; RFC 1122 3.2.2; RFC 1812 4.3.2.3 (how much is quoted).
+Never answers a broadcast, a group, or an error; keeps to a rate. What reports mean is `reports`' to know; source quench
+is ignored (RFC 6633). RFC 792; RFC 1122 3.2.2; RFC 1812 4.3.2.3 (how much is quoted).
 """
 
 from __future__ import annotations

@@ -109,6 +109,9 @@ class Stats:
     def __init__(self) -> None:
         self.counters: dict[str, int] = {}
 
+    def __repr__(self) -> str:
+        return f"<Stats {self.counters}>"
+
     def count(self, name: str, n: int = 1) -> None:
         counters = self.counters
         counters[name] = counters.get(name, 0) + n

@@ -14,6 +14,7 @@ from functools import partial
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
+    MSG_ERRQUEUE,
     MSG_FASTOPEN,
     MSG_MORE,
     MSG_OOB,
@@ -185,6 +186,7 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         core = self._core
         if core.kind == SOCK_STREAM:
             return self.recv(bufsize, flags), None
+        self._check_whole(flags)
         attempt = partial(core.receive_from, bufsize, bool(flags & MSG_PEEK))
         if flags & MSG_DONTWAIT:
             data, source = self._without_waiting(attempt)
@@ -199,6 +201,7 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         core = self._core
         if core.kind == SOCK_STREAM:
             return self.recv(bufsize, flags), [], 0, None
+        self._check_whole(flags)
         attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
         message = self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("recvmsg", READ, attempt)
         data, source, said, was_cut = message
@@ -211,6 +214,8 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         return len(data), source
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
+        if self._core.kind != SOCK_STREAM:
+            self._check_whole(flags)
         if flags & MSG_MORE:
             return self._with_more(self.send, data, flags)
         attempt = partial(self._core.write_urgent if flags & MSG_OOB else self._core.write, data)
@@ -264,9 +269,20 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         """`sendto(data, address)` or `sendto(data, flags, address)`."""
         if not 1 <= len(flags_and_address) <= 2:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
-        if len(flags_and_address) == 2 and flags_and_address[0] & MSG_FASTOPEN:
-            return self._send_first(data, flags_and_address[1])
-        return self._do("sendto", WRITE, partial(self._core.send_to, data, flags_and_address[-1]))
+        flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
+        address = flags_and_address[-1]
+        if flags & MSG_FASTOPEN:
+            return self._send_first(data, address)
+        if self._core.kind == SOCK_STREAM:
+            return self.send(data, flags)  # as in Linux, a connected stream ignores the address
+        self._check_whole(flags)
+        attempt = partial(self._core.send_to, data, address)
+        return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
+
+    def _check_whole(self, flags: int) -> None:
+        """What only a stream can do, or nobody here: one datagram does not wait for the rest of another."""
+        if flags & (MSG_MORE | MSG_OOB | MSG_ERRQUEUE):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
     def _send_first(self, data: Buffer, address: object) -> int:
         """Connect and send (RFC 7413); where the server has given no cookie yet, one after the other."""

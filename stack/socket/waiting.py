@@ -197,6 +197,8 @@ class Waiting:
     def setsockopt(self, level: int, option: int, value: options.Value | None, optlen: int | None = None, /) -> None:
         if value is None:
             raise options.unsupported()
+        if isinstance(value, str):
+            raise TypeError("a bytes-like object is required, not 'str'")
         if level == SOL_SOCKET and option in options.TIMEOUTS:
             self._timeout = options.parse_timeval(value)
             return

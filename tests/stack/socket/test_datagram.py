@@ -2,6 +2,7 @@
 
 import errno
 import struct
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,16 @@ def test_datagrams_keep_their_boundaries(hosts):
         assert right.recv(2) == b"th"  # the rest of a datagram is gone
         right.sendto(b"back", source)
         assert left.recvfrom(100) == (b"back", ("10.0.0.2", 7000))
+
+
+@pytest.mark.parametrize("flag", [socket.MSG_MORE, socket.MSG_OOB])
+def test_a_datagram_is_not_sent_in_parts_nor_urgently(hosts, flag):
+    there = ("10.0.0.2", 4000)
+    with open_udp(hosts.left) as s:
+        s.connect(there)
+        for call in (partial(s.send, b"x", flag), partial(s.sendto, b"x", flag, there)):
+            with pytest.raises(OSError, match="not supported"):
+                call()
 
 
 def test_a_connected_socket_hears_its_peer_alone(hosts):
