@@ -1,7 +1,7 @@
 """A set of byte ranges on an unbounded number line: [start, end), disjoint, sorted, never touching.
 
-What arrived out of order, later what was selectively acknowledged. It knows no payload and no wrap (`seq` did that),
-and refuses to grow past `limit` ranges: `add` then says so and changes nothing.
+What arrived out of order. It knows no payload and no wrap (`seq` did that), and refuses to grow past `limit` ranges:
+`add` then says so and changes nothing.
 """
 
 from __future__ import annotations
@@ -24,10 +24,6 @@ class Ranges:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(zip(self.starts, self.ends, strict=True))
 
-    def __contains__(self, position: int) -> bool:
-        at = bisect_right(self.starts, position) - 1
-        return at >= 0 and position < self.ends[at]
-
     def __repr__(self) -> str:
         return "<Ranges " + " ".join(f"{start}:{end}" for start, end in self) + ">"
 
@@ -46,11 +42,6 @@ class Ranges:
         self.ends[first:last] = [end]
         return True
 
-    def covered(self, start: int) -> int:
-        """Where the range that holds `start` ends, or `start` itself if none does."""
-        at = bisect_right(self.starts, start) - 1
-        return self.ends[at] if at >= 0 and self.ends[at] > start else start
-
     def around(self, position: int) -> tuple[int, int] | None:
         """The range that holds `position`."""
         at = bisect_right(self.starts, position) - 1
@@ -62,9 +53,6 @@ class Ranges:
         if at == len(self.starts) or self.starts[at] >= end:
             return None
         return max(start, self.starts[at]), min(end, self.ends[at])
-
-    def covers(self, start: int, end: int) -> bool:
-        return self.covered(start) >= end
 
     def gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The parts of [start, end) that are not covered, in order."""
@@ -83,10 +71,3 @@ class Ranges:
         del self.starts[:done], self.ends[:done]
         if self.starts and self.starts[0] < position:
             self.starts[0] = position
-
-    def total(self) -> int:
-        return sum(self.ends) - sum(self.starts)
-
-    def clear(self) -> None:
-        self.starts.clear()
-        self.ends.clear()

@@ -150,7 +150,7 @@ class Recovery:
             return
         if self.state == LOSS and sender.snd_nxt <= self.recover:
             return
-        heard.delivered += board.duplicate(mss)
+        heard.delivered = board.duplicate(mss)
         if self.state < RECOVERY and self.duplicates == DUPLICATE_THRESHOLD:
             self.stride = mss
             board.lose_head(mss)

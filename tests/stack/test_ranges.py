@@ -20,7 +20,7 @@ def test_a_range_in_between_stays_apart():
     for start, end in ((10, 20), (40, 50), (25, 30)):
         ranges.add(start, end)
     assert list(ranges) == [(10, 20), (25, 30), (40, 50)]
-    assert ranges.total() == 25
+    assert repr(ranges) == "<Ranges 10:20 25:30 40:50>"
 
 
 def test_one_range_too_many_is_refused_and_changes_nothing():
@@ -54,14 +54,16 @@ def test_ranges_are_the_same_as_a_set_of_numbers(additions: list[tuple[int, int]
     for start, length in additions:
         assert ranges.add(start, start + length)
         numbers.update(range(start, start + length))
-    assert ranges.total() == len(numbers)
-    assert all((n in ranges) == (n in numbers) for n in range(80))
     for start in range(70):
-        end = start
+        end = first = start
         while end in numbers:
             end += 1
-        assert ranges.covered(start) == end
-        assert ranges.covers(start, end)
+        while first - 1 in numbers:
+            first -= 1
+        assert ranges.around(start) == ((first, end) if end > start else None)
+        held = [n for n in range(start, start + 10) if n in numbers]
+        overlap = ranges.overlap(start, start + 10)
+        assert overlap == ((held[0], min(ranges.around(held[0])[1], start + 10)) if held else None)
     missing = {n for start, end in ranges.gaps(0, 80) for n in range(start, end)}
     assert missing == set(range(80)) - numbers
     pieces = list(ranges)

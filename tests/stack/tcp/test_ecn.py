@@ -285,6 +285,32 @@ def test_an_echo_reduces_it_once_in_a_round_trip(flying):
     assert flying.connection.info().ssthresh < flying.left * MSS
 
 
+def test_an_echo_again_when_all_of_that_is_acknowledged_is_no_further_one(flying):  # 6.1.2: beyond it, as Linux
+    for _ in range(2):
+        flying.gets(f".E 1:1(0) ack {1 + 10 * MSS}")
+    assert flying.connection.info().ssthresh == flying.left * MSS
+
+
+def test_the_acknowledgment_that_ends_a_reduction_begins_none(flying):
+    """The peer echoes until it is told: the next one is soon enough."""
+    flying.gets(f".E 1:1(0) ack {1 + 2 * MSS}")
+    flying.gets(f". 1:1(0) ack {1 + 8 * MSS}")
+    last = flying.all_sent()[-1]
+    flying.gets(f".E 1:1(0) ack {last.seq + last.length}")
+    assert flying.connection.info().ssthresh == flying.left * MSS
+    flying.all_sent()
+    flying.gets(f".E 1:1(0) ack {last.seq + last.length + MSS}")
+    assert flying.connection.info().ssthresh < flying.left * MSS
+
+
+def test_a_reduction_is_told_once_however_often_it_is_asked_for(flying):  # 6.1.2
+    flying.gets(f".E 1:1(0) ack {1 + 2 * MSS}")
+    flying.gets(f".E 1:1(0) ack {1 + 4 * MSS}")
+    flying.gets(f".E 1:1(0) ack {1 + 6 * MSS}")
+    flying.gets(f".E 1:1(0) ack {1 + 8 * MSS}")
+    assert sum(bool(segment.flags & wire.CWR) for segment in flying.all_sent()) == 1
+
+
 def test_the_first_new_data_tells_that_it_did(flying):
     flying.gets(f".E 1:1(0) ack {1 + 2 * MSS}")
     flying.gets(f". 1:1(0) ack {1 + 8 * MSS}")
@@ -333,6 +359,13 @@ def test_a_super_frame_tells_it_in_its_first_segment_alone(tcp_):
     pieces = cut((sent.frame,), sent.offload)
     assert [bool(piece[34 + 13] & wire.CWR) for piece in pieces] == [True] + [False] * (len(pieces) - 1)
     assert {piece[15] & 3 for piece in pieces} == {ECT_0}
+
+
+def test_what_is_reduced_is_what_was_in_flight(tcp_):  # RFC 5681 3.1 (4): not a window that was never used
+    capable(tcp_, congestion="newreno")
+    tcp_.writes(6 * MSS)
+    tcp_.gets(f".E 1:1(0) ack {1 + MSS}")
+    assert tcp_.connection.info().ssthresh == 3 * MSS
 
 
 def test_a_mark_in_a_window_that_is_not_full_lets_the_flight_grow_by_little(tcp_):  # RFC 6937, as Linux

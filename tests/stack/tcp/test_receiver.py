@@ -52,11 +52,31 @@ def test_reading_into_a_buffer():
     assert bytes(buffer[:500]) == TEXT[1500:2000]
 
 
+def test_a_buffer_filled_exactly_keeps_nothing_and_what_follows_is_read_too():
+    receiver = make()
+    buffer = bytearray(1000)
+    for at in range(0, 3000, 1000):
+        give(receiver, at + 1, 1000)
+        assert receiver.read_into(memoryview(buffer)) == 1000
+        assert bytes(buffer) == TEXT[at : at + 1000]
+        assert receiver.queue is None  # an idle connection keeps no empty queues
+
+
 def test_peeking_leaves_the_bytes():
     receiver = make()
     give(receiver, 1, 1000)
     assert receiver.peek(10) == TEXT[:10]
     assert receiver.read(10) == TEXT[:10]
+
+
+@pytest.mark.parametrize("count", [0, 999, 1000, 1001, 1999, 2000, 2500, 3000, 4000])
+def test_peeking_goes_on_from_piece_to_piece_as_far_as_there_is_any(count):
+    receiver = make()
+    for at in range(0, 3000, 1000):
+        give(receiver, at + 1, 1000)
+    assert receiver.peek(count) == TEXT[: min(count, 3000)]
+    assert receiver.peek(count) == TEXT[: min(count, 3000)]
+    assert receiver.read(3000) == TEXT[:3000]
 
 
 def test_holes_are_waited_for():

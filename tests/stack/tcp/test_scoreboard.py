@@ -3,6 +3,7 @@
 import random
 from collections import deque
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,44 @@ def test_what_was_sent_long_before_is_lost():
     assert states(board) == [(0, 10, "L"), (10, 20, "L"), (20, 30, "-"), (30, 40, "S")]
     assert board.lose_sent_before(3.0, 40, False, 1.5, 3.5) is None
     assert board.lost_bytes == 30
+
+
+@pytest.mark.parametrize(("size", "head"), [(9, 9), (10, 10), (11, 10)])
+def test_a_head_is_cut_only_where_it_is_larger_than_what_is_lost(size, head):
+    board = make(10, 20)
+    board.lose_head(size)
+    assert states(board)[0] == (0, head, "L")
+    assert len(board.ranges) == (2 if head == 10 else 3)
+
+
+def test_the_fins_number_makes_no_segment_larger():
+    board = make(10, 21)
+    board.ranges[-1].fin = True  # 10 bytes, and the FIN
+    board.lose_larger(10)
+    assert states(board) == [(0, 10, "-"), (10, 21, "-")]
+    board.acknowledged(10, [])
+    board.lose_head(10)
+    assert states(board) == [(10, 21, "L")]
+
+
+def test_only_what_is_larger_is_lost_when_the_path_takes_less():
+    board = make(10, 21, 40)
+    board.lose_larger(10)
+    assert states(board) == [(0, 10, "-"), (10, 21, "L"), (21, 40, "L")]
+
+
+def test_duplicates_never_tell_of_more_than_is_under_way():
+    board = make(10, 25)
+    assert [board.duplicate(10) for _ in range(3)] == [10, 5, 0]
+    assert board.guessed == 15  # the first ten are what is missing
+
+
+def test_a_range_is_cut_in_no_more_pieces_than_its_bytes_are_worth():
+    board = Scoreboard(deque([Transmission(100_000, 125_600, (bytes(25_600),), 0.0)]), 10_000)
+    for at in range(100_001, 125_600, 2):
+        board.sack(at, at + 1, [])
+    assert board.refused
+    assert board.sacked == (64 + 100) // 2  # 64, and one for every 256 bytes; a byte held costs two cuts
 
 
 def test_what_was_sent_again_counts_from_then():
