@@ -59,7 +59,7 @@ class Recovery:
         self.rack = Rack(snd_una, rtt)
         self.prr: Prr | None = None
         self.undo = Undo()
-        self.frto = False  # after a time-out that may have been in vain
+        self.frto = False  # in LOSS: the time-out may have been in vain
         self.reorder_at: float | None = None  # when to look whether what was overtaken has come
         self.tlp_end: int | None = None  # snd_nxt when a loss probe was sent that nothing has answered
         self.tlp_retrans = False
@@ -220,7 +220,6 @@ class Recovery:
                 self.frto = False  # step 2.a
         if sender.snd_una >= self.recover:
             self.rack.recovered()
-            self.frto = False
             self.state = OPEN
             self.undo.stamp = None
         return True
@@ -239,7 +238,6 @@ class Recovery:
             self.undone += 1
             self.undo.end()
         self.prr = None
-        self.frto = False
         self.state = OPEN
 
     def _conclude(self, heard: Heard, sender: Sender, congestion: CongestionControl, now: float) -> None:
@@ -273,7 +271,6 @@ class Recovery:
         self.state = RECOVERY
         self.recover = sender.snd_nxt
         self.entered += 1
-        self.frto = False
         self.tlp_end = None
         self.calm = False
 

@@ -111,7 +111,7 @@ def _time_out(connection: Connection, now: float) -> Transmission | None:
     if state is SYN_SENT or state is SYN_RECEIVED:
         connection.syn_owed = True
         return None
-    if sender.snd_wnd == 0 or not sender.flying():
+    if sender.snd_wnd == 0 or not (sender.flying() or sender.reneged()):
         connection.probing = True
         if connection.on_event is not None:
             tell(connection, "probe", sender.snd_wnd, now)

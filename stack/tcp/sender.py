@@ -181,6 +181,10 @@ class Sender:
         out = self.snd_nxt - self.snd_una
         return out if self.board is None else out - self.board.left()
 
+    def reneged(self) -> bool:
+        """The peer has thrown away what it said it held (RFC 2018 8)."""
+        return self.board is not None and self.board.reneged()
+
     def lose_all(self) -> None:
         """Nothing that was sent is in the network any more."""
         board = self.scoreboard()
@@ -229,6 +233,8 @@ class Sender:
         board = self.scoreboard()
         window = self.snd_una + self.snd_wnd - self.snd_nxt
         if board is not None:
+            if board.reneged():
+                board.forget_sacked()
             board.lose_all()
             first = board.next_lost()
             if first is not None:

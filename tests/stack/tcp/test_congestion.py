@@ -4,6 +4,7 @@ import pytest
 
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import NewReno
+from tests.stack.tcp.recovering import MSS, opened, sack
 
 
 def test_a_control_of_ones_own_is_used(pair):
@@ -58,6 +59,61 @@ def test_a_control_is_told_of_idleness_once_it_has_lasted_for_a_time_out(tcp_):
         tcp_.after(wait)
     tcp_.writes(100)
     assert told == [(1.0, pytest.approx(0.2, abs=0.1))]
+
+
+def test_a_control_is_told_when_each_thing_happened(tcp_):
+    told = []
+
+    class Punctual(NewReno):
+        def acknowledged(self, acked, flight, rtt, now):
+            told.append(("acknowledged", now == tcp_.now))
+            super().acknowledged(acked, flight, rtt, now)
+
+        def reduce(self, flight, now):
+            told.append(("reduce", now == tcp_.now))
+            super().reduce(flight, now)
+
+        def recovered(self, flight, now):
+            told.append(("recovered", now == tcp_.now))
+            super().recovered(flight, now)
+
+        def timed_out(self, flight, first, now):
+            told.append(("timed_out", now == tcp_.now))
+            super().timed_out(flight, first, now)
+
+    opened(tcp_, congestion=Punctual)
+    tcp_.writes(8 * MSS)
+    tcp_.after(0.1)
+    sack(tcp_, ack=2001)
+    sack(tcp_, (3001, 4001), ack=2001)
+    assert told == [("acknowledged", True)]
+    tcp_.after(0.05)  # the third was overtaken, and does not come
+    assert told[1:] == [("reduce", True)]
+    sack(tcp_, ack=8001)
+    assert ("recovered", True) in told
+    tcp_.writes(3 * MSS)
+    tcp_.after(1.0)
+    assert ("timed_out", True) in told
+    assert all(punctual for _, punctual in told)
+
+
+def test_a_control_is_told_when_the_network_asked_for_less(tcp_):
+    told = []
+
+    class Punctual(NewReno):
+        def reduce(self, flight, now):
+            told.append(now)
+            super().reduce(flight, now)
+
+    tcp_.begin(congestion=Punctual)
+    tcp_.listens()
+    tcp_.gets("SEW 0:0(0) win 65535 <mss 1000>")
+    tcp_.gets(". 1:1(0) ack 1")
+    tcp_.accepts()
+    tcp_.writes(8 * MSS)
+    tcp_.after(0.1)
+    tcp_.gets(".E 1:1(0) ack 2001")
+    assert told == [tcp_.now]
 
 
 @pytest.mark.parametrize(("restart", "left"), [(True, 10), (False, 20)])

@@ -91,6 +91,26 @@ def test_a_super_segment_lost_is_resent_in_growing_strides(tcp_):
     assert trips < 10
 
 
+def test_strides_begin_anew_at_another_hole_and_double_where_it_goes_on(tcp_):
+    opened(tcp_, sack=False, gso_max=65536, initial_window=80)
+    tcp_.writes(65 * MSS)
+    tcp_.all_sent()
+    duplicates(tcp_, 3)
+    assert starts(tcp_)[0] == (1, MSS)
+    for ack, length in ((5001, MSS), (6001, 2 * MSS), (8001, 4 * MSS), (20_001, MSS)):
+        tcp_.gets(f". 1:1(0) ack {ack}")
+        again = [(seq, size) for seq, size in starts(tcp_) if seq < 65_001]
+        assert again == [(ack, length)]
+
+
+def test_duplicates_while_it_is_repaired_fill_no_hole_again(flying):  # RFC 6582 3.2 (2): only outside of recovery
+    duplicates(flying, 3)
+    flying.gets(". 1:1(0) ack 4001")
+    assert (4001, MSS) in starts(flying)
+    duplicates(flying, 3, 4001)
+    assert 4001 not in [seq for seq, _ in starts(flying)]
+
+
 def test_no_hole_is_filled_twice(flying):
     """What was sent again and is still under way is not sent a third time for a partial acknowledgment."""
     duplicates(flying, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netif.wire import icmp
+from tests.stack.tcp.recovering import MSS, opened, sack
 
 
 def too_big(tcp, mtu, *, seq=1, length=1500):
@@ -36,6 +37,36 @@ def test_what_was_small_enough_is_not_sent_again(tcp):
     tcp.all_sent()
     too_big(tcp, 1000, seq=501)
     assert sum(segment.length for segment in tcp.all_sent()) == 1460
+
+
+def test_what_was_sent_once_measures_the_round_trip_all_the_same(tcp):  # RFC 6298 3
+    tcp.established(nodelay=True)
+    tcp.writes(500)
+    tcp.after(0.05)
+    tcp.writes(1460)
+    too_big(tcp, 1000, seq=501)
+    tcp.after(0.05)
+    tcp.gets(". 1:1(0) ack 501")
+    assert tcp.connection.rtt.latest == pytest.approx(0.1)
+    tcp.after(0.05)
+    tcp.gets(". 1:1(0) ack 1961")  # of either copy
+    assert tcp.connection.rtt.latest == pytest.approx(0.1)
+
+
+def test_what_was_waited_for_and_is_sent_smaller_is_no_sign_of_congestion(tcp_):  # RFC 1191 6.5, RFC 8985 6.2
+    """It was overtaken, and might have been lost; then the path says why it did not come."""
+    opened(tcp_)
+    tcp_.writes(2 * MSS)
+    tcp_.after(0.1)
+    before = tcp_.connection.info()
+    sack(tcp_, (1001, 2001))
+    tcp_.all_sent()
+    too_big(tcp_, 700, length=MSS + 40)
+    assert [(segment.seq, segment.length) for segment in tcp_.all_sent()] == [(1, 660), (661, 340)]
+    tcp_.after(0.04)  # when it would have been found lost
+    tcp_.sends_nothing()
+    after = tcp_.connection.info()
+    assert (after.fast_retransmits, after.cwnd, after.ssthresh) == (0, before.cwnd, before.ssthresh)
 
 
 def test_super_frames_are_cut_by_what_the_path_takes(tcp):

@@ -91,6 +91,27 @@ def test_on_a_path_that_reorders_even_three_are_waited_for(sack):  # 6.2 steps 3
     assert sent(sack) == [3]
 
 
+def test_what_is_found_lost_while_others_are_repaired_begins_no_further_recovery(sack):
+    flies(sack, 3)
+    sack.after(RTT)
+    has(sack, 1)
+    sack.after(0.01)
+    has(sack, ack=3)  # the first was only late: the path reorders
+    sack.writes(40 * MSS)
+    sack.all_sent()
+    sack.after(RTT)
+    has(sack, 5, 6, 7, 8, 9, ack=3)
+    sack.after(2 * REO_WND)
+    assert sent(sack) == [13, 14, 15, 16, 17, 3]  # limited transmit, then what was found lost
+    before = sack.connection.info()
+    has(sack, 14, ack=3)
+    sack.after(2 * REO_WND)  # now 13 is lost too, and nothing has arrived that would let it go
+    sack.sends_nothing()
+    after = sack.connection.info()
+    assert (after.fast_retransmits, after.ssthresh) == (before.fast_retransmits, before.ssthresh) == (1, 5 * MSS)
+    assert after.lost > before.lost
+
+
 def test_an_answer_too_soon_is_the_first_copys(sack):  # 6.2 step 2
     flies(sack, 5)
     sack.after(RTT)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.tcp.reassembly import Reassembly
+from stack.tcp.reassembly import Reassembly, compact
 
 TEXT = bytes(range(256)) * 4
 
@@ -60,3 +60,10 @@ def test_whatever_the_order_the_bytes_are_right(segments, start):
         end += 1
     assert drain(reassembly, start) == TEXT[start:end]
     assert all(at > end for at in reassembly.pieces)
+
+
+def test_a_small_part_is_copied_so_that_the_whole_can_be_freed_a_large_one_is_not():
+    whole = memoryview(bytes(100))
+    assert [type(compact(whole[:count])) for count in (1, 49, 50, 100)] == [bytes, bytes, memoryview, memoryview]
+    assert type(compact(bytes(1))) is bytes
+    assert type(compact(whole[:40])) is bytes

@@ -2,6 +2,10 @@
 
 import pytest
 
+from stack.tcp.recovery import Recovery
+from tests.stack.tcp.recovering import opened
+from tests.stack.tcp.recovering import sack as block
+
 MSS = 1000
 SACK_OK = f"mss {MSS},sackOK,nop,nop"
 
@@ -265,6 +269,44 @@ def test_a_peer_that_throws_away_what_it_held_gets_it_again(flying):  # RFC 2018
     sender = flying.connection.sender
     assert sender.board.sacked_bytes == 0
     assert sender.board.lost_bytes == sender.snd_nxt - sender.snd_una - MSS  # nothing is taken for held, or flying
+
+
+def test_it_is_given_half_a_round_trip_to_say_that_it_has_it_after_all(tcp_):  # RFC 2018 8; as Linux
+    opened(tcp_, rtt=0.1)
+    tcp_.writes(10 * MSS)
+    tcp_.after(0.1)
+    block(tcp_, (2001, 10_001))
+    block(tcp_, (5001, 10_001), ack=2001)
+    tcp_.all_sent()
+    half = tcp_.connection.rtt.srtt / 2
+    tcp_.after(half - 0.001)
+    tcp_.sends_nothing()
+    tcp_.after(0.002)
+    assert tcp_.all_sent()[0].seq == 2001
+
+
+@pytest.mark.parametrize(("srtt", "seconds"), [(None, 0.01), (0.001, 0.01), (0.02, 0.01), (0.2, 0.1), (3.0, 1.5)])
+def test_but_no_less_than_ten_milliseconds(srtt, seconds):
+    assert Recovery.doubt(srtt) == seconds
+
+
+@pytest.mark.parametrize(("window", "length"), [(65535, MSS), (0, 1)])
+def test_it_gets_it_again_though_nothing_else_is_under_way(tcp_, window, length):  # RFC 2018 8
+    opened(tcp_)
+    tcp_.writes(4 * MSS)
+    tcp_.after(0.1)
+    block(tcp_, (1001, 4001))
+    block(tcp_, ack=1001)  # the second to fourth were held, it said
+    block(tcp_, ack=1001, window=window)
+    tcp_.all_sent()
+    tcp_.after(1.0)
+    sent = tcp_.all_sent()[0]
+    assert (sent.seq, sent.length) == (1001, length)
+    block(tcp_, ack=1001 + length)
+    tcp_.after(0.0)
+    assert tcp_.all_sent()[0].seq == 1001 + length
+    block(tcp_, ack=4001)
+    assert tcp_.connection.sender.in_flight is None
 
 
 def test_what_is_held_measures_the_round_trip(flying):

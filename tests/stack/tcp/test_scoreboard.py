@@ -134,6 +134,24 @@ def test_the_last_that_may_be_lost_is_what_is_waited_for():
     assert board.lose_sent_before(3.0, 40, False, 10.0, 3.0) == 2.0
 
 
+def test_what_the_peer_holds_is_not_waited_for():  # RFC 8985 6.2 step 5
+    board = make(10, 20, 30, 40, 50)  # sent at 0, 1, 2, 3, 4
+    sack(board, 20, 30)
+    sack(board, 40, 50)
+    board.lose(board.ranges[3])
+    assert board.lose_sent_before(4.0, 50, False, 10.0, 4.0) == 1.0
+
+
+def test_a_part_of_what_was_sent_again_is_still_judged_by_when_that_was():  # RFC 2018, RFC 8985 6.2 step 5
+    board = make(20, 30)
+    board.lose_head(20)
+    board.resend(board.next_lost(), 20, 5.0)
+    sack(board, 10, 20)
+    assert states(board)[:2] == [(0, 10, "-"), (10, 20, "S")]
+    board.lose_sent_before(6.0, 30, True, 0.5, 6.0)
+    assert states(board)[0] == (0, 10, "L")
+
+
 def test_lost_ranges_side_by_side_are_sent_together():
     board = make(10, 20, 30, 40)
     sack(board, 30, 40)

@@ -359,3 +359,17 @@ def test_the_bytes_are_right_whatever_happens(script, nodelay):
         assert sum(one.end - one.seq for one in ranges) == sender.snd_nxt - sender.snd_una
         assert sender.buffered == written - (sender.snd_una - 1)
         assert sender.unsent_bytes == written - (sender.snd_nxt - 1)
+
+
+def test_a_probe_is_of_one_segment_at_most_and_knows_when_it_was_sent():
+    sender = make()
+    sender.write(TEXT[:250])
+    probe = sender.probe(5.0)
+    assert (probe.seq, probe.end, probe.sent_at) == (1, 101, 5.0)
+    assert sender.acknowledged(101) == 5.0
+
+
+def test_a_fin_that_probes_knows_when_it_was_sent():
+    sender = make(window=0)
+    sender.finish()
+    assert sender.probe(5.0).sent_at == 5.0

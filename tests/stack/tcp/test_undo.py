@@ -57,6 +57,19 @@ def test_not_before_every_copy_was_in_vain(tcp_):
     assert tcp_.connection.recovery.undone == 1
 
 
+def test_a_duplicate_of_the_last_that_is_acknowledged_counts(tcp_):
+    opened(tcp_)
+    tcp_.writes(40 * MSS)
+    tcp_.after(0.1)
+    sack(tcp_, (2001, 10_001))
+    sack(tcp_, (2001, 10_001), ack=1001)
+    sack(tcp_, (1, 1001), (2001, 10_001), ack=1001)
+    sack(tcp_, ack=10_001)
+    assert tcp_.connection.recovery.undone == 0
+    sack(tcp_, (1001, 2001), ack=10_001)
+    assert tcp_.connection.recovery.undone == 1
+
+
 def test_an_echo_of_the_first_copy_takes_it_back(tcp_):  # RFC 3522 3.2
     before = recovering(tcp_, stamped=True)
     tcp_.after(0.01)
@@ -81,6 +94,20 @@ def test_it_is_taken_back_once(tcp_):
     sack(tcp_, ack=5001, stamp=tcp_.stamp[0])
     sack(tcp_, (1, 1001), ack=5001, stamp=tcp_.stamp[0])
     assert tcp_.connection.recovery.undone == 1
+
+
+def test_each_that_was_in_vain_is_taken_back(tcp_):
+    recovering(tcp_)
+    sack(tcp_, ack=5001)
+    sack(tcp_, (1, 1001), ack=5001)
+    una = tcp_.connection.sender.snd_nxt - tcp_.iss
+    sack(tcp_, ack=una)
+    tcp_.all_sent()
+    tcp_.after(0.5)  # no answer to anything
+    assert tcp_.connection.info().timeouts == 1
+    for one in list(tcp_.sent):
+        sack(tcp_, (one.seq, one.seq + one.length), ack=tcp_.connection.sender.snd_nxt - tcp_.iss)
+    assert tcp_.connection.recovery.undone == 2
 
 
 def test_what_was_overtaken_is_patient_from_then_on(tcp_):
