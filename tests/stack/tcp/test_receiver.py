@@ -289,3 +289,48 @@ def test_whatever_the_order_the_application_reads_the_stream(script):
         assert receiver.queued <= 2000
     got += receiver.read(1 << 20) if receiver.queued else b""
     assert got == TEXT[: receiver.rcv_nxt - 1]
+
+
+def test_a_fin_beyond_the_window_is_cut_off_with_what_precedes_it():  # RFC 9293 3.10.7.4
+    receiver = make(capacity=1000)
+    assert not give(receiver, 1, 1100, fin=True)
+    assert receiver.rcv_nxt == 1001
+    assert receiver.queued == 1000
+    receiver.read(1000)
+    receiver.advertise()
+    assert give(receiver, 1001, 100, fin=True)
+    assert receiver.finished()
+
+
+def test_the_first_fin_says_where_the_stream_ends():
+    receiver = make()
+    give(receiver, 101, 100, fin=True)
+    give(receiver, 201, 100, fin=True)
+    assert give(receiver, 1, 100)
+    assert receiver.read(1000) == TEXT[:200]
+
+
+def test_a_fin_may_stand_just_behind_the_window():  # it takes no room
+    receiver = make(capacity=1000)
+    assert give(receiver, 1, 1000, fin=True)
+    assert receiver.finished()
+
+
+def test_a_fin_may_stand_just_behind_what_waits_for_a_hole_to_be_filled():
+    receiver = make()
+    give(receiver, 101, 100)
+    give(receiver, 201, 0, fin=True)
+    assert give(receiver, 1, 100)
+    assert receiver.finished()
+
+
+@pytest.mark.parametrize(("agreed", "length", "told"), [(True, 50, True), (True, 0, False), (False, 50, False)])
+def test_what_is_old_is_reported_where_sack_is_spoken_and_it_had_bytes(agreed, length, told):  # RFC 2883 4
+    receiver = make()
+    receiver.sack = agreed
+    give(receiver, 1, 100)
+    receiver.old(51, 51 + length)
+    assert receiver.ack_now
+    assert (receiver.reports is not None) is told
+    if told:
+        assert receiver.blocks(4) == ((51, 101),)

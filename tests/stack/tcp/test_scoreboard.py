@@ -108,6 +108,24 @@ def test_a_range_is_cut_in_no_more_pieces_than_its_bytes_are_worth():
     assert board.sacked == (64 + 100) // 2  # 64, and one for every 256 bytes; a byte held costs two cuts
 
 
+def test_pieces_put_together_again_count_no_more():
+    board = make(100)
+    sack(board, 10, 20)
+    sack(board, 30, 40)
+    assert board.pieces == 4
+    sack(board, 20, 30)
+    assert board.pieces == 2
+    board = make(20, 30)
+    sack(board, 10, 20)
+    assert board.pieces == 1
+    sack(board, 20, 30)
+    assert board.pieces == 0
+    board = make(10, 20, 30)
+    sack(board, 10, 20)
+    sack(board, 20, 30)
+    assert board.pieces == 0  # none was cut
+
+
 def test_what_was_sent_again_counts_from_then():
     board = make(10, 20)
     sack(board, 10, 20)

@@ -373,3 +373,11 @@ def test_a_fin_that_probes_knows_when_it_was_sent():
     sender = make(window=0)
     sender.finish()
     assert sender.probe(5.0).sent_at == 5.0
+
+
+def test_nothing_is_left_of_what_is_discarded():
+    sender = make()
+    sender.write(TEXT[:250])
+    take(sender)
+    sender.discard()
+    assert (sender.buffered, take(sender)) == (0, None)

@@ -80,6 +80,14 @@ def test_an_echo_of_the_first_copy_takes_it_back(tcp_):  # RFC 3522 3.2
     assert tcp_.connection.recovery.undone == 1
 
 
+def test_it_is_taken_back_by_an_echo_of_the_first_that_acknowledges_everything(tcp_):  # RFC 3522 3.2
+    before = recovering(tcp_, stamped=True)
+    tcp_.after(0.01)
+    sack(tcp_, ack=tcp_.connection.sender.snd_nxt - tcp_.iss, stamp=tcp_.stamp[0])
+    assert tcp_.connection.recovery.undone == 1
+    assert tcp_.connection.info().ssthresh > before
+
+
 def test_an_echo_of_the_second_does_not(tcp_):
     before = recovering(tcp_, stamped=True)
     tcp_.after(0.1)
