@@ -324,12 +324,15 @@ def test_a_fin_may_stand_just_behind_what_waits_for_a_hole_to_be_filled():
     assert receiver.finished()
 
 
-@pytest.mark.parametrize(("agreed", "length", "told"), [(True, 50, True), (True, 0, False), (False, 50, False)])
-def test_what_is_old_is_reported_where_sack_is_spoken_and_it_had_bytes(agreed, length, told):  # RFC 2883 4
+@pytest.mark.parametrize(
+    ("agreed", "seq", "length", "told"),
+    [(True, 51, 50, True), (True, 51, 0, False), (True, 101, 50, False), (False, 51, 50, False)],
+)
+def test_what_is_old_is_reported_where_sack_is_spoken_and_it_had_bytes(agreed, seq, length, told):  # RFC 2883 4
     receiver = make()
     receiver.sack = agreed
     give(receiver, 1, 100)
-    receiver.old(51, 51 + length)
+    receiver.old(seq, seq + length)
     assert receiver.ack_now
     assert (receiver.reports is not None) is told
     if told:
