@@ -337,3 +337,19 @@ def test_what_is_old_is_reported_where_sack_is_spoken_and_it_had_bytes(agreed, s
     assert (receiver.reports is not None) is told
     if told:
         assert receiver.blocks(4) == ((51, 101),)
+
+
+def test_each_segment_ahead_of_a_hole_is_counted():
+    receiver = make()
+    give(receiver, 1, 100)
+    for seq in (201, 401, 601):
+        give(receiver, seq, 100)
+    assert receiver.strays == 3
+
+
+def test_the_little_that_is_new_of_a_large_segment_does_not_keep_the_whole():
+    receiver = make()
+    give(receiver, 101, 5000)
+    receiver.text(1, memoryview(TEXT[:5000]), False, 0)
+    assert type(receiver.queue[0]) is bytes
+    assert receiver.read(10_000) == TEXT[:5100]
