@@ -6,17 +6,15 @@ said. What it sends has a header of ours, or of its own (`header_included`). Aft
 
 from __future__ import annotations
 
-from collections import deque
-from errno import EACCES, EADDRNOTAVAIL, EBADF, EDESTADDRREQ, EINVAL, EMSGSIZE
+from errno import EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
 from typing import TYPE_CHECKING
 
 from netif.link import Buffer, Offload
 from netif.wire import icmp
 from netif.wire.ip import ICMP, format_address
-from stack.endpoint import Endpoint
 from stack.failure import failure
-from stack.limits import LITTLE
-from stack.path_mtu import DONT, WANT, forbids_fragments
+from stack.mailbox import Mailbox
+from stack.path_mtu import DONT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 RAW = 255  # IPPROTO_RAW: for sending alone, headers included
-_OVERHEAD = 256  # what a queued packet costs beside its bytes
 
 
 class Raw:
@@ -101,48 +98,19 @@ class _Tap:
                 self.raw.stack.icmp.unreachable(interface, icmp.PROTOCOL_UNREACHABLE, src, dst, frame, at)
 
 
-class RawEndpoint(Endpoint):
+class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
     """One raw socket. `local` and `remote` are empty until it is bound and connected."""
 
-    __slots__ = (
-        "_queue",
-        "_queued_bytes",
-        "_route",
-        "broadcast",
-        "closed",
-        "discover",
-        "header_included",
-        "icmp_filter",
-        "interface",
-        "local",
-        "options",
-        "protocol",
-        "queue_limit",
-        "remote",
-        "tos",
-        "ttl",
-        "wants",
-    )
+    __slots__ = ("header_included", "icmp_filter", "local", "protocol", "remote")
+    queue_full = "raw_queue_full"
 
     def __init__(self, stack: Stack, protocol: int) -> None:
         super().__init__(stack)
         self.protocol = protocol
         self.local = b""
         self.remote = b""
-        self.interface: Interface | None = None  # the one it is bound to
         self.header_included = protocol == RAW
-        self.broadcast = False  # may send to broadcast addresses
-        self.discover = WANT  # IP_MTU_DISCOVER
         self.icmp_filter = 0  # a bit for each type that it does not want
-        self.options = b""  # that its packets bear
-        self.ttl = 64
-        self.tos = 0
-        self.wants = 0  # what recvmsg is to tell beside the packet, in bits that the socket knows
-        self.queue_limit: int = stack.limits.udp_queue_bytes
-        self.closed = False
-        self._route: Route | None = None
-        self._queue: deque[tuple[bytes, bytes]] | None = None
-        self._queued_bytes = 0
         stack.raw.add(self)
 
     def __repr__(self) -> str:
@@ -202,37 +170,15 @@ class RawEndpoint(Endpoint):
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The oldest packet, its header included, and its source; None: would block. OSError: a pending error."""
-        self._check()
-        queue = self._queue
-        if not queue:
-            return None
-        packet = queue.popleft()
-        self._queued_bytes -= len(packet[0]) + _OVERHEAD
-        self.stack.memory.charge(-len(packet[0]) - _OVERHEAD)
-        return packet
+        return self._take()
 
     def peek(self) -> tuple[bytes, bytes] | None:
-        self._check()
-        return self._queue[0] if self._queue else None
+        """As `receive`, and it stays."""
+        return self.first()
 
     def path_mtu(self) -> int | None:
         """Of the way to where it is connected."""
         return self._find(self.remote).mtu if self.remote else None
-
-    def close(self) -> None:
-        if not self.closed:
-            self.stack.raw.remove(self)
-            self.closed = True
-            self._queue = None
-            self.stack.memory.charge(-self._queued_bytes)
-            self._queued_bytes = 0
-            self.stack.owe(self)
-
-    def readable(self) -> bool:
-        return bool(self._queue) or self.error is not None or self.closed
-
-    def writable(self) -> bool:
-        return self._route is None or not self._route.interface.blocked or self.error is not None or self.closed
 
     def takes(self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int) -> bool:
         if (
@@ -247,41 +193,10 @@ class RawEndpoint(Endpoint):
         return True
 
     def arrived(self, packet: bytes, src: bytes) -> None:
-        if self._queued_bytes + len(packet) + _OVERHEAD > self.queue_limit:
-            self.stack.drop("raw_queue_full", self)
-            return
-        memory = self.stack.memory
-        if memory.pressed and self._queued_bytes + len(packet) > LITTLE:
-            self.stack.drop("socket_memory_full", self)
-            return
-        memory.charge(len(packet) + _OVERHEAD)
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.append((packet, src))
-        self._queued_bytes += len(packet) + _OVERHEAD
-        self.stack.owe(self)
+        self._keep(packet, src)
 
-    def unreachable(self, error: OSError) -> None:
-        if self.remote:
-            self.error = error
-            self.stack.owe(self)
+    def _leave(self) -> None:
+        self.stack.raw.remove(self)
 
-    def abort(self, error: OSError) -> None:
-        self.close()
-        super().abort(error)
-
-    def _check(self) -> None:
-        error = self.take_error()
-        if error is not None:
-            raise error
-        if self.closed:
-            raise failure(EBADF)
-
-    def _find(self, address: bytes) -> Route:
-        ip = self.stack.ip
-        src = self.local if self.local and not ip.is_group(self.local) else None
-        route = ip.route(address, src, self.interface)
-        if not self.broadcast and ip.is_broadcast(address):
-            raise failure(EACCES)
-        route.owner = self
-        return route
+    def _source(self) -> bytes:
+        return self.local

@@ -6,8 +6,7 @@ sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 by
 
 from __future__ import annotations
 
-from collections import deque
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EDESTADDRREQ, EINVAL, EMSGSIZE
+from errno import EADDRINUSE, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from netif.link import NONE, Buffer, Offload
@@ -15,10 +14,9 @@ from netif.wire import Malformed, icmp
 from netif.wire.checksum import pseudo_header, verify
 from netif.wire.ip import UDP, format_address
 from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
-from stack.endpoint import Endpoint
 from stack.failure import failure
-from stack.limits import LITTLE
-from stack.path_mtu import DONT, WANT, forbids_fragments
+from stack.mailbox import Mailbox
+from stack.path_mtu import DONT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ _EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
 _ONE_PIECE = 4096  # up to this size a copy behind the header costs less than a second buffer
 _COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
 LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
-_OVERHEAD = 256  # what a queued datagram costs beside its payload
 
 
 class Udp:
@@ -167,48 +164,19 @@ def _open(src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: 
     return sport, dport, end
 
 
-class UdpEndpoint(Endpoint):
+class UdpEndpoint(Mailbox[Queued]):
     """One UDP socket. `local` has port 0 until it is bound; `remote` is None unless it is connected."""
 
-    __slots__ = (
-        "_chosen",
-        "_queue",
-        "_queued_bytes",
-        "_route",
-        "broadcast",
-        "closed",
-        "discover",
-        "interface",
-        "local",
-        "no_checksum",
-        "options",
-        "queue_limit",
-        "remote",
-        "reuse",
-        "tos",
-        "ttl",
-        "wants",
-    )
+    __slots__ = ("_chosen", "local", "no_checksum", "remote", "reuse")
+    queue_full = "udp_queue_full"
 
     def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
         super().__init__(stack)
         self.local: Address = (_ANY[address_length], 0)
         self.remote: Address | None = None
-        self.interface: Interface | None = None  # the one it is bound to
         self.reuse = False
-        self.broadcast = False  # may send to broadcast addresses
-        self.ttl = 64
-        self.tos = 0
-        self.discover = WANT  # IP_MTU_DISCOVER
-        self.options = b""  # IP options that its datagrams bear
         self.no_checksum = False  # send none (RFC 1122 4.1.3.4 MAY)
-        self.wants = 0  # what recvmsg is to tell beside the data, in bits that the socket knows
-        self.queue_limit = stack.limits.udp_queue_bytes
-        self.closed = False
         self._chosen = self.local[0]  # the address that `bind` was given
-        self._route: Route | None = None  # to where the last datagram went
-        self._queue: deque[Queued] | None = None
-        self._queued_bytes = 0
 
     def __repr__(self) -> str:
         local, remote = self.local, self.remote
@@ -282,24 +250,13 @@ class UdpEndpoint(Endpoint):
 
     def receive(self) -> tuple[bytes, Address] | None:
         """The oldest datagram and whose it is; None: would block. OSError: a pending error."""
-        self._check()
-        queue = self._queue
-        if not queue:
-            return None
-        data, source, _ = queue.popleft()
-        self._queued_bytes -= len(data) + _OVERHEAD
-        self.stack.memory.charge(-len(data) - _OVERHEAD)
-        return data, source
+        datagram = self._take()
+        return None if datagram is None else datagram[:2]
 
     def peek(self) -> tuple[bytes, Address] | None:
         """As `receive`, and it stays."""
         first = self.first()
         return None if first is None else first[:2]
-
-    def first(self) -> Queued | None:
-        """The oldest, which stays; with the header that it came under and the interface, if `wants` asks for any."""
-        self._check()
-        return self._queue[0] if self._queue else None
 
     def path_mtu(self) -> int | None:
         """Of the way to where it is connected."""
@@ -315,22 +272,6 @@ class UdpEndpoint(Endpoint):
         ip.send_apart(route, UDP, (header, data), length, ttl=self.ttl, tos=self.tos, df=df, options=options)
         return len(data)
 
-    def close(self) -> None:
-        if not self.closed:
-            if self.local[1]:
-                self.stack.udp.unhold(self)
-            self.closed = True
-            self._queue = None
-            self.stack.memory.charge(-self._queued_bytes)
-            self._queued_bytes = 0
-            self.stack.owe(self)
-
-    def readable(self) -> bool:
-        return bool(self._queue) or self.error is not None or self.closed
-
-    def writable(self) -> bool:
-        return self._route is None or not self._route.interface.blocked or self.error is not None or self.closed
-
     # what happens to it
 
     def arrived(
@@ -345,22 +286,6 @@ class UdpEndpoint(Endpoint):
         else:
             self._keep(frame[start:end], source, origin)
 
-    def _keep(self, payload: Buffer, source: Address, origin: tuple[bytes, Interface] | None) -> None:
-        size = len(payload)
-        if self._queue is None:
-            self._queue = deque()
-        if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
-            self.stack.drop("udp_queue_full", self)
-            return
-        memory = self.stack.memory
-        if memory.pressed and self._queued_bytes + size > LITTLE:
-            self.stack.drop("socket_memory_full", self)
-            return
-        self._queue.append((bytes(payload), source, origin))
-        self._queued_bytes += size + _OVERHEAD
-        memory.charge(size + _OVERHEAD)
-        self.stack.owe(self)
-
     def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:
         """A datagram to the group or broadcast `dst` that came by `interface` is for this socket too."""
         return (
@@ -369,28 +294,9 @@ class UdpEndpoint(Endpoint):
             and (self._chosen == dst or not any(self._chosen))
         )
 
-    def unreachable(self, error: OSError) -> None:
-        if self.remote is not None:
-            self.error = error
-            self.stack.owe(self)
+    def _leave(self) -> None:
+        if self.local[1]:
+            self.stack.udp.unhold(self)
 
-    def abort(self, error: OSError) -> None:
-        self.close()
-        super().abort(error)
-
-    def _check(self) -> None:
-        if self.error is not None:
-            error = self.take_error()
-            assert error is not None
-            raise error
-        if self.closed:
-            raise failure(EBADF)
-
-    def _find(self, address: bytes) -> Route:
-        ip = self.stack.ip
-        src = self._chosen if self.remote is None else self.local[0]
-        route = ip.route(address, src if any(src) and not ip.is_group(src) else None, self.interface)
-        if not self.broadcast and ip.is_broadcast(address):
-            raise failure(EACCES)
-        route.owner = self
-        return route
+    def _source(self) -> bytes:
+        return self._chosen if self.remote is None else self.local[0]

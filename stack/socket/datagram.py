@@ -7,32 +7,24 @@ speaks ICMP echo messages with their 8-byte header; ident and checksum are the s
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from socket import (
-    AF_INET,
     IPPROTO_ICMP,
     IPPROTO_IP,
     IPPROTO_UDP,
-    SHUT_WR,
-    SO_BROADCAST,
-    SO_DOMAIN,
-    SO_ERROR,
-    SO_PROTOCOL,
-    SO_RCVBUF,
     SO_REUSEADDR,
-    SO_TYPE,
     SOCK_DGRAM,
     SOCK_RAW,
     SOL_SOCKET,
 )
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netif.link import Buffer
 from netif.wire import icmp
 from stack.echo import Echo, EchoEndpoint
 from stack.socket import ip_level, options, resolver
 from stack.socket.attempts import Attempts, Message, fail
+from stack.socket.packets import FACTS, Packets
 from stack.udp import UdpEndpoint
 
 if TYPE_CHECKING:
@@ -56,18 +48,21 @@ def datagram_for(stack: Stack, kind: int, protocol: int) -> Attempts:
     raise fail(errno.EPROTONOSUPPORT)
 
 
-class Datagram(Attempts):
+class Datagram(Packets):
     """A UDP socket."""
 
-    __slots__ = ("buffer_asked", "read_shut", "udp", "write_shut")
+    __slots__ = ("udp",)
     kind = SOCK_DGRAM
     protocol = IPPROTO_UDP
+    facts = {
+        **FACTS,
+        (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
+        (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
+    }
 
     def __init__(self, stack: Stack) -> None:
-        super().__init__(stack)
-        self.endpoint = self.udp = UdpEndpoint(stack)
-        self.read_shut = self.write_shut = False
-        self.buffer_asked = False  # for SO_RCVBUF, which answers twice what it was given, as Linux' does
+        self.udp = UdpEndpoint(stack)
+        super().__init__(stack, self.udp)
 
     def bind(self, address: object) -> None:
         self.udp.bind(*resolver.parse_endpoint(address, self.stack.hosts, "bind"))
@@ -76,13 +71,6 @@ class Datagram(Attempts):
         host, port = resolver.parse_endpoint(address, self.stack.hosts, "connect")
         self.udp.connect(resolver.LOOPBACK if host == resolver.ANY else host, port)
         return True
-
-    def shutdown(self, how: int) -> None:
-        if self.udp.remote is None:
-            raise fail(errno.ENOTCONN)
-        self.read_shut |= how != SHUT_WR
-        self.write_shut |= how != 0
-        self.udp.wake_readers()
 
     def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
         datagram = self.udp.peek() if peek else self.udp.receive()
@@ -102,19 +90,6 @@ class Datagram(Attempts):
         here = interface.address or header[16:20]
         return *got, ip_level.ancillary(self.udp.wants, header, index, here), len(queued[0]) > count
 
-    def read(self, count: int) -> bytes | None:
-        got = self.receive_from(count, False)
-        return None if got is None else got[0]
-
-    def peek(self, count: int) -> bytes | None:
-        got = self.receive_from(count, True)
-        return None if got is None else got[0]
-
-    def write(self, data: Buffer) -> int | None:
-        if self.write_shut:
-            raise fail(errno.EPIPE)
-        return self.udp.send_to(data)
-
     def send_to(self, data: Buffer, address: object) -> int | None:
         if self.write_shut:
             raise fail(errno.EPIPE)
@@ -130,48 +105,12 @@ class Datagram(Attempts):
         return self.udp.remote
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
-        if level == IPPROTO_IP:
-            ip_level.set_option(self.udp, option, value)
-            return
-        number = options.as_int(value)
-        if (level, option) == (SOL_SOCKET, SO_BROADCAST):
-            self.udp.broadcast = bool(number)
-        elif (level, option) == (SOL_SOCKET, SO_REUSEADDR):
-            self.udp.reuse = bool(number)
-        elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
-            self.buffer_asked = True
-            self.udp.queue_limit = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
+        if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
+            self.udp.reuse = bool(options.as_int(value))
         elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
-            self.udp.no_checksum = bool(number)
+            self.udp.no_checksum = bool(options.as_int(value))
         else:
-            raise options.unsupported()
-
-    def get_option(self, level: int, option: int) -> int | bytes:
-        fact = _FACTS.get((level, option))
-        if fact is not None:
-            return fact(self)
-        if level != IPPROTO_IP:
-            raise options.unsupported()
-        return ip_level.get_option(self.udp, option)
-
-    def take_error(self) -> int:
-        error = self.udp.take_error()
-        return (error.errno or errno.EIO) if error is not None else 0
-
-    def close(self) -> None:
-        self.udp.close()
-
-
-_FACTS: dict[tuple[int, int], Callable[[Any], int]] = {
-    (SOL_SOCKET, SO_BROADCAST): lambda core: int(core.udp.broadcast),
-    (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
-    (SOL_SOCKET, SO_RCVBUF): lambda core: core.udp.queue_limit << core.buffer_asked,
-    (SOL_SOCKET, SO_TYPE): lambda core: int(SOCK_DGRAM),
-    (SOL_SOCKET, SO_DOMAIN): lambda core: int(AF_INET),
-    (SOL_SOCKET, SO_PROTOCOL): lambda core: IPPROTO_UDP,
-    (SOL_SOCKET, SO_ERROR): Datagram.take_error,
-    (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
-}
+            super().set_option(level, option, value)
 
 
 class Ping(Attempts):

@@ -1,0 +1,148 @@
+"""What UDP's and raw sockets have in common: a bounded queue of what arrived, and how what is sent is to look.
+
+Each of the queue costs its bytes and an overhead, by the socket's own limit and by the stack's memory; when that runs
+short, each socket keeps little. Knows neither ports nor protocols: the sockets do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from errno import EACCES, EBADF
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from netif.link import Buffer
+from stack.endpoint import Endpoint
+from stack.failure import failure
+from stack.limits import LITTLE
+from stack.path_mtu import WANT
+
+if TYPE_CHECKING:
+    from stack.interface import Interface
+    from stack.routing import Route
+    from stack.stack import Stack
+
+Item = TypeVar("Item", bound=tuple[Any, ...])  # its bytes come first
+
+_OVERHEAD = 256  # what a queued item costs beside its bytes
+
+
+class Mailbox(Endpoint, Generic[Item]):
+    __slots__ = (
+        "_queue",
+        "_queued_bytes",
+        "_route",
+        "broadcast",
+        "closed",
+        "discover",
+        "interface",
+        "options",
+        "queue_limit",
+        "tos",
+        "ttl",
+        "wants",
+    )
+    queue_full: ClassVar[str]  # the reason to drop what is beyond the limit
+    remote: Any  # false unless it is connected
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self.interface: Interface | None = None  # the one it is bound to
+        self.broadcast = False  # may send to broadcast addresses
+        self.discover = WANT  # IP_MTU_DISCOVER
+        self.options = b""  # IP options that its packets bear
+        self.ttl = 64
+        self.tos = 0
+        self.wants = 0  # what recvmsg is to tell beside the data, in bits that the socket knows
+        self.queue_limit: int = stack.limits.udp_queue_bytes
+        self.closed = False
+        self._route: Route | None = None  # to where the last one went
+        self._queue: deque[Item] | None = None
+        self._queued_bytes = 0
+
+    def first(self) -> Item | None:
+        """The oldest, which stays; None: would block. OSError: a pending error."""
+        self._check()
+        return self._queue[0] if self._queue else None
+
+    def readable(self) -> bool:
+        return bool(self._queue) or self.error is not None or self.closed
+
+    def writable(self) -> bool:
+        return self._route is None or not self._route.interface.blocked or self.error is not None or self.closed
+
+    def unreachable(self, error: OSError) -> None:
+        if self.remote:
+            self.error = error
+            self.stack.owe(self)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._leave()
+            self.closed = True
+            self._queue = None
+            self.stack.memory.charge(-self._queued_bytes)
+            self._queued_bytes = 0
+            self.stack.owe(self)
+
+    def abort(self, error: OSError) -> None:
+        self.close()
+        super().abort(error)
+
+    # what a subclass knows
+
+    def _leave(self) -> None:
+        """Nothing is to arrive any more."""
+        raise NotImplementedError
+
+    def _source(self) -> bytes:
+        """The address to send from; all zero, or empty: whichever fits."""
+        raise NotImplementedError
+
+    # what it uses
+
+    def _take(self) -> Item | None:
+        """The oldest; None: would block. OSError: a pending error."""
+        self._check()
+        queue = self._queue
+        if not queue:
+            return None
+        item = queue.popleft()
+        cost = len(item[0]) + _OVERHEAD
+        self._queued_bytes -= cost
+        self.stack.memory.charge(-cost)
+        return item
+
+    def _keep(self, payload: Buffer, *origin: Any) -> None:
+        """Queue what has arrived, if there is room."""
+        size = len(payload)
+        if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
+            self.stack.drop(self.queue_full, self)
+            return
+        memory = self.stack.memory
+        if memory.pressed and self._queued_bytes + size > LITTLE:
+            self.stack.drop("socket_memory_full", self)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        item: Any = (bytes(payload), *origin)
+        self._queue.append(item)
+        self._queued_bytes += size + _OVERHEAD
+        memory.charge(size + _OVERHEAD)
+        self.stack.owe(self)
+
+    def _check(self) -> None:
+        if self.error is not None:
+            error = self.take_error()
+            assert error is not None
+            raise error
+        if self.closed:
+            raise failure(EBADF)
+
+    def _find(self, address: bytes) -> Route:
+        ip = self.stack.ip
+        src = self._source()
+        route = ip.route(address, src if any(src) and not ip.is_group(src) else None, self.interface)
+        if not self.broadcast and ip.is_broadcast(address):
+            raise failure(EACCES)
+        route.owner = self
+        return route
