@@ -127,9 +127,7 @@ def _fresh(connection: Connection, segment: Segment, now: float) -> bool:
             connection.challenge()  # two that disagree about the time must not answer each other for ever
     if segment.flags & RST:
         return True
-    connection.stack.drop(
-        "tcp_paws", connection
-    )  # RFC 7323 3.2: also when it bears none though both sides agreed on it
+    connection.stack.drop("tcp_paws", connection)  # RFC 7323 3.2: also when it bears none though both agreed on it
     return False
 
 
@@ -158,8 +156,9 @@ def _unacceptable(connection: Connection, segment: Segment) -> bool:
         return False
     receiver = connection.receiver
     if segment.length or segment.flags & FIN:
-        receiver.old(segment.seq, segment.seq + segment.length + (segment.flags & FIN))
-        if segment.seq + segment.length + (segment.flags & FIN) == receiver.rcv_nxt:
+        end = segment.seq + segment.length + (segment.flags & FIN)
+        receiver.old(segment.seq, end)
+        if end == receiver.rcv_nxt:
             timestamp = segment.options.timestamp
             if connection.stamped and timestamp is not None:
                 connection.ts_recent = timestamp[0]  # our ACK was lost: the next one measures this copy's round trip
@@ -267,7 +266,6 @@ def _suspicious(connection: Connection, segment: Segment, duplicate: bool, now: 
     heard = Heard(segment.ack, blocks, duplicate, echo)
     entered, undone = recovery.entered, recovery.undone
     recovery.heard(heard, sender, connection.congestion, connection.rtt, now)
-    connection.fast_retransmits += recovery.entered - entered
     if connection.on_event is not None:
         if recovery.entered > entered:
             tell(connection, "recovery", recovery.entered, now)

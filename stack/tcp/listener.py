@@ -151,9 +151,3 @@ class Listener(Endpoint):
     def abort(self, error: OSError | None = None) -> None:
         self.close()
         self.error = error
-
-    def flush(self, now: float) -> None:
-        if self.readers is not None and self.readable():
-            self.wake_readers()
-        if self.writers is not None and self.writable():
-            self.wake_writers()

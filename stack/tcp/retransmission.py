@@ -58,9 +58,7 @@ def expired(connection: Connection, now: float) -> Transmission | None:
     if connection.probe_due:
         return _loss_probe(connection, now)
     if recovery is not None and recovery.reorder_at is not None and recovery.reorder_at <= now:
-        entered = recovery.entered
         recovery.overtaken(connection.sender, connection.congestion, connection.rtt, now)
-        connection.fast_retransmits += recovery.entered - entered
         return None
     return _time_out(connection, now)
 

@@ -265,9 +265,7 @@ class Scoreboard:
             self._join(one, limit - length, limit if limit >= mss else None)
         self.lost_bytes -= one.end - one.seq
         one.state = FLYING
-        one.sent_at = now
-        one.retransmitted = True
-        self._note_resent(one)
+        self.sent_again(one, now)
         return one
 
     def flying_again(self) -> bool:
@@ -293,8 +291,8 @@ class Scoreboard:
             self._cut(len(ranges) - 1, length - size)
         return one
 
-    def probe(self, one: Transmission, now: float) -> None:
-        """A range that may well be in the network is sent again."""
+    def sent_again(self, one: Transmission, now: float) -> None:
+        """A range goes out once more; as a probe, it may well be in the network still."""
         one.sent_at = now
         one.retransmitted = True
         self._note_resent(one)

@@ -261,7 +261,7 @@ class Sender:
         if board is None:
             return None
         last = board.tail(self.mss)
-        board.probe(last, now)
+        board.sent_again(last, now)
         return last
 
     def went_before(self, count: int) -> None:

@@ -59,7 +59,6 @@ class ControlBlock(Endpoint):
         "ecn",
         "emitter",
         "fast",
-        "fast_retransmits",
         "figures",
         "idle_at",
         "irs",
@@ -196,7 +195,6 @@ class ControlBlock(Endpoint):
         self.search: Search | None = None  # for what the path carries
         self.retransmissions = 0
         self.timeouts = 0
-        self.fast_retransmits = 0
         self.quick = config.quickack  # segments yet to be acknowledged at once (Linux: quickack mode)
         self.figures = Figures(now)
         self.on_event: Hook | None = (listener and listener.on_event) or layer.stack.tcp_events
@@ -317,6 +315,11 @@ class ControlBlock(Endpoint):
         clock = int(now * 1000)
         at = unwrap(timestamp[1], clock + self.timestamp_base) - self.timestamp_base
         return at if 0 <= clock - at <= 1000 * self.config.max_rto else None
+
+    @property
+    def fast_retransmits(self) -> int:
+        """Losses that ACKs told of."""
+        return 0 if self.recovery is None else self.recovery.entered
 
     def mend(self) -> Recovery:
         """The recovery; made when it is first asked for."""
