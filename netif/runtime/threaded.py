@@ -280,6 +280,8 @@ class ThreadedRuntime(RealTime):
                 self.release()
                 self._afterwards()
                 self.enter()
+                if self._leader is not self._background:  # a caller came while the gate was free
+                    return
         self._pass_lead()
 
     def _doze(self, me: threading.Thread) -> None:

@@ -172,6 +172,32 @@ def test_what_was_posted_is_handled_though_whoever_posted_it_leads_at_once(scene
     assert handled.wait(5)
 
 
+def test_a_caller_that_leads_while_the_background_thread_starts_handlers_polls_alone(scene):
+    machine = scene.machine
+
+    def post_in_the_turn(name, text):
+        scene.host.on_frame = None
+        scene.runtime.post(lambda: None)
+        machine.stop("inside", lambda: True)
+
+    scene.host.on_frame = post_in_the_turn
+    scene.wire.arrives(b"other:x")
+    machine.run(BACKGROUND)
+    assert machine.where(BACKGROUND) == "inside"
+    scene.reader("C", "in")
+    machine.run("C")
+    machine.expire("C")  # it has run out of patience: the gate will be handed to it
+    machine.run(BACKGROUND)
+    assert machine.where(BACKGROUND) == "lock"
+    machine.run("C")
+    assert machine.where("C") == "poll"
+    machine.run(BACKGROUND)
+    assert machine.where(BACKGROUND) == "lock"
+    scene.wire.arrives(b"in:hello")
+    machine.run_while_it_can("C")
+    assert scene.result("C") == "hello"
+
+
 def test_one_leads_and_the_others_follow(scene):
     scene.leading_reader("A", "a")
     for name in ("B", "C"):
