@@ -20,10 +20,26 @@ if TYPE_CHECKING:
     from netif.config import DriverIfconfig as DriverIfconfig
     from netif.config import Flags as Flags
     from netif.config import InherentConfig as InherentConfig
+    from netif.config import IpEvent as IpEvent
     from netif.config import IpInfo as IpInfo
     from netif.config import NetifConfig as NetifConfig
     from netif.config import NetstackConfig as NetstackConfig
+    from netif.errors import DhcpAlreadyStarted as DhcpAlreadyStarted
+    from netif.errors import DhcpAlreadyStopped as DhcpAlreadyStopped
+    from netif.errors import DhcpcStartFailed as DhcpcStartFailed
+    from netif.errors import DhcpNotStopped as DhcpNotStopped
+    from netif.errors import DhcpsStartFailed as DhcpsStartFailed
+    from netif.errors import DnsNotConfigured as DnsNotConfigured
+    from netif.errors import DriverAttachFailed as DriverAttachFailed
+    from netif.errors import IfNotReady as IfNotReady
+    from netif.errors import InitFailed as InitFailed
+    from netif.errors import InvalidArg as InvalidArg
+    from netif.errors import InvalidParams as InvalidParams
+    from netif.errors import InvalidState as InvalidState
     from netif.errors import NetifError as NetifError
+    from netif.errors import NotFound as NotFound
+    from netif.errors import NotSupported as NotSupported
+    from netif.errors import TxFailed as TxFailed
     from netif.esp import netif_action_connected as netif_action_connected
     from netif.esp import netif_action_disconnected as netif_action_disconnected
     from netif.esp import netif_action_got_ip as netif_action_got_ip
@@ -71,6 +87,15 @@ if TYPE_CHECKING:
     from netif.link import Medium as Medium
     from netif.link import Offload as Offload
     from netif.netif import Netif as Netif
+    from netif.presets import NETIF_INHERENT_DEFAULT_BR as NETIF_INHERENT_DEFAULT_BR
+    from netif.presets import NETIF_INHERENT_DEFAULT_BR_DHCPS as NETIF_INHERENT_DEFAULT_BR_DHCPS
+    from netif.presets import NETIF_INHERENT_DEFAULT_ETH as NETIF_INHERENT_DEFAULT_ETH
+    from netif.presets import NETIF_INHERENT_DEFAULT_PAIR as NETIF_INHERENT_DEFAULT_PAIR
+    from netif.presets import NETIF_INHERENT_DEFAULT_PPP as NETIF_INHERENT_DEFAULT_PPP
+    from netif.presets import NETIF_INHERENT_DEFAULT_TAP as NETIF_INHERENT_DEFAULT_TAP
+    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_AP as NETIF_INHERENT_DEFAULT_WIFI_AP
+    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_NAN as NETIF_INHERENT_DEFAULT_WIFI_NAN
+    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_STA as NETIF_INHERENT_DEFAULT_WIFI_STA
     from netif.registry import Registry as Registry
     from netif.runtime import AsyncioRuntime as AsyncioRuntime
     from netif.runtime import Deadlock as Deadlock
@@ -98,11 +123,29 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "DriverIfconfig",
         "Flags",
         "InherentConfig",
+        "IpEvent",
         "IpInfo",
         "NetifConfig",
         "NetstackConfig",
     ),
-    "netif.errors": ("NetifError",),
+    "netif.errors": (
+        "DhcpAlreadyStarted",
+        "DhcpAlreadyStopped",
+        "DhcpNotStopped",
+        "DhcpcStartFailed",
+        "DhcpsStartFailed",
+        "DnsNotConfigured",
+        "DriverAttachFailed",
+        "IfNotReady",
+        "InitFailed",
+        "InvalidArg",
+        "InvalidParams",
+        "InvalidState",
+        "NetifError",
+        "NotFound",
+        "NotSupported",
+        "TxFailed",
+    ),
     "netif.esp": (
         "netif_action_connected",
         "netif_action_disconnected",
@@ -143,6 +186,17 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "netif.events": ("DriverFailed", "Event", "GotIp", "LinkDown", "LinkUp", "LostIp", "NetifDown", "NetifUp"),
     "netif.link": ("LinkCaps", "Medium", "Offload"),
     "netif.netif": ("Netif",),
+    "netif.presets": (
+        "NETIF_INHERENT_DEFAULT_BR",
+        "NETIF_INHERENT_DEFAULT_BR_DHCPS",
+        "NETIF_INHERENT_DEFAULT_ETH",
+        "NETIF_INHERENT_DEFAULT_PAIR",
+        "NETIF_INHERENT_DEFAULT_PPP",
+        "NETIF_INHERENT_DEFAULT_TAP",
+        "NETIF_INHERENT_DEFAULT_WIFI_AP",
+        "NETIF_INHERENT_DEFAULT_WIFI_NAN",
+        "NETIF_INHERENT_DEFAULT_WIFI_STA",
+    ),
     "netif.registry": ("Registry",),
     "netif.runtime": ("AsyncioRuntime", "Deadlock", "ThreadedRuntime", "VirtualRuntime"),
     "stack": ("Stack", "default_stack", "ethif_init", "ethif_input"),

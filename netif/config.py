@@ -7,33 +7,59 @@ be. Addresses are `ipaddress` objects here, at the edge, and bytes from the Neti
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, TypeAlias
 
 import attrs
 
-from netif.errors import InvalidParams, NotSupported
+from netif.errors import InvalidArg, InvalidParams, NotSupported
 from netif.wire import ethernet, ip
 
 Address: TypeAlias = str | bytes | int | IPv4Address
 
 MTU_MIN = 68  # RFC 791 3.2: every link carries a packet of 68 bytes
 MTU_MAX = 65535  # the total length field
+HOSTNAME_MAX = 32  # bytes, as esp_netif has it
+DELAY_MAX = 65535  # seconds; ESP_NETIF_IP_LOST_TIMER_INTERVAL's range
+_HOSTNAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
 class Flags(enum.IntFlag):
     """esp_netif's, by their bits there."""
 
-    DHCP_CLIENT = 1
-    DHCP_SERVER = 2
+    DHCP_CLIENT = 1  # obtain an address when the link comes up
+    DHCP_SERVER = 2  # give addresses while the link is up; excludes DHCP_CLIENT
     AUTOUP = 4  # start() brings the link up; without it connected() does
-    GARP = 8
+    GARP = 8  # tell the neighbours our address every minute
     EVENT_IP_MODIFIED = 16  # say GotIp even if an address is set that was there already
     IS_PPP = 32
     IS_BRIDGE = 64
     MLDV6_REPORT = 128
     IPV6_AUTOCONFIG = 256
+
+
+NOT_HERE = Flags.IS_PPP | Flags.IS_BRIDGE | Flags.MLDV6_REPORT | Flags.IPV6_AUTOCONFIG  # nothing is behind these
+_ALL = Flags(0x1FF)
+
+
+class IpEvent(enum.IntEnum):
+    """The ids that esp_netif posts under its base IP_EVENT."""
+
+    STA_GOT_IP = 0
+    STA_LOST_IP = 1
+    ASSIGNED_IP_TO_CLIENT = 2
+    GOT_IP6 = 3
+    ETH_GOT_IP = 4
+    ETH_LOST_IP = 5
+    PPP_GOT_IP = 6
+    PPP_LOST_IP = 7
+    TX_RX = 8
+    NETIF_UP = 9
+    NETIF_DOWN = 10
+    CUSTOM_GOT_IP = 11
+    CUSTOM_LOST_IP = 12
 
 
 class DnsType(enum.IntEnum):
@@ -179,6 +205,18 @@ def check_mtu(mtu: int) -> int:
     return mtu
 
 
+def check_hostname(name: str) -> str:
+    """`name` if a host may bear it; "" is no name."""
+    if not isinstance(name, str):
+        raise InvalidArg(f"InherentConfig.hostname: {name!r} is no text; give one such as 'kitchen-light'")
+    if len(name.encode()) > HOSTNAME_MAX:
+        length = len(name.encode())
+        raise InvalidParams(f"InherentConfig.hostname: {name!r} has {length} bytes; {HOSTNAME_MAX} are the most")
+    if not _HOSTNAME.fullmatch(name):
+        raise InvalidParams(f"InherentConfig.hostname: {name!r} has more than letters, digits, '-', '_' and '.'")
+    return name
+
+
 def _check_key(_instance: object, _field: object, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise InvalidParams(f"InherentConfig.if_key: {value!r} is no key; give a unique text such as 'ETH_DEF'")
@@ -187,8 +225,17 @@ def _check_key(_instance: object, _field: object, value: Any) -> None:
 def _check_flags(_instance: object, _field: object, value: Flags) -> None:
     if value & Flags.DHCP_CLIENT and value & Flags.DHCP_SERVER:
         raise InvalidParams("InherentConfig.flags: DHCP_CLIENT and DHCP_SERVER exclude each other; keep one")
-    if value & (Flags.IS_PPP | Flags.IS_BRIDGE):
-        raise NotSupported("InherentConfig.flags: IS_PPP and IS_BRIDGE have nothing behind them yet")
+    if value & NOT_HERE:
+        names = " and ".join(str(flag.name) for flag in Flags if flag & value & NOT_HERE)
+        raise NotSupported(f"InherentConfig.flags: {names} is not supported here; leave it out")
+    if value > _ALL:
+        raise InvalidParams(f"InherentConfig.flags: {int(value):#x} has bits that no flag has; combine netif.Flags")
+
+
+def _flags(value: Any) -> Flags:
+    if not isinstance(value, int):
+        raise InvalidParams(f"InherentConfig.flags: {value!r} is no flag; combine netif.Flags, as in Flags.AUTOUP")
+    return Flags(value)
 
 
 def _check_prio(_instance: object, _field: object, value: Any) -> None:
@@ -201,12 +248,21 @@ def _check_mtu(_instance: object, _field: object, value: int) -> None:
         check_mtu(value)
 
 
+def _check_hostname(_instance: object, _field: object, value: str) -> None:
+    check_hostname(value)
+
+
+def _check_delay(_instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, (int, float)) or not 0 <= value <= DELAY_MAX:
+        raise InvalidParams(f"InherentConfig.{field.name}: {value!r} is out of range; take 0 to {DELAY_MAX} seconds")
+
+
 @attrs.frozen
 class InherentConfig:
     """What an interface is by itself, whatever drives it."""
 
     if_key: str = attrs.field(validator=_check_key)  # unique among the interfaces of one stack
-    flags: Flags = attrs.field(default=Flags(0), converter=Flags, validator=_check_flags)
+    flags: Flags = attrs.field(default=Flags(0), converter=_flags, validator=_check_flags)
     mac: bytes | None = attrs.field(default=None, converter=_mac)  # None: derived, see netif/mac.py
     ip_info: IpInfo = attrs.field(default=None, converter=_ip_info)
     if_desc: str = ""
@@ -214,6 +270,8 @@ class InherentConfig:
     mtu: int = attrs.field(default=0, validator=_check_mtu)  # bytes of an IP packet; 0: the medium's 1500
     get_ip_event: Any = None  # GotIp.event_id and LostIp.event_id of this interface
     lost_ip_event: Any = None
+    hostname: str = attrs.field(default="", validator=_check_hostname)  # sent with DHCP
+    lost_ip_delay: float = attrs.field(default=120.0, validator=_check_delay)  # seconds to LostIp; 0: at once
 
 
 def _check_transmit(_instance: object, _field: object, value: Any) -> None:

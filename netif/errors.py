@@ -17,6 +17,13 @@ class NetifError(Exception):
     name: ClassVar[str] = "ESP_FAIL"
 
 
+class InvalidArg(NetifError, ValueError):
+    """Nothing, or another kind of thing, where an argument must be."""
+
+    code = 0x102
+    name = "ESP_ERR_INVALID_ARG"
+
+
 class InvalidState(NetifError):
     code = 0x103
     name = "ESP_ERR_INVALID_STATE"

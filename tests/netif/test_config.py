@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface
 
+import attrs
 import pytest
 
-from netif.config import DnsInfo, DriverIfconfig, Flags, InherentConfig, IpInfo, NetifConfig, NetstackConfig
-from netif.errors import InvalidParams, NetifError, NotSupported
+from netif import presets
+from netif.config import DnsInfo, DriverIfconfig, Flags, InherentConfig, IpEvent, IpInfo, NetifConfig, NetstackConfig
+from netif.errors import InvalidArg, InvalidParams, NetifError, NotSupported
 
 
 def test_ip_info_as_a_port_writes_it():
@@ -92,11 +94,6 @@ def test_bad_inherent_config_names_the_field(fields, named):
         InherentConfig(**{"if_key": "X", **fields})
 
 
-def test_flags_with_nothing_behind_them_are_refused():
-    with pytest.raises(NotSupported):
-        InherentConfig("X", Flags.IS_PPP)
-
-
 def test_mac_as_text_or_bytes():
     assert InherentConfig("X", mac="02:00:00:00:00:01").mac == b"\x02\0\0\0\0\x01"
     assert InherentConfig("X", mac=b"\x02\0\0\0\0\x01").mac == b"\x02\0\0\0\0\x01"
@@ -143,3 +140,72 @@ def test_errors_bear_the_codes_of_esp_netif():
     assert [code for code in sorted(codes) if code > 0x5000] == list(range(0x5001, 0x500F))
     assert codes[0x5007] == "ESP_ERR_ESP_NETIF_DHCP_NOT_STOPPED"
     assert codes[0x500E] == "ESP_ERR_ESP_NETIF_TX_FAILED"
+
+
+@pytest.mark.parametrize("flag", [Flags.IS_PPP, Flags.IS_BRIDGE, Flags.MLDV6_REPORT, Flags.IPV6_AUTOCONFIG])
+def test_flag_with_nothing_behind_it_is_refused_by_its_name(flag):
+    with pytest.raises(NotSupported, match=rf"InherentConfig\.flags: {flag.name} "):
+        InherentConfig("X", flag | Flags.AUTOUP)
+
+
+@pytest.mark.parametrize("flags", [512, "AUTOUP", None])
+def test_flags_are_esp_netifs(flags):
+    with pytest.raises(InvalidParams, match=r"InherentConfig\.flags: .*netif\.Flags"):
+        InherentConfig("X", flags)
+
+
+def test_hostname_has_at_most_32_bytes():  # esp_netif_set_hostname
+    assert InherentConfig("X", hostname="h" * 32).hostname == "h" * 32
+    with pytest.raises(InvalidParams, match=r"InherentConfig\.hostname: .* 33 bytes; 32 are the most"):
+        InherentConfig("X", hostname="h" * 33)
+    with pytest.raises(InvalidParams, match=r"InherentConfig\.hostname"):
+        InherentConfig("X", hostname="two words")
+    with pytest.raises(InvalidArg, match=r"InherentConfig\.hostname"):
+        InherentConfig("X", hostname=None)
+
+
+def test_lost_ip_delay_is_two_minutes_or_as_given():  # ESP_NETIF_IP_LOST_TIMER_INTERVAL
+    assert InherentConfig("X").lost_ip_delay == 120
+    assert InherentConfig("X", lost_ip_delay=0).lost_ip_delay == 0
+    for wrong in (-1, 65536, "long", None):
+        with pytest.raises(InvalidParams, match=r"InherentConfig\.lost_ip_delay: .* 0 to 65535 seconds"):
+            InherentConfig("X", lost_ip_delay=wrong)
+
+
+@pytest.mark.parametrize(
+    ("preset", "key", "desc", "prio", "flags"),
+    [
+        (presets.NETIF_INHERENT_DEFAULT_WIFI_STA, "WIFI_STA_DEF", "sta", 100, 1 | 8 | 16),
+        (presets.NETIF_INHERENT_DEFAULT_WIFI_AP, "WIFI_AP_DEF", "ap", 10, 2 | 4),
+        (presets.NETIF_INHERENT_DEFAULT_WIFI_NAN, "WIFI_NAN_DEF", "nan", 10, 0),
+        (presets.NETIF_INHERENT_DEFAULT_ETH, "ETH_DEF", "eth", 50, 1 | 8 | 16),
+        (presets.NETIF_INHERENT_DEFAULT_TAP, "TAP", "tap", 100, 1 | 4 | 16),
+        (presets.NETIF_INHERENT_DEFAULT_PAIR, "PAIR", "pair", 0, 4 | 16),
+    ],
+)
+def test_presets_are_esp_netifs(preset, key, desc, prio, flags):
+    config = preset()
+    assert (config.if_key, config.if_desc, config.route_prio, config.flags) == (key, desc, prio, flags)
+    assert preset(route_prio=7, if_key="MINE") == attrs.evolve(config, route_prio=7, if_key="MINE")
+
+
+def test_events_of_the_presets():
+    sta, eth = presets.NETIF_INHERENT_DEFAULT_WIFI_STA(), presets.NETIF_INHERENT_DEFAULT_ETH()
+    assert (sta.get_ip_event, sta.lost_ip_event) == (IpEvent.STA_GOT_IP, IpEvent.STA_LOST_IP)
+    assert (eth.get_ip_event, eth.lost_ip_event) == (IpEvent.ETH_GOT_IP, IpEvent.ETH_LOST_IP)
+    assert presets.NETIF_INHERENT_DEFAULT_WIFI_AP().get_ip_event is None
+    assert presets.NETIF_INHERENT_DEFAULT_WIFI_AP().ip_info == IpInfo("192.168.4.1/24")
+
+
+@pytest.mark.parametrize(
+    ("preset", "flag"),
+    [
+        (presets.NETIF_INHERENT_DEFAULT_PPP, "IS_PPP"),
+        (presets.NETIF_INHERENT_DEFAULT_BR, "IS_BRIDGE"),
+        (presets.NETIF_INHERENT_DEFAULT_BR_DHCPS, "IS_BRIDGE"),
+    ],
+)
+def test_preset_with_nothing_behind_it_is_refused_by_its_flag(preset, flag):
+    with pytest.raises(NotSupported, match=flag):
+        preset()
+    assert preset(flags=Flags.AUTOUP).flags == Flags.AUTOUP
