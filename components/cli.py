@@ -17,6 +17,8 @@ COMMANDS = {
     "ping": "is HOST there, and how far away?",
     "tcp_client": "send messages to a TCP server",
     "tcp_server": "echo to TCP clients",
+    "udp_client": "send datagrams to a UDP server",
+    "udp_server": "echo datagrams to their senders",
     "small_services": "echo, discard, chargen over TCP and UDP",
 }
 

@@ -9,17 +9,19 @@ import time
 
 import pytest
 
+from components.cli import COMMANDS
+
 
 def test_the_help_names_every_command_and_is_there_at_once(command):
     began = time.perf_counter()
     helped = command("--help")
     assert time.perf_counter() - began < 2.0
     assert helped.status == 0
-    for name in ("demo", "ping", "tcp_client", "tcp_server", "small_services"):
+    for name in COMMANDS:
         assert f"  {name} " in helped.out
 
 
-@pytest.mark.parametrize("name", ["ping", "tcp_client", "tcp_server", "small_services"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
 def test_each_command_helps_with_the_wires_and_is_a_module_too(command, name):
     helped = command(name, "--help")
     assert helped.status == 0
@@ -89,6 +91,14 @@ def test_a_server_without_a_word_has_a_client_in_the_same_process(command):
     assert "Connection closed by 192.168.5.1:" in served.out
 
 
+@pytest.mark.parametrize("name", ["udp_client", "udp_server"])
+def test_the_udp_samples_without_a_word_talk_within_this_process(command, name):
+    talked = command(name, "--once")
+    assert talked.status == 0, talked
+    assert re.search(r"udp_client: Message sent\n", talked.out)
+    assert re.search(r"udp_server: Received 19 bytes from 192\.168\.5\.\d+:\d+: Message from netif ?\n", talked.out)
+
+
 def test_the_small_services_without_a_word_have_a_client_in_the_same_process(command):
     served = command("small_services", "--once")
     assert served.status == 0, served
@@ -137,6 +147,8 @@ def test_the_environment_chooses_as_the_flags_do(command):
         (("ping", "-c", "many"), "argument -c: invalid int value: 'many'"),
         (("tcp_client", "192.168.5.1", "99999"), "99999 is no port: write 1 to 65535"),
         (("tcp_server", "http"), "http is no port"),
+        (("udp_client", "192.168.5.1", "0"), "0 is no port: write 1 to 65535"),
+        (("udp_server", "99999999999999999999"), "99999999999999999999 is no port"),
         (("tcp_server", "--sideways"), "unrecognized arguments: --sideways"),
         (("demo", "--loss", "lots"), "argument --loss: lots is no share of the frames"),
         (("demo", "--pcapng", "/no/such/place/f"), "--pcapng /no/such/place/f: No such file or directory"),
@@ -208,10 +220,19 @@ def test_the_client_waits_for_a_server_that_comes_later(start, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("name", ["tcp_server", "tcp_client", "small_services", "ping"])
-def test_a_signal_ends_a_command_in_order(start, name, number, status):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tcp_server", "Received"),
+        ("tcp_client", "Received"),
+        ("udp_server", "Received"),
+        ("udp_client", "Received"),
+        ("small_services", "echo 7"),
+        ("ping", "64 bytes"),
+    ],
+)
+def test_a_signal_ends_a_command_in_order(start, name, said, number, status):
     running = start(name)
-    said = {"tcp_server": "Received", "tcp_client": "Received", "small_services": "echo 7", "ping": "64 bytes"}[name]
     running.until(said)
     running.signal(number)
     ended, _out, err = running.finish()

@@ -1,0 +1,76 @@
+"""The udp_server sample: echo each datagram to its sender, and log it.
+
+Knows the stdlib's socket names, nothing of wires. Differs from the original where that fell short: silence is no error,
+nor is a sender that is gone again; what comes from a service that would answer for ever is not answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from socket import AF_INET, SOCK_DGRAM
+
+from components.command import GaveUp, Parser, run
+from components.serving import Sockets, printable
+from components.small_services import SELF_ANSWERING
+from components.tcp_client import PORT, describe, parse_port
+from components.udp_client import udp_client
+
+log = logging.getLogger("components.udp_server")
+
+
+def udp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: float | None = None) -> None:
+    """Echo for ever, or the first datagram with `once`. Raises GaveUp if none comes within `timeout`."""
+    with net.socket(AF_INET, SOCK_DGRAM) as receiver:
+        log.info("Socket created")
+        receiver.bind(("", port))
+        log.info("Socket bound, port %d", port)
+        receiver.settimeout(timeout)
+        while True:
+            log.info("Waiting for data")
+            try:
+                data, source = receiver.recvfrom(65536)
+            except TimeoutError:
+                raise GaveUp(f"no datagram has come to port {port} within {timeout:g} s") from None
+            except ConnectionError as error:  # an earlier answer was refused: others may still come
+                log.warning("Error occurred during receiving: %s", describe(error))
+                continue
+            receiver.settimeout(None)
+            name = f"{source[0]}:{source[1]}"
+            log.info("Received %d bytes from %s: %s", len(data), name, printable(data))
+            if source[1] in SELF_ANSWERING or source[1] == port:
+                log.warning("No answer to %s: it might be answered in turn, for ever", name)
+                continue
+            try:
+                receiver.sendto(data, source)
+            except OSError as error:
+                log.warning("Error occurred during sending: %s", describe(error))
+                continue
+            if once:
+                return
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    from components.connect import connect
+    from components.flags import add_flags, choice_of
+
+    parser = Parser(prog="netif udp_server", description="Echo every UDP datagram, and log it.")
+    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"where to wait ({PORT})")
+    add_flags(parser)
+    options = parser.parse_args(argv)
+    choice, port = choice_of(options), parse_port(options.port)
+
+    with connect(choice) as here:
+        other = here.other
+        if other is not None:
+            other.play(lambda: udp_client(other.stack, (here.ip, port), once=choice.once))
+        udp_server(here.stack, port, once=choice.once, timeout=choice.timeout)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
