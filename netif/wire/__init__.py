@@ -24,6 +24,12 @@ REASONS: dict[str, str] = {
     "tcp_header_short": "the packet ends within its TCP header",
     "tcp_data_offset": "the data offset field is under 5 words or reaches past the segment",
     "tcp_option_length": "an option's length is under 2 or reaches past the header",
+    "dns_header_short": "the DNS message ends within its header",
+    "dns_name": "a name in a DNS message reaches past its end, is over 255 bytes or has labels of no known type",
+    "dns_pointer": "a name in a DNS message points elsewhere than back, or too often",
+    "dns_record_short": "the DNS message ends within a question or a record",
+    "dns_rdata": "the data of a DNS record is not of its type's form",
+    "dns_opt": "more than one OPT record in a DNS message, or one that is out of place",
     "gso_format": "a super-frame that is not TCP or UDP over IP as its offload claims",
 }  # every reason that a parser gives, and what it means
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from netif.link import PARTIAL, Offload
-from netif.wire import REASONS, Malformed, arp, ethernet, icmp, ip, options, segment, tcp, udp
+from netif.wire import REASONS, Malformed, arp, dns, ethernet, icmp, ip, options, segment, tcp, udp
 
 IP_HEADER = ip.emit(bytes(4), bytes(4), ip.UDP, 0, ident=0)
+ONE_QUESTION = dns.HEADER.pack(1, 0, 1, 0, 0, 0)
 PROVOKED = {
     "ethernet_header_short": lambda: ethernet.parse(bytes(13)),
     "arp_short": lambda: arp.parse(bytes(27), 0),
@@ -25,6 +26,12 @@ PROVOKED = {
     "tcp_header_short": lambda: tcp.parse(bytes(19), 0, 19),
     "tcp_data_offset": lambda: tcp.parse(bytes(20), 0, 20),
     "tcp_option_length": lambda: options.parse(b"\2\0\0\0", 0, 4),
+    "dns_header_short": lambda: dns.parse(bytes(11)),
+    "dns_name": lambda: dns.parse(ONE_QUESTION + b"\x80"),
+    "dns_pointer": lambda: dns.parse(ONE_QUESTION + b"\xc0\x0c"),
+    "dns_record_short": lambda: dns.parse(ONE_QUESTION + bytes(4)),
+    "dns_rdata": lambda: dns.parse(dns.emit(dns.Message(answers=(dns.Record(b"\0", dns.A, 0, b"short"),)))),
+    "dns_opt": lambda: dns.parse(dns.emit(dns.Message(answers=(dns.Record(b"\0", dns.OPT, 0, b""),)))),
     "gso_format": lambda: segment.cut((bytes(60),), Offload(PARTIAL, 34, 16, 10)),
 }
 
