@@ -7,13 +7,16 @@ changes. Everything here is called with the gate held.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
-from netif.config import IpInfo
+from netif.config import Address, IpInfo
+from netif.errors import InvalidParams
+from netif.wire import ethernet, ip
 
 
 class DhcpStatus(enum.Enum):
@@ -87,11 +90,188 @@ class AddressGiver(Protocol):
 class DhcpServer(Protocol):
     """One interface's server, made by its stack."""
 
+    config: DhcpsConfig  # another counts from the next start
+
     def start(self) -> None:
-        """NetifError where its pool cannot be served from the interface's address."""
+        """DhcpsStartFailed where its pool cannot be served from the interface's address."""
 
     def stop(self) -> None:
         """Leases are kept, for the next start."""
 
     def client_address(self, mac: bytes) -> IPv4Address | None:
         """Leased to `mac` now."""
+
+
+@attrs.frozen
+class GivenLease:
+    """What a server remembers of one client, also when the lease is over."""
+
+    client: bytes  # 61 as it was sent, else the hardware type and address
+    mac: bytes
+    ip: IPv4Address
+    expires: float  # seconds of the clock of whoever is asked or told
+    hostname: str = ""
+
+
+class LeaseStore(Protocol):
+    """Where a server's leases outlive it. OSError is logged, and the server goes on without."""
+
+    def load(self, now: float) -> list[GivenLease]:
+        """What was saved last, its times by the clock that shows `now`."""
+
+    def save(self, leases: Iterable[GivenLease], now: float) -> None:
+        """All of them, before any client is told of the latest."""
+
+
+DHCPS_LEASE_TIME = 7200.0  # seconds, where the configuration says 0
+
+
+# What these cannot read they leave as it is: the validators know the field's name, and complain.
+
+
+def _address(value: Address) -> IPv4Address:
+    try:
+        return IPv4Address(ip.parse_address(value))
+    except ValueError:
+        return value  # type: ignore[return-value]
+
+
+def _addresses(values: Iterable[Address]) -> tuple[IPv4Address, ...]:
+    return tuple(map(_address, values))
+
+
+def _network(value: str | IPv4Network) -> IPv4Network:
+    try:
+        return IPv4Network(value)
+    except ValueError:
+        return value  # type: ignore[return-value]
+
+
+def _routes(values: Iterable[tuple[str | IPv4Network, Address]]) -> tuple[tuple[IPv4Network, IPv4Address], ...]:
+    return tuple((_network(where), _address(via)) for where, via in values)
+
+
+def _reservations(values: Mapping[str | bytes, Address]) -> dict[bytes, IPv4Address]:
+    try:
+        macs = [ethernet.parse_mac(mac) if isinstance(mac, str) else bytes(mac) for mac in values]
+    except ValueError as error:
+        raise InvalidParams(f"DhcpsConfig.reservations: {error}") from None
+    return dict(zip(macs, map(_address, values.values()), strict=True))
+
+
+def _field(instance: object, field: attrs.Attribute[Any]) -> str:
+    return f"{type(instance).__name__}.{field.name}"
+
+
+def _check_addresses(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """One, none or several."""
+    for address in value if isinstance(value, tuple) else (value,):
+        if address is not None and not isinstance(address, IPv4Address):
+            raise InvalidParams(f"{_field(instance, field)}: {address!r} is not an IPv4 address; write 192.168.5.1")
+
+
+def _check_network(instance: object, field: attrs.Attribute[Any], network: Any) -> None:
+    if not isinstance(network, IPv4Network):
+        raise InvalidParams(f"{_field(instance, field)}: {network!r} is not a network; write it as in 192.168.5.0/24")
+
+
+def _check_routes(instance: object, field: attrs.Attribute[Any], routes: tuple[tuple[Any, Any], ...]) -> None:
+    for network, gateway in routes:
+        _check_network(instance, field, network)
+        _check_addresses(instance, field, gateway)
+
+
+def _check_reservations(instance: object, field: attrs.Attribute[Any], reserved: dict[bytes, Any]) -> None:
+    _check_addresses(instance, field, tuple(reserved.values()))
+    if len(set(reserved.values())) < len(reserved):
+        raise InvalidParams(f"{_field(instance, field)}: two clients cannot have one address; give each its own")
+
+
+def _at_least(least: float) -> Any:
+    def check(instance: object, field: attrs.Attribute[Any], value: float) -> None:
+        if not isinstance(value, (int, float)) or not value >= least:
+            raise InvalidParams(f"{_field(instance, field)}: {value!r} is out of range; take {least:g} or more")
+
+    return check
+
+
+def _check_range(instance: Any, field: attrs.Attribute[Any], end: IPv4Address | None) -> None:
+    _check_addresses(instance, field, end)
+    name, start = type(instance).__name__, instance.start
+    if (start is None) != (end is None):
+        raise InvalidParams(f"{name}.{'start' if start is None else 'end'}: a pool has a first and a last; give both")
+    if start is not None and end is not None and start > end:
+        raise InvalidParams(f"{name}.end: {end} comes before the first address {start}; swap them")
+
+
+def _check_within(instance: Any, field: attrs.Attribute[Any], network: IPv4Network) -> None:
+    _check_network(instance, field, network)
+    for name in ("start", "end"):
+        if getattr(instance, name) not in network:
+            raise InvalidParams(f"RelayedPool.{name}: {getattr(instance, name)} is not within {network}")
+
+
+def _check_names(instance: object, field: attrs.Attribute[Any], value: str | tuple[str, ...]) -> None:
+    """RFC 1035 3.1, of one name or of several."""
+    for name in (value,) if isinstance(value, str) else value:
+        labels = name.rstrip(".").split(".") if name else []
+        if len(name) > 253 or not name.isascii() or not all(0 < len(label) < 64 for label in labels):
+            raise InvalidParams(f"DhcpsConfig.{field.name}: {name!r} is no domain name; write it as in example.org")
+
+
+def _check_options(_instance: object, _field: object, options: Mapping[int, bytes]) -> None:
+    for code, value in options.items():
+        if not isinstance(code, int) or not 0 < code < 255 or code in (50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 82):
+            raise InvalidParams(f"DhcpsConfig.options: {code!r} is none that may be set; take others of RFC 2132")
+        if not isinstance(value, bytes):
+            raise InvalidParams(f"DhcpsConfig.options: option {code} is {value!r}; give its bytes")
+
+
+@attrs.frozen(kw_only=True)
+class RelayedPool:
+    """The addresses of a subnet that a relay agent serves for us, with its own address there in `giaddr`."""
+
+    start: IPv4Address = attrs.field(converter=_address, validator=_check_addresses)
+    end: IPv4Address = attrs.field(converter=_address, validator=_check_range)
+    network: IPv4Network = attrs.field(converter=_network, validator=_check_within)
+    router: IPv4Address | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
+    )  # None: the relay agent
+
+
+@attrs.frozen(kw_only=True)
+class DhcpsConfig:
+    """What a DHCP server gives out, and for how long; what `netif_dhcps_option` changes. Numbers are RFC 2132's.
+
+    Times are seconds. What is empty or None is not said to clients. InvalidParams names the field.
+    """
+
+    start: IPv4Address | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
+    )  # the first of the pool, and the last; None: those beside the interface's own address, at most 100
+    end: IPv4Address | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_address), validator=_check_range
+    )
+    lease_time: float = attrs.field(default=0.0, validator=_at_least(0))  # 51; 0: DHCPS_LEASE_TIME; inf: for ever
+    offer_router: bool = True
+    router: IPv4Address | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
+    )  # 3; None: the interface's address
+    offer_dns: bool = True
+    dns: tuple[IPv4Address, ...] = attrs.field(default=(), converter=_addresses, validator=_check_addresses)  # 6
+    domain: str = attrs.field(default="", validator=_check_names)  # 15
+    search: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_check_names)  # 119
+    ntp: tuple[IPv4Address, ...] = attrs.field(default=(), converter=_addresses, validator=_check_addresses)  # 42
+    mtu: int | None = attrs.field(default=None, validator=attrs.validators.optional(_at_least(68)))  # 26
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = attrs.field(
+        default=(), converter=_routes, validator=_check_routes
+    )  # 121
+    captive_portal: str = ""  # 114, a URI
+    options: Mapping[int, bytes] = attrs.field(factory=dict, validator=_check_options)  # others, as they are sent
+    reservations: Mapping[bytes, IPv4Address] = attrs.field(
+        factory=dict, converter=_reservations, validator=_check_reservations
+    )  # by MAC
+    relayed: tuple[RelayedPool, ...] = attrs.field(default=(), converter=tuple)
+    conflict_probe: float = attrs.field(default=0.2, validator=_at_least(0))  # wait for an ARP answer; 0: do not ask
+    decline_time: float = attrs.field(default=600.0, validator=_at_least(0))  # an address that was declined rests
+    store: LeaseStore | None = None  # None: leases end with the stack
