@@ -19,7 +19,7 @@ KINDS = {
     "retransmit": "data sent again; detail: bytes",
     "timeout": "a retransmission time-out; detail: how many in a row",
     "probe": "a loss probe, or a closed window is asked; detail: bytes",
-    "recovery": "loss was found by ACKs and the window is reduced; detail: how often so far",
+    "recovery": "loss was found by ACKs, or by RACK's timer, and the window is reduced; detail: how often so far",
     "undo": "a reduction was in vain, and is taken back; detail: how often so far",
 }
 

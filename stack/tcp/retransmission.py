@@ -58,7 +58,10 @@ def expired(connection: Connection, now: float) -> Transmission | None:
     if connection.probe_due:
         return _loss_probe(connection, now)
     if recovery is not None and recovery.reorder_at is not None and recovery.reorder_at <= now:
+        entered = recovery.entered
         recovery.overtaken(connection.sender, connection.congestion, connection.rtt, now)
+        if recovery.entered > entered and connection.on_event is not None:
+            tell(connection, "recovery", recovery.entered, now)
         return None
     return _time_out(connection, now)
 

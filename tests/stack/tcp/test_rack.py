@@ -61,10 +61,13 @@ def test_fewer_than_three_are_waited_for(flying):  # a quarter of the round trip
 def test_the_reordering_timer_enters_recovery(flying):  # 6.2: RACK_detect_loss_and_arm_timer
     sack(flying, (1001, 2001))
     before = flying.connection.info().cwnd
+    told = []
+    flying.connection.on_event = lambda event: told.append(event.kind)
     flying.after(0.03)
     info = flying.connection.info()
     assert info.fast_retransmits == 1
     assert info.ssthresh < before
+    assert told.count("recovery") == 1
 
 
 def test_what_comes_within_the_window_is_not_sent_again(flying):
