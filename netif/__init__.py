@@ -40,41 +40,7 @@ if TYPE_CHECKING:
     from netif.errors import NotFound as NotFound
     from netif.errors import NotSupported as NotSupported
     from netif.errors import TxFailed as TxFailed
-    from netif.esp import netif_action_connected as netif_action_connected
-    from netif.esp import netif_action_disconnected as netif_action_disconnected
-    from netif.esp import netif_action_got_ip as netif_action_got_ip
-    from netif.esp import netif_action_start as netif_action_start
-    from netif.esp import netif_action_stop as netif_action_stop
-    from netif.esp import netif_attach as netif_attach
-    from netif.esp import netif_deinit as netif_deinit
-    from netif.esp import netif_destroy as netif_destroy
-    from netif.esp import netif_find_if as netif_find_if
-    from netif.esp import netif_get_default_netif as netif_get_default_netif
-    from netif.esp import netif_get_desc as netif_get_desc
-    from netif.esp import netif_get_dns_info as netif_get_dns_info
-    from netif.esp import netif_get_event_id as netif_get_event_id
-    from netif.esp import netif_get_flags as netif_get_flags
-    from netif.esp import netif_get_handle_from_ifkey as netif_get_handle_from_ifkey
-    from netif.esp import netif_get_ifkey as netif_get_ifkey
-    from netif.esp import netif_get_io_driver as netif_get_io_driver
-    from netif.esp import netif_get_ip_info as netif_get_ip_info
-    from netif.esp import netif_get_mac as netif_get_mac
-    from netif.esp import netif_get_mtu as netif_get_mtu
-    from netif.esp import netif_get_netif_impl as netif_get_netif_impl
-    from netif.esp import netif_get_nr_of_ifs as netif_get_nr_of_ifs
-    from netif.esp import netif_get_route_prio as netif_get_route_prio
-    from netif.esp import netif_init as netif_init
-    from netif.esp import netif_is_netif_up as netif_is_netif_up
-    from netif.esp import netif_new as netif_new
-    from netif.esp import netif_receive as netif_receive
-    from netif.esp import netif_set_default_netif as netif_set_default_netif
-    from netif.esp import netif_set_dns_info as netif_set_dns_info
-    from netif.esp import netif_set_driver_config as netif_set_driver_config
-    from netif.esp import netif_set_ip_info as netif_set_ip_info
-    from netif.esp import netif_set_mac as netif_set_mac
-    from netif.esp import netif_set_mtu as netif_set_mtu
-    from netif.esp import netif_set_route_prio as netif_set_route_prio
-    from netif.esp import netif_transmit as netif_transmit
+    from netif.esp import *  # noqa: F403
     from netif.events import DriverFailed as DriverFailed
     from netif.events import Event as Event
     from netif.events import GotIp as GotIp
@@ -87,15 +53,7 @@ if TYPE_CHECKING:
     from netif.link import Medium as Medium
     from netif.link import Offload as Offload
     from netif.netif import Netif as Netif
-    from netif.presets import NETIF_INHERENT_DEFAULT_BR as NETIF_INHERENT_DEFAULT_BR
-    from netif.presets import NETIF_INHERENT_DEFAULT_BR_DHCPS as NETIF_INHERENT_DEFAULT_BR_DHCPS
-    from netif.presets import NETIF_INHERENT_DEFAULT_ETH as NETIF_INHERENT_DEFAULT_ETH
-    from netif.presets import NETIF_INHERENT_DEFAULT_PAIR as NETIF_INHERENT_DEFAULT_PAIR
-    from netif.presets import NETIF_INHERENT_DEFAULT_PPP as NETIF_INHERENT_DEFAULT_PPP
-    from netif.presets import NETIF_INHERENT_DEFAULT_TAP as NETIF_INHERENT_DEFAULT_TAP
-    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_AP as NETIF_INHERENT_DEFAULT_WIFI_AP
-    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_NAN as NETIF_INHERENT_DEFAULT_WIFI_NAN
-    from netif.presets import NETIF_INHERENT_DEFAULT_WIFI_STA as NETIF_INHERENT_DEFAULT_WIFI_STA
+    from netif.presets import *  # noqa: F403
     from netif.registry import Registry as Registry
     from netif.runtime import AsyncioRuntime as AsyncioRuntime
     from netif.runtime import Deadlock as Deadlock
@@ -115,104 +73,48 @@ if TYPE_CHECKING:
     from tapio import tapio_create as tapio_create
     from tapio import tapio_output as tapio_output
 
-_HOMES: dict[str, tuple[str, ...]] = {
-    "components.lan": ("Host", "Lan"),
-    "netif.config": (
-        "DnsInfo",
-        "DnsType",
-        "DriverIfconfig",
-        "Flags",
-        "InherentConfig",
-        "IpEvent",
-        "IpInfo",
-        "NetifConfig",
-        "NetstackConfig",
-    ),
-    "netif.errors": (
-        "DhcpAlreadyStarted",
-        "DhcpAlreadyStopped",
-        "DhcpNotStopped",
-        "DhcpcStartFailed",
-        "DhcpsStartFailed",
-        "DnsNotConfigured",
-        "DriverAttachFailed",
-        "IfNotReady",
-        "InitFailed",
-        "InvalidArg",
-        "InvalidParams",
-        "InvalidState",
-        "NetifError",
-        "NotFound",
-        "NotSupported",
-        "TxFailed",
-    ),
-    "netif.esp": (
-        "netif_action_connected",
-        "netif_action_disconnected",
-        "netif_action_got_ip",
-        "netif_action_start",
-        "netif_action_stop",
-        "netif_attach",
-        "netif_deinit",
-        "netif_destroy",
-        "netif_find_if",
-        "netif_get_default_netif",
-        "netif_get_desc",
-        "netif_get_dns_info",
-        "netif_get_event_id",
-        "netif_get_flags",
-        "netif_get_handle_from_ifkey",
-        "netif_get_ifkey",
-        "netif_get_io_driver",
-        "netif_get_ip_info",
-        "netif_get_mac",
-        "netif_get_mtu",
-        "netif_get_netif_impl",
-        "netif_get_nr_of_ifs",
-        "netif_get_route_prio",
-        "netif_init",
-        "netif_is_netif_up",
-        "netif_new",
-        "netif_receive",
-        "netif_set_default_netif",
-        "netif_set_dns_info",
-        "netif_set_driver_config",
-        "netif_set_ip_info",
-        "netif_set_mac",
-        "netif_set_mtu",
-        "netif_set_route_prio",
-        "netif_transmit",
-    ),
-    "netif.events": ("DriverFailed", "Event", "GotIp", "LinkDown", "LinkUp", "LostIp", "NetifDown", "NetifUp"),
-    "netif.link": ("LinkCaps", "Medium", "Offload"),
-    "netif.netif": ("Netif",),
-    "netif.presets": (
-        "NETIF_INHERENT_DEFAULT_BR",
-        "NETIF_INHERENT_DEFAULT_BR_DHCPS",
-        "NETIF_INHERENT_DEFAULT_ETH",
-        "NETIF_INHERENT_DEFAULT_PAIR",
-        "NETIF_INHERENT_DEFAULT_PPP",
-        "NETIF_INHERENT_DEFAULT_TAP",
-        "NETIF_INHERENT_DEFAULT_WIFI_AP",
-        "NETIF_INHERENT_DEFAULT_WIFI_NAN",
-        "NETIF_INHERENT_DEFAULT_WIFI_STA",
-    ),
-    "netif.registry": ("Registry",),
-    "netif.runtime": ("AsyncioRuntime", "Deadlock", "ThreadedRuntime", "VirtualRuntime"),
-    "stack": ("Stack", "default_stack", "ethif_init", "ethif_input"),
-    "tapio": (
-        "Impair",
-        "PcapngWriter",
-        "Sniff",
-        "Switch",
-        "Tap",
-        "impair",
-        "pair",
-        "tapio_create",
-        "tapio_output",
-    ),
+_HOMES: dict[str, str] = {
+    "components.lan": "Host Lan",
+    "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
+    "netif.errors": """
+        DhcpAlreadyStarted DhcpAlreadyStopped DhcpNotStopped DhcpcStartFailed DhcpsStartFailed DnsNotConfigured
+        DriverAttachFailed IfNotReady InitFailed InvalidArg InvalidParams InvalidState NetifError NotFound
+        NotSupported TxFailed
+    """,
+    "netif.esp": """
+        ip4addr_aton ip4addr_ntoa netif_action_add_ip6_address netif_action_connected netif_action_disconnected
+        netif_action_got_ip netif_action_join_ip6_multicast_group netif_action_leave_ip6_multicast_group
+        netif_action_remove_ip6_address netif_action_start netif_action_stop netif_add_ip6_address
+        netif_add_static_neighbor netif_attach netif_br_glue_add_port netif_br_glue_add_wifi_port
+        netif_br_glue_del netif_br_glue_new netif_bridge_add_port netif_bridge_fdb_add netif_bridge_fdb_remove
+        netif_create_ip6_linklocal netif_deinit netif_destroy netif_find_if netif_free_rx_buffer
+        netif_get_all_ip6 netif_get_all_preferred_ip6 netif_get_default_netif netif_get_desc netif_get_dns_info
+        netif_get_event_id netif_get_flags netif_get_handle_from_ifkey netif_get_handle_from_netif_impl
+        netif_get_ifkey netif_get_io_driver netif_get_ip6_global netif_get_ip6_linklocal netif_get_ip_info
+        netif_get_mac netif_get_mtu netif_get_netif_impl netif_get_nr_of_ifs netif_get_route_prio netif_init
+        netif_ip6_get_addr_type netif_is_netif_up netif_join_ip6_multicast_group netif_leave_ip6_multicast_group
+        netif_napt_disable netif_napt_enable netif_netstack_buf_free netif_netstack_buf_ref netif_new
+        netif_next_unsafe netif_ppp_get_params netif_ppp_set_auth netif_ppp_set_params netif_receive
+        netif_remove_ip6_address netif_remove_static_neighbor netif_set_default_netif netif_set_dns_info
+        netif_set_driver_config netif_set_ip4_addr netif_set_ip_info netif_set_link_speed netif_set_mac
+        netif_set_mtu netif_set_route_prio netif_sntp_deinit netif_sntp_init netif_sntp_reachability
+        netif_sntp_start netif_sntp_sync_wait netif_str_to_ip4 netif_str_to_ip6 netif_transmit
+        netif_transmit_wrap vfs_l2tap_eth_filter_frame vfs_l2tap_intf_register vfs_l2tap_intf_unregister
+    """,
+    "netif.events": "DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp",
+    "netif.link": "LinkCaps Medium Offload",
+    "netif.netif": "Netif",
+    "netif.presets": """
+        NETIF_INHERENT_DEFAULT_BR NETIF_INHERENT_DEFAULT_BR_DHCPS NETIF_INHERENT_DEFAULT_ETH
+        NETIF_INHERENT_DEFAULT_PAIR NETIF_INHERENT_DEFAULT_PPP NETIF_INHERENT_DEFAULT_TAP
+        NETIF_INHERENT_DEFAULT_WIFI_AP NETIF_INHERENT_DEFAULT_WIFI_NAN NETIF_INHERENT_DEFAULT_WIFI_STA
+    """,
+    "netif.registry": "Registry",
+    "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
+    "stack": "Stack default_stack ethif_init ethif_input",
+    "tapio": "Impair PcapngWriter Sniff Switch Tap impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = ["esp", *_HOME]
 

@@ -93,7 +93,7 @@ def test_formats_are_a_leaf():
     [
         ("netif/netif.py", "import stack"),
         ("netif/netif.py", "from tapio.tap import Tap"),
-        ("netif/esp.py", "def f():\n    from stack import Stack"),
+        ("netif/esp/lifecycle.py", "def f():\n    from stack import Stack"),
         ("netif/runtime/crank.py", "import components.lan as lan"),
         ("netif/events.py", "if TYPE_CHECKING:\n    from stack import Stack"),
         ("netif/mac.py", "importlib.import_module('stack.tcp')"),

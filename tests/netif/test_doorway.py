@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -43,14 +44,14 @@ def test_unknown_name_is_an_attribute_error():
 def test_names_are_mirrored_for_type_checkers():
     tree = ast.parse(Path(netif.__file__).read_text())
     mirror = next(node for node in tree.body if isinstance(node, ast.If))
-    mirrored = {
-        (alias.asname, node.module)
-        for node in mirror.body
-        if isinstance(node, ast.ImportFrom) and node.module != "typing"
-        for alias in node.names
-    }
-    homes = {(name, home) for name, home in netif._HOME.items()} | {("esp", "netif")}
-    assert mirrored == homes
+    imports = [node for node in mirror.body if isinstance(node, ast.ImportFrom)]
+    named = {(alias.asname, node.module) for node in imports for alias in node.names if alias.name != "*"}
+    whole = {node.module for node in imports if node.names[0].name == "*"}
+    homes = {(name, home) for name, home in netif._HOME.items() if home not in whole} | {("esp", "netif")}
+    assert named == homes
+    for module in whole:
+        public = set(importlib.import_module(module).__all__)
+        assert {name for name, home in netif._HOME.items() if home == module} <= public
 
 
 def test_port_style_names_are_all_at_the_door():

@@ -6,7 +6,17 @@ import pytest
 
 from netif import esp
 from netif.config import DnsInfo, DnsType, Flags, IpInfo
-from netif.errors import DnsNotConfigured, IfNotReady, InvalidParams, NotSupported
+from netif.errors import (
+    DnsNotConfigured,
+    IfNotReady,
+    InvalidArg,
+    InvalidParams,
+    NetifError,
+    NotFound,
+    NotSupported,
+)
+from netif.esp import unsupported
+from netif.events import GotIp, LinkUp, LostIp
 from netif.lifecycle import State
 from netif.registry import registry_of
 
@@ -161,7 +171,72 @@ def test_name_servers(new_config):
     assert esp.netif_get_dns_info(netif, DnsType.MAIN) == DnsInfo("1.1.1.1")
 
 
+def test_what_is_no_interface_is_named(new_config):
+    nobody = esp.netif_get_handle_from_ifkey("MISSPELT")
+    for function in (esp.netif_get_ip_info, esp.netif_action_start, esp.netif_is_netif_up):
+        with pytest.raises(InvalidArg, match=f"{function.__name__}: None is no interface"):
+            function(nobody)
+
+
+def test_iteration_is_from_the_newest_to_the_oldest(new_config):
+    made = [esp.netif_new(new_config(key)) for key in "ABC"]
+    seen, each = [], esp.netif_next_unsafe(None)
+    while each is not None:
+        seen.append(each)
+        each = esp.netif_next_unsafe(each)
+    assert seen == made[::-1]
+    esp.netif_destroy(made[1])
+    assert esp.netif_next_unsafe(made[2]) is made[0]
+    with pytest.raises(NotFound, match=r"begin again"):
+        esp.netif_next_unsafe(made[1])
+
+
+def test_find_if_hands_the_context_on(new_config):
+    made = [esp.netif_new(new_config(key, if_desc=key.lower())) for key in "AB"]
+    assert esp.netif_find_if(lambda netif, desc: esp.netif_get_desc(netif) == desc, "a") is made[0]
+    assert esp.netif_find_if(lambda netif: False) is None
+
+
+def test_interface_of_the_stack_leads_back_to_the_netif(new_config, new_driver):
+    netif = esp.netif_new(new_config())
+    assert esp.netif_get_netif_impl(netif) is None
+    esp.netif_attach(netif, new_driver())
+    assert esp.netif_get_handle_from_netif_impl(esp.netif_get_netif_impl(netif)) is netif
+    assert esp.netif_get_handle_from_netif_impl(object()) is None
+
+
+def test_event_ids_are_the_configurations(new_config):
+    netif = esp.netif_new(new_config(get_ip_event=0x1234))
+    assert esp.netif_get_event_id(netif, GotIp) == 0x1234
+    assert esp.netif_get_event_id(netif, LostIp) is None
+    with pytest.raises(InvalidParams, match="GotIp or LostIp"):
+        esp.netif_get_event_id(netif, LinkUp)
+
+
+def test_addresses_as_text():
+    assert esp.netif_str_to_ip4("192.168.5.1") == esp.netif_set_ip4_addr(192, 168, 5, 1)
+    assert esp.ip4addr_ntoa(esp.ip4addr_aton("10.0.0.1")) == "10.0.0.1"
+    assert str(esp.netif_str_to_ip6("FE80::1")) == "fe80::1"
+    for wrong in ("127.0.0", "1.2.3.256", "", "ten"):
+        for function in (esp.netif_str_to_ip4, esp.ip4addr_aton, esp.netif_str_to_ip6):
+            with pytest.raises(NetifError) as caught:
+                function(wrong)
+            assert caught.value.name == "ESP_FAIL"
+    for function in (esp.netif_str_to_ip4, esp.netif_str_to_ip6, esp.ip4addr_ntoa):
+        with pytest.raises(InvalidArg):
+            function(None)
+    with pytest.raises(InvalidArg):
+        esp.netif_set_ip4_addr(1, 2, 3, 256)
+
+
+@pytest.mark.parametrize("name", unsupported.__all__)
+def test_function_with_nothing_behind_it_answers_by_name(name):
+    with pytest.raises(NotSupported, match=f"^{name}: ") as caught:
+        getattr(esp, name)(None, 1, key=2)
+    assert caught.value.name == "ESP_ERR_NOT_SUPPORTED"
+
+
 def test_all_names_of_the_module_are_exported():
-    public = {name for name in vars(esp) if name.startswith("netif_")}
+    public = {name for name in vars(esp) if name.startswith(("netif_", "ip4addr_", "vfs_", "NETIF_"))}
     assert public <= set(esp.__all__)
     assert set(esp.__all__) <= set(vars(esp))
