@@ -207,6 +207,15 @@ ELSEWHERE = {
     "dns_record_short": "",
     "dns_rdata": "",
     "dns_opt": "",
+    # by a DHCP client and server: tests/stack/dhcp
+    "dhcp_short": "",
+    "dhcp_cookie": "",
+    "dhcp_format": "",
+    "dhcp_overload": "",
+    "dhcp_option_length": "",
+    "dhcp_option_value": "",
+    "dhcp_message_type": "",
+    "dhcp_name": "",
     # by connections in a conversation: tests/stack/tcp
     "tcp_unacceptable": "",
     "tcp_paws": "",

@@ -5,10 +5,31 @@ from __future__ import annotations
 import pytest
 
 from netif.link import PARTIAL, Offload
-from netif.wire import REASONS, Malformed, arp, dns, ethernet, icmp, ip, options, segment, tcp, udp
+from netif.wire import (
+    REASONS,
+    Malformed,
+    arp,
+    dhcp,
+    dhcp_options,
+    dns,
+    ethernet,
+    icmp,
+    ip,
+    options,
+    segment,
+    tcp,
+    udp,
+)
 
 IP_HEADER = ip.emit(bytes(4), bytes(4), ip.UDP, 0, ident=0)
 ONE_QUESTION = dns.HEADER.pack(1, 0, 1, 0, 0, 0)
+DHCP_HEADER = bytes((dhcp.BOOTREPLY, 1, 6)) + bytes(233) + dhcp.COOKIE
+
+
+def parse_dhcp(message: bytes) -> None:
+    dhcp.parse(message, 0, len(message))
+
+
 PROVOKED = {
     "ethernet_header_short": lambda: ethernet.parse(bytes(13)),
     "arp_short": lambda: arp.parse(bytes(27), 0),
@@ -23,6 +44,14 @@ PROVOKED = {
     "icmp_quote": lambda: icmp.parse_quote(bytes(28), 0, 28),
     "udp_header_short": lambda: udp.parse(bytes(7), 0, 7),
     "udp_length": lambda: udp.parse(bytes(8), 0, 8),
+    "dhcp_short": lambda: parse_dhcp(bytes(239)),
+    "dhcp_cookie": lambda: parse_dhcp(bytes(300)),
+    "dhcp_format": lambda: parse_dhcp(b"\x03" + DHCP_HEADER[1:]),
+    "dhcp_overload": lambda: parse_dhcp(DHCP_HEADER + b"\x34\1\4"),
+    "dhcp_option_length": lambda: parse_dhcp(DHCP_HEADER + b"\x35\2\1"),
+    "dhcp_option_value": lambda: dhcp_options.parse_addresses(b"\1\2\3"),
+    "dhcp_message_type": lambda: parse_dhcp(DHCP_HEADER + b"\xff"),
+    "dhcp_name": lambda: dhcp_options.parse_search(b"\xc0\0", 1),
     "tcp_header_short": lambda: tcp.parse(bytes(19), 0, 19),
     "tcp_data_offset": lambda: tcp.parse(bytes(20), 0, 20),
     "tcp_option_length": lambda: options.parse(b"\2\0\0\0", 0, 4),
