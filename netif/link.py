@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netif.account import Account
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
+StaticRoute: TypeAlias = tuple[bytes, int, bytes]  # network, prefix length, gateway; 4 bytes each
 Result = TypeVar("Result", covariant=True)
 
 NONE, PARTIAL, VALID = 0, 1, 2  # Offload.checksum; plain ints, since they are compared for every frame
@@ -133,6 +134,9 @@ class Driver(Protocol):
 class StackInterface(Protocol):
     """What `init_fn(netif)` returns: one attached link as the stack sees it."""
 
+    index: int  # from 1, unique in its stack, never another's
+    impl_name: str  # two letters and a number: "en1"
+
     @property
     def stack(self) -> NetStack | None:
         """Never changes; None: whoever made the interface has no stack worth the name."""
@@ -141,6 +145,15 @@ class StackInterface(Protocol):
     def link_down(self) -> None: ...
     def set_addresses(self, ip: bytes, mask: bytes, gateway: bytes) -> None:
         """Network byte order, 4 bytes each; all zero takes the address away and aborts what used it."""
+
+    def add_address(self, ip: bytes, mask: bytes) -> None:
+        """An alias. InvalidParams: it cannot be an address of ours; NoMem: there are too many."""
+
+    def remove_address(self, ip: bytes) -> None:
+        """An alias goes; what used it is aborted. NotFound."""
+
+    def set_routes(self, routes: tuple[StaticRoute, ...]) -> None:
+        """Static routes in place of those that it had; a gateway of zeros: on the link (RFC 3442)."""
 
     def set_mac(self, mac: bytes) -> None: ...
     def set_mtu(self, mtu: int) -> None: ...
@@ -161,6 +174,7 @@ class Attachment(Protocol):
     if_key: str
     mac: bytes
     mtu: int
+    route_prio: int
     driver: Driver
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool: ...

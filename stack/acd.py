@@ -72,9 +72,9 @@ class Claim(Timed):
 
     def _announce(self, now: float) -> None:
         """RFC 5227 2.3: a second time, if it is ours still."""
-        if self.arp.interface.address == self.address and self.announced < ANNOUNCE_NUM:
+        if self.arp.interface.owns(self.address) and self.announced < ANNOUNCE_NUM:
             self.announced += 1
-            self.arp.announce()
+            self.arp.announce(self.address)
             self.deadline = now + ANNOUNCE_INTERVAL
         else:
             self.arp.claims.pop(self.address, None)

@@ -29,7 +29,6 @@ STALE_TIME = 600.0  # seconds without use until a neighbour is forgotten
 LOCK_TIME = 1.0  # seconds in which the first of several answers counts (Linux: locktime)
 
 _NOBODY = bytes(6)
-_NO_ADDRESS = bytes(4)
 
 
 Waiting: TypeAlias = "tuple[Route, list[tuple[Buffer, ...]], Offload | None]"  # one packet, or its fragments
@@ -157,7 +156,7 @@ class Arp:
         self.searches: dict[ArpEntry, None] = {}  # those that are INCOMPLETE, the oldest first
         self.claims: dict[bytes, Claim] = {}  # addresses that we should like to have
         self.lost_claims = 0  # in a row
-        self._defended_at: float | None = None
+        self._defended_at: dict[bytes, float] = {}  # by our address
 
     def header(self, mac: bytes) -> bytes:
         return ethernet.emit(mac, self.interface.mac, ethernet.IP)
@@ -166,16 +165,15 @@ class Arp:
         """RFC 826 "packet reception", with the checks that it lacks."""
         operation, sha, spa, _, tpa = wire.parse(frame, offset)
         interface = self.interface
-        if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or _is_no_host(spa) or spa == interface.broadcast:
+        if sha[0] & 1 or sha == interface.mac or sha == _NOBODY or _is_no_host(spa) or spa in interface.broadcasts:
             interface.drop("arp_sender")
             return
         for claim in list(self.claims.values()):
             claim.heard(operation, sha, spa, tpa)
-        own = interface.address
-        if own and spa == own:
-            self._conflict(sha)
+        if interface.owns(spa):
+            self._conflict(spa, sha)
             return
-        for_us = bool(own) and tpa == own
+        for_us = interface.owns(tpa)  # not another interface's: a neighbour is to use that one's link
         entry = self.entries.get(spa)
         if entry is not None:
             if self._is_second(entry, sha) and spa != tpa:
@@ -187,7 +185,7 @@ class Arp:
             if entry is not None:
                 self._confirm(entry, sha)
         if for_us and operation == wire.REQUEST:
-            self.send(sha, wire.REPLY, own, sha, spa)
+            self.send(sha, wire.REPLY, tpa, sha, spa)
         elif entry is None:
             interface.drop("arp_not_for_us")
 
@@ -214,12 +212,12 @@ class Arp:
         claim = self.claims[address] = Claim(self, address, told)
         return claim
 
-    def announce(self) -> None:
-        """Gratuitous ARP: a request for our own address (RFC 5227 3)."""
-        self.request(self.interface.address, ethernet.BROADCAST)
+    def announce(self, address: bytes) -> None:
+        """Gratuitous ARP: a request for an address of our own (RFC 5227 3)."""
+        self.send(ethernet.BROADCAST, wire.REQUEST, address, _NOBODY, address)
 
     def request(self, address: bytes, to: bytes) -> None:
-        self.send(to, wire.REQUEST, self.interface.address or _NO_ADDRESS, _NOBODY, address)
+        self.send(to, wire.REQUEST, self.interface.source_for(address), _NOBODY, address)
 
     def send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
         mac = self.interface.mac
@@ -292,23 +290,24 @@ class Arp:
             entry.state is REACHABLE and entry.mac != mac and self.interface.stack.now - entry.confirmed_at < LOCK_TIME
         )
 
-    def _conflict(self, mac: bytes) -> None:
+    def _conflict(self, address: bytes, mac: bytes) -> None:
         """RFC 5227 2.4: c) it stays ours, and is defended; or b) it is given up when that does not help."""
         stack, interface = self.interface.stack, self.interface
         stack.stats.count("arp_conflict")
         if stack.trace is not None:
             stack.trace("conflict", interface, ethernet.format_mac(mac))
-        defended = self._defended_at is not None and stack.now - self._defended_at < DEFEND_INTERVAL
-        if defended and stack.ip_config.conflict_policy == "yield":
-            self._defended_at = None
+        self._defended_at = {ours: at for ours, at in self._defended_at.items() if stack.now - at < DEFEND_INTERVAL}
+        if address not in self._defended_at:
+            self._defended_at[address] = stack.now
+            stack.stats.count("arp_defended")
+            self.announce(address)
+        elif stack.ip_config.conflict_policy == "yield":
+            del self._defended_at[address]
             stack.stats.count("arp_yielded")
-            if interface.yields is not None:
+            if address != interface.address:
+                interface.remove_address(address)
+            elif interface.yields is not None:
                 interface.yields(mac)
             else:
                 interface.set_addresses(bytes(4), bytes(4), bytes(4))
                 interface.netif.yielded()
-            return
-        if self._defended_at is None or stack.now - self._defended_at >= DEFEND_INTERVAL:
-            self._defended_at = stack.now
-            stack.stats.count("arp_defended")
-            self.announce()

@@ -23,6 +23,8 @@ _FILTER = Struct("!6s6xH")  # destination and ethertype
 _ALL_HOSTS = b"\xe0\0\0\1"  # 224.0.0.1
 _IP = ethernet.IP
 _ARP = ethernet.ARP
+# the stack's names, by how the if_key begins; "en" for the rest
+_LETTERS = {"WIFI_STA": "st", "WIFI_AP": "ap", "WIFI_NAN": "na", "TAP": "tp", "PAIR": "pr"}
 
 
 def group_mac(group: bytes) -> bytes:
@@ -34,7 +36,8 @@ class EthernetInterface(Interface):
     link_length = 14
 
     def __init__(self, stack: Stack, netif: Attachment) -> None:
-        super().__init__(stack, netif.if_key)
+        letters = (letters for stem, letters in _LETTERS.items() if netif.if_key.startswith(stem))
+        super().__init__(stack, netif.if_key, next(letters, "en"))
         self.netif = netif
         self.mac = netif.mac
         self.mtu = self.gso_max = netif.mtu
@@ -45,11 +48,14 @@ class EthernetInterface(Interface):
         self._ip_receive = stack.ip.receive
         self._unresolved = Neighbour()
 
+    @property
+    def route_prio(self) -> int:  # type: ignore[override]
+        return self.netif.route_prio
+
     def link_up(self, caps: LinkCaps) -> None:
         if caps.medium is not Medium.ETHERNET:
             raise ValueError(f"{self.name} speaks Ethernet, its driver offers {caps.medium.value}")
-        if self not in self.stack.interfaces:
-            self.stack.interfaces.append(self)
+        self.stack.linked(self)
         self._send = self.netif.transmit
         super().link_up(caps)
 
@@ -57,8 +63,12 @@ class EthernetInterface(Interface):
         self.arp.clear()
 
     def announce(self) -> None:
-        if self.is_up and self.address:
-            self.arp.announce()
+        for one in self.subnets():
+            self.announce_one(one.address)
+
+    def announce_one(self, address: bytes) -> None:
+        if self.is_up:
+            self.arp.announce(address)
 
     def input(self, frame: Buffer, offload: Offload | None = None) -> None:
         """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
@@ -89,7 +99,7 @@ class EthernetInterface(Interface):
             self.drop(malformed.reason)
 
     def neighbour(self, next_hop: bytes) -> Neighbour:
-        if next_hop == b"\xff\xff\xff\xff" or next_hop == self.broadcast:
+        if next_hop in self.broadcasts:
             return Neighbour(self.arp.header(ethernet.BROADCAST))
         if 224 <= next_hop[0] < 240:
             return Neighbour(self.arp.header(group_mac(next_hop)))

@@ -1,20 +1,22 @@
 """One attached link as the stack sees it: its address, its limits, and the queue in front of a driver that is full.
 
 It knows no frame format: what a next hop needs in front of a packet is the subclass's (`ethernet`, `loopback`), as is
-what comes in. RFC 1122 3.3.
+what comes in. One address is the interface's own, beside it there may be aliases. RFC 1122 3.3.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import ECONNABORTED, ENETDOWN
 from typing import TYPE_CHECKING
 
-from netif.link import Buffer, LinkCaps, Offload, Waiter
-from netif.wire.ip import format_address, prefix_length_of
+from netif.errors import InvalidParams, NoMem, NotFound
+from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
+from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
 from stack.routing import Neighbour, Route
+from stack.subnet import Subnet, subnet
 
 if TYPE_CHECKING:
     from stack.endpoint import Endpoint
@@ -27,10 +29,13 @@ class Interface:
 
     is_loopback = False
     link_length = 0  # bytes before the IP header
+    route_prio = 0  # of two interfaces that lead to the same place, the higher one is used
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, letters: str) -> None:
+        """`letters`: the two with which the stack's own name for it begins."""
         self.stack = stack
-        self.name = name
+        self.name = name  # the netif's if_key
+        self.index, self.impl_name = stack.enlist(self, letters)
         self.mac = b""
         self.mtu = 1500  # of an IP packet
         self.gso_max = 1500
@@ -39,6 +44,9 @@ class Interface:
         self.prefix_length = 0
         self.gateway = b""  # 4 bytes, or empty
         self.broadcast = b""  # the subnet's, or empty
+        self.broadcasts = frozenset((BROADCAST,))  # of all its subnets
+        self.aliases: dict[bytes, Subnet] = {}  # further addresses
+        self.routes: tuple[StaticRoute, ...] = ()
         self.groups: dict[bytes, int] = {}  # joined multicast groups: by how many
         self.is_up = False
         self.blocked = False
@@ -46,6 +54,7 @@ class Interface:
         self._send: Callable[[tuple[Buffer, ...], Offload | None], bool] = self._discard
         self._queue: deque[tuple[tuple[Buffer, ...], Offload | None]] = deque()
         self._queued_bytes = 0
+        self._router = b""  # the gateway that came with the address
 
     def __repr__(self) -> str:
         address = f"{format_address(self.address)}/{self.prefix_length}" if self.address else "without address"
@@ -68,7 +77,10 @@ class Interface:
         """The link has come or gone, or the MAC has changed: nothing known about neighbours holds."""
 
     def announce(self) -> None:
-        """Tell the link who we are now."""
+        """Tell the link who we are now, by all our addresses."""
+
+    def announce_one(self, address: bytes) -> None:
+        """By this address alone."""
 
     # what the netif tells
 
@@ -94,21 +106,75 @@ class Interface:
         address = ip if any(ip) else b""
         prefix_length = prefix_length_of(mask) if address else 0
         gateway = gateway if address and any(gateway) else b""
-        if (address, prefix_length, gateway) == (self.address, self.prefix_length, self.gateway):
+        if (address, prefix_length, gateway) == (self.address, self.prefix_length, self._router):
             return
         renamed = address != self.address
         if renamed and self.address:
-            self._abort(failure(ECONNABORTED))
+            self._abort(failure(ECONNABORTED), self.address)
+        self.aliases.pop(address, None)
         self.address = address
         self.prefix_length = prefix_length
-        self.gateway = gateway
-        self.broadcast = b""
-        if address and prefix_length < 31:  # RFC 3021: a /31 has none
-            hosts = (1 << 32 - prefix_length) - 1
-            self.broadcast = (int.from_bytes(address, "big") | hosts).to_bytes(4, "big")
+        self.broadcast = subnet(address, prefix_length).broadcast if address else b""
+        self._router = gateway
+        self._readdressed()
+        if renamed and address:
+            self.announce_one(address)
+
+    def add_address(self, ip: bytes, mask: bytes) -> None:
+        """An alias, 4 bytes each: announced, defended and heard like the first address; what goes to its subnet bears
+        it. The first address may change, or be missing. InvalidParams: not a host's, or ours already; NoMem."""
+        if len(ip) != 4 or not any(ip) or ip[0] >= 224 or ip[0] == 127:
+            raise InvalidParams(f"address: {ip.hex('.')} cannot be an interface's; take one as in 192.168.5.100")
+        if self.stack.ip.is_local(ip):
+            raise InvalidParams(f"address: {format_address(ip)} is ours already; take another")
+        if len(self.aliases) >= self.stack.limits.addresses:
+            self.stack.stats.count("addresses_full")
+            raise NoMem(f"address: {self.name} has {len(self.aliases)} further addresses; raise Limits.addresses")
+        self.aliases[ip] = subnet(ip, prefix_length_of(mask))
+        self._readdressed()
+        self.announce_one(ip)
+
+    def remove_address(self, ip: bytes) -> None:
+        """An alias goes, and with it the connections that have it. NotFound."""
+        if ip not in self.aliases:
+            raise NotFound(f"address: {self.name} has no further address {format_address(ip)}; add_address gives one")
+        self._abort(failure(ECONNABORTED), ip)
+        del self.aliases[ip]
+        self._readdressed()
+
+    def set_routes(self, routes: tuple[StaticRoute, ...]) -> None:
+        """Beside its subnets and its gateway; in place of those that it had. With a gateway of zeros the network is on
+        the link (RFC 3442); a network of length 0 is the way out of this interface, ahead of the address's gateway."""
+        if len(routes) > self.stack.limits.static_routes:
+            self.stack.stats.count("static_routes_full")
+            routes = routes[: self.stack.limits.static_routes]
+        if routes != self.routes:
+            self.routes = routes
+            self._readdressed()
+
+    def subnets(self) -> Iterator[Subnet]:
+        """The first address, then the aliases."""
+        if self.address:
+            yield Subnet(self.address, self.prefix_length, self.broadcast)
+        yield from self.aliases.values()
+
+    def owns(self, address: bytes) -> bool:
+        """One of its addresses."""
+        return address == self.address or address in self.aliases
+
+    def source_for(self, next_hop: bytes) -> bytes:
+        """Our address towards this neighbour (RFC 1122 3.3.4.3): of its own subnet, or else the first one."""
+        if not self.aliases:
+            return self.address or ANY
+        subnets = list(self.subnets())
+        return next((one for one in subnets if one.holds(next_hop)), subnets[0]).address
+
+    def _readdressed(self) -> None:
+        """All that follows from our addresses and routes."""
+        way_out = next((gateway for _, length, gateway in self.routes if not length and any(gateway)), self._router)
+        self.gateway = way_out if self.address else b""
+        self.broadcasts = frozenset((BROADCAST, *(one.broadcast for one in self.subnets() if one.broadcast)))
         self.stack.ip.rebuild()
-        if renamed:
-            self.announce()
 
     def set_mac(self, mac: bytes) -> None:
         if mac != self.mac:
@@ -129,10 +195,12 @@ class Interface:
         """Abort what is left and leave the stack; a later `link_up` joins it again."""
         self._abort(failure(ENETDOWN))
         self.stack.ip.fragments.clear(self)
-        self.address = self.gateway = self.broadcast = b""
+        self.address = self.broadcast = self._router = b""
         self.prefix_length = 0
-        if self in self.stack.interfaces:
-            self.stack.interfaces.remove(self)
+        self.aliases.clear()
+        self.routes = ()
+        self.stack.delist(self)
+        self._readdressed()
         self.link_down()
 
     # output
@@ -163,10 +231,8 @@ class Interface:
         self.stack.drop(reason, self)
 
     def on_link(self, address: bytes) -> bool:
-        """Within this interface's subnet."""
-        shift = 32 - self.prefix_length
-        mine = int.from_bytes(self.address, "big")
-        return bool(self.address) and int.from_bytes(address, "big") >> shift == mine >> shift
+        """Within a subnet of this interface."""
+        return any(one.holds(address) for one in self.subnets())
 
     def _keep(self, frame: tuple[Buffer, ...], offload: Offload | None) -> None:
         limits = self.stack.limits
@@ -184,7 +250,7 @@ class Interface:
         self.drop("link_down")
         return True
 
-    def _abort(self, error: OSError) -> None:
-        """End the connections that live by this interface, while their farewell can still be sent."""
-        self.stack.tcp.abort(self, error)
+    def _abort(self, error: OSError, address: bytes | None = None) -> None:
+        """End the connections that live by this interface, or by this address, while their farewell can be sent."""
+        self.stack.tcp.abort(self, error, address)
         self.stack.flush(self.stack.now)

@@ -1,26 +1,25 @@
 """IPv4 of one host: what comes in goes to a protocol's handler, what goes out finds its interface.
 
-Several interfaces, weak host model: a packet is ours if its destination is any of our addresses. What is too large for
-its way goes in fragments, unless its sender said otherwise. RFC 791; RFC 1122 3.2.1 and 3.3; RFC 6864 (an atomic
-datagram's identification is 0).
+Several interfaces: a packet is ours if its destination is any of our addresses; which way one takes is `selection`'s to
+choose. What is too large for its way goes in fragments, unless its sender said otherwise. RFC 791; RFC 1122 3.2.1 and
+3.3; RFC 6864 (an atomic datagram's identification is 0).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import EADDRNOTAVAIL, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import PARTIAL, VALID, Buffer, Offload
 from netif.wire import icmp, ip_options
 from netif.wire.fragment import cut
 from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, emit, parse
-from stack.failure import failure
 from stack.fragments import Fragments
 from stack.idents import Idents
 from stack.path_mtu import PathMtus
 from stack.redirects import Redirects
 from stack.routing import Route, RoutingTable
+from stack.selection import fill, find, source
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -47,6 +46,7 @@ class Ip:
         self.default: Interface | None = None  # as decided above, attached or not; its gateway is the default route
         self.table = RoutingTable()
         self.local: dict[bytes, Interface] = {}  # our addresses but for 127/8
+        self.broadcasts: dict[bytes, Interface] = {}  # of the subnets that we are in
         self._never_a_source: dict[bytes, None] = {}
         self.fragments = Fragments(stack)
         self.idents = Idents(stack.dice, _KEPT)
@@ -70,7 +70,7 @@ class Ip:
                 interface.drop("ip_unicast_in_broadcast")
                 return
             handler = self.handlers.get(protocol)
-        elif dst == interface.broadcast or dst == BROADCAST or dst in interface.groups:
+        elif dst in interface.broadcasts or dst in interface.groups:
             handler = self.group_handlers.get(protocol)
         elif interface.is_loopback:
             handler = self.handlers.get(protocol)
@@ -123,7 +123,7 @@ class Ip:
         return _GROUPS <= address < _RESERVED or self.is_broadcast(address)
 
     def is_broadcast(self, address: bytes) -> bool:
-        return address == BROADCAST or (len(address) == 4 and self._subnet_of(address) is not None)
+        return address == BROADCAST or address in self.broadcasts
 
     def outdate(self) -> None:
         """Every Route is to be looked up again."""
@@ -134,30 +134,17 @@ class Ip:
         self.outdate()
         self.paths.clear()
         self.redirects.clear()
-        self.table.clear()
-        self.local = {}
-        self._never_a_source = {ANY: None}
-        for interface in self.stack.interfaces:
-            if interface.address:
-                self.local.setdefault(interface.address, interface)
-                self._never_a_source[interface.address] = None
-                if interface.broadcast:
-                    self._never_a_source[interface.broadcast] = None
-                self.table.add(interface.address, interface.prefix_length, interface)
-        default = self.default
-        if default is not None and default.gateway and default in self.stack.interfaces:
-            self.table.add(ANY, 0, default, default.gateway)
+        fill(self)
+        self._never_a_source = dict.fromkeys((ANY, *self.local, *self.broadcasts))
 
     def route(self, dst: bytes, src: bytes | None = None, interface: Interface | None = None) -> Route:
         """The way to `dst`, from our address `src` and by `interface` where the asker insists on them.
 
         OSError: ENETUNREACH; EADDRNOTAVAIL when `src` is not ours. Set `owner` on a route that an endpoint keeps.
         """
-        chosen, next_hop = self._find(dst, src, interface)
+        chosen, next_hop = find(self, dst, src, interface)
         if src is None:
-            src = chosen.address
-            if chosen.is_loopback and dst in self.local:
-                src = dst
+            src = source(self, dst, chosen, next_hop)
         return Route(dst, src, interface, chosen, next_hop)
 
     def route_back(self, src: bytes, dst: bytes) -> Route | None:
@@ -181,49 +168,12 @@ class Ip:
     def renew(self, route: Route) -> bool:
         """Look again, the generation having changed. False: no way any more, and its owner will be told."""
         try:
-            route.lead(*self._find(route.dst, route.src, route.via))
+            route.lead(*find(self, route.dst, route.src, route.via))
         except OSError as error:
             if route.owner is not None:
                 self.stack.strand(route.owner, error)
             return False
         return True
-
-    def _find(self, dst: bytes, src: bytes | None, via: Interface | None) -> tuple[Interface, bytes]:
-        """(interface, next hop)."""
-        if src is not None and src != ANY and not self.is_local(src):
-            raise failure(EADDRNOTAVAIL)
-        if self.is_local(dst):
-            return self.stack.loopback, dst
-        if src is not None and src not in self.local and src != ANY:
-            raise failure(EINVAL)  # from 127/8 to elsewhere
-        bound = via
-        if bound is None and src is not None:
-            bound = self.local.get(src)
-        if self.is_group(dst):
-            interface = bound or self._subnet_of(dst) or self._way_out()
-            if interface is not None:
-                return interface, dst
-            raise failure(ENETUNREACH)
-        line = self.table.lookup(dst, bound)
-        if bound is not None and via is None and (line is None or line.gateway is not None):
-            other = self.table.lookup(dst)  # a neighbour by another link, though the source is of this one
-            if other is not None and (other.gateway is None or not bound.gateway):
-                line = other
-        if line is not None:
-            if line.gateway is None:
-                return line.interface, dst
-            return line.interface, self.redirects.gateway(dst, line.interface, line.gateway)
-        if bound is not None and bound.gateway:  # its own way out, though another may be the default
-            return bound, self.redirects.gateway(dst, bound, bound.gateway)
-        raise failure(ENETUNREACH)
-
-    def _subnet_of(self, broadcast: bytes) -> Interface | None:
-        return next((interface for interface in self.stack.interfaces if interface.broadcast == broadcast), None)
-
-    def _way_out(self) -> Interface | None:
-        """Where groups go that nobody bound to an interface: the default, or else the first that has an address."""
-        addressed = [interface for interface in self.stack.interfaces if interface.address]
-        return self.default if self.default in addressed else next(iter(addressed), None)
 
     # out
 

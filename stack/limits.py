@@ -34,6 +34,8 @@ class Limits:
     path_mtus: int = bound(1024, "path_mtus_full")  # destinations whose path is narrower than the link
     redirects: int = bound(1024, "redirects_full")  # destinations with another first hop
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
+    addresses: int = bound(64, "addresses_full")  # of an interface, beside its first
+    static_routes: int = bound(256, "static_routes_full")  # of an interface
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
     syn_table: int = bound(1024, "syn_table_full")
     fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client

@@ -24,7 +24,7 @@ class LoopbackInterface(Interface):
     is_loopback = True
 
     def __init__(self, stack: Stack) -> None:
-        super().__init__(stack, "lo")
+        super().__init__(stack, "lo", "lo")
         self.address = ADDRESS
         self.prefix_length = 8
         self.mtu = self.gso_max = MTU

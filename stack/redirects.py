@@ -53,7 +53,8 @@ class Redirects(Timed):
             or route.next_hop != report.reporter
             or route.next_hop == dst  # it is a neighbour
             or not interface.on_link(gateway)
-            or gateway in (route.next_hop, interface.broadcast)
+            or gateway == route.next_hop
+            or gateway in interface.broadcasts
             or stack.ip.is_local(gateway)
         ):
             interface.drop("icmp_redirect")

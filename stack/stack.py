@@ -7,8 +7,9 @@ then sends what is owed and wakes who waits. It knows no clock, thread or file: 
 
 from __future__ import annotations
 
-from errno import ECONNABORTED, ENETDOWN
+from errno import ECONNABORTED, ENETDOWN, ENODEV
 from functools import cached_property, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from netif.account import Account
@@ -79,6 +80,8 @@ class Stack:
         self.dns: tuple[bytes, ...] = ()
         self.registry: Registry | None = None  # of its netifs
         self.interfaces: list[Interface] = []  # the links; the loopback is not among them
+        self.links: dict[int, Interface] = {}  # all that is attached, up or not, by index
+        self._indices = count(1)
         self.timers = Timers()
         self.dirty: dict[Endpoint, None] = {}
         self.current: Endpoint | None = None  # the endpoint in hand: what `abort_current` aborts
@@ -164,6 +167,34 @@ class Stack:
         self.ip.default = interface if isinstance(interface, Interface) else None
         self.dns = dns
         self.ip.rebuild()
+
+    # its interfaces
+
+    def interface(self, name: str | int) -> Interface:
+        """By its index, by the stack's name for it or by its if_key. OSError(ENODEV)."""
+        for interface in list(self.links.values()):
+            if name in (interface.index, interface.impl_name, interface.name):
+                return interface
+        raise failure(ENODEV)
+
+    def enlist(self, interface: Interface, letters: str) -> tuple[int, str]:
+        """(index, impl name): an index is never given twice; a number is, once it is free."""
+        taken = {link.impl_name for link in list(self.links.values())}
+        names = (f"{letters}{number}" for number in count(0 if letters == "lo" else 1))
+        index = next(self._indices)
+        self.links[index] = interface
+        return index, next(name for name in names if name not in taken)
+
+    def linked(self, interface: Interface) -> None:
+        """Its link is up."""
+        self.links[interface.index] = interface
+        if interface not in self.interfaces:
+            self.interfaces.append(interface)
+
+    def delist(self, interface: Interface) -> None:
+        self.links.pop(interface.index, None)
+        if interface in self.interfaces:
+            self.interfaces.remove(interface)
 
     # what the engines use
 

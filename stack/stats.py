@@ -86,6 +86,8 @@ COUNTERS: dict[str, str] = {
     "icmp_sent": "ICMP errors sent",
     "echo_replied": "echo requests answered",
     "internal_error": "exceptions out of our own code: always a mistake of ours",
+    "addresses_full": "further addresses refused because the interface has too many",
+    "static_routes_full": "times when an interface was given more static routes than it may have",
     "groups_full": "multicast groups refused because there are too many",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",

@@ -85,10 +85,8 @@ class Datagram(Packets):
         if got is None or queued is None or queued[2] is None:
             return None if got is None else (*got, [], queued is not None and len(queued[0]) > count)
         header, interface = queued[2]
-        known = self.stack.interfaces
-        index = known.index(interface) + 2 if interface in known else 1
         here = interface.address or header[16:20]
-        return *got, ip_level.ancillary(self.udp.wants, header, index, here), len(queued[0]) > count
+        return *got, ip_level.ancillary(self.udp.wants, header, interface.index, here), len(queued[0]) > count
 
     def send_to(self, data: Buffer, address: object) -> int | None:
         if self.write_shut:

@@ -357,20 +357,20 @@ class Tcp:
             self._draining[interface] = (waiter, left)
         return bool(left)
 
-    def abort(self, interface: Interface, error: OSError) -> None:
-        """Its address is gone, or the interface itself: RST, and `error` for the application."""
-        for connection in self._living_by(interface):
+    def abort(self, interface: Interface, error: OSError, address: bytes | None = None) -> None:
+        """The interface is gone, or this address of its: RST, and `error` for the application."""
+        for connection in self._living_by(interface, address):
             connection.abort(error)
         for entry in list(self.time_waits.entries.values()):
-            if entry.key[0] == interface.address:
+            if entry.key[0] == address or (address is None and interface.owns(entry.key[0])):
                 self.end_time_wait(entry)
 
-    def _living_by(self, interface: Interface) -> list[Connection]:
+    def _living_by(self, interface: Interface, address: bytes | None = None) -> list[Connection]:
+        found = [entry for entry in self.connections.values() if isinstance(entry, Connection)]
+        if address is not None:
+            return [entry for entry in found if entry.local[0] == address]
         return [
-            entry
-            for entry in self.connections.values()
-            if isinstance(entry, Connection)
-            and (entry.local[0] == interface.address or entry.emitter.route.interface is interface)
+            entry for entry in found if interface.owns(entry.local[0]) or entry.emitter.route.interface is interface
         ]
 
     def _drained(self, connection: Connection) -> None:

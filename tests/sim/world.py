@@ -52,6 +52,7 @@ class Attachment:
     """As much of a Netif as an interface asks for."""
 
     if_key = "ETH"
+    route_prio = 0
 
     def __init__(self, mac: bytes, mtu: int, driver: Any) -> None:
         self.mac, self.mtu, self.driver = mac, mtu, driver

@@ -83,6 +83,7 @@ class ScriptedNetif:
         self.if_key = if_key
         self.mac = mac
         self.mtu = 1500
+        self.route_prio = 0
         self.driver: Any = None
         self.room: int | None = None  # frames; None: endless
         self.sent: list[tuple[tuple[Buffer, ...], Offload | None]] = []

@@ -16,6 +16,7 @@ from stack.udp import UdpEndpoint
 from tests.stack.rig import GATEWAY, MASK, OTHER_MAC, OUR_MAC, PEER, US, Rig, address, answers
 
 FAR = address("8.8.8.8")
+SECOND = address("10.0.0.77")  # on the same subnet as we are
 LAB, LAB_PEER, LAB_GATEWAY = address("192.168.7.1"), address("192.168.7.2"), address("192.168.7.254")
 
 
@@ -81,9 +82,20 @@ def test_a_source_whose_link_leads_nowhere_else_uses_the_default(two: Any):
 
 def test_of_two_links_in_one_subnet_the_source_chooses(two: Any):
     rig, _, lab = two
-    lab.set_addresses(address("10.0.0.77"), MASK, bytes(4))
+    lab.set_addresses(SECOND, MASK, bytes(4))
+    assert ends(rig.stack.ip.route(PEER, US)) == ("eth0", US, PEER)
+    assert ends(rig.stack.ip.route(PEER, SECOND)) == ("eth1", SECOND, PEER)
+
+
+def test_of_two_links_in_one_subnet_the_higher_priority_or_else_the_newer_is_used(two: Any):
+    rig, _, lab = two
+    lab.set_addresses(SECOND, MASK, bytes(4))
+    assert ends(rig.stack.ip.route(PEER)) == ("eth1", SECOND, PEER)
+    rig.netif.route_prio = 1
+    rig.stack.set_default(rig.interface, ())
     assert ends(rig.stack.ip.route(PEER)) == ("eth0", US, PEER)
-    assert ends(rig.stack.ip.route(PEER, address("10.0.0.77"))) == ("eth1", address("10.0.0.77"), PEER)
+    rig.interface.link_down()
+    assert ends(rig.stack.ip.route(PEER)) == ("eth1", SECOND, PEER)  # one that is up comes first
 
 
 def test_a_source_that_is_not_ours_is_refused(rig: Rig):

@@ -74,6 +74,7 @@ class Link:
     """As much of a Netif as an interface asks for: what is sent goes to `out`."""
 
     if_key = "ETH"
+    route_prio = 0
     driver = None
 
     def __init__(self, mac, mtu, out):
