@@ -19,6 +19,8 @@ COMMANDS = {
     "tcp_server": "echo to TCP clients",
     "udp_client": "send datagrams to a UDP server",
     "udp_server": "echo datagrams to their senders",
+    "http_server": "serve a page and any number of bytes over HTTP",
+    "http_get": "fetch a URL",
     "small_services": "echo, discard, chargen over TCP and UDP",
 }
 

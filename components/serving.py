@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
+from components.command import GaveUp
+
 Spawn: TypeAlias = Callable[[Callable[[], Any]], Any]
 IDLE = 2  # waiting in accept beyond this many, a worker goes home
 LATER = (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2): try again
@@ -35,16 +37,20 @@ def start_thread(fn: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
-def serve(listener: Any, handle: Callable[[Any, Any], None], spawn: Spawn) -> None:
-    """Accept until the listener is closed. Whoever accepts a client also serves it, so that none is handed over."""
-    idle = 0
+def serve(listener: Any, handle: Callable[[Any, Any], None], spawn: Spawn, *, most: int | None = None) -> None:
+    """Accept until the listener is closed. Whoever accepts a client also serves it, so that none is handed over.
+
+    With `most` clients being served the next ones wait in the listener's backlog.
+    """
+    idle, workers = 0, 1
     lock = threading.Lock()  # never held across a call that waits
 
     def worker(first: bool = False) -> None:
-        nonlocal idle
+        nonlocal idle, workers
         while True:
             with lock:
                 if idle >= IDLE and not first:
+                    workers -= 1
                     return
                 idle += 1
             try:
@@ -57,12 +63,38 @@ def serve(listener: Any, handle: Callable[[Any, Any], None], spawn: Spawn) -> No
                 return  # closed: by its owner, or with its stack
             with lock:
                 idle -= 1
-                alone = idle == 0
+                alone = idle == 0 and (most is None or workers < most)
+                workers += alone
             if alone:
                 spawn(worker)
             handle(connection, peer)
 
     worker(first=True)
+
+
+def attend(
+    listener: Any,
+    handle: Callable[[Any, Any], None],
+    spawn: Spawn,
+    *,
+    most: int | None = None,
+    once: bool = False,
+    timeout: float | None = None,
+) -> None:
+    """As `serve`, or only the first client with `once`. Raises GaveUp if none comes within `timeout` seconds."""
+    if once or timeout is not None:
+        listener.settimeout(timeout)
+        try:
+            connection, peer = listener.accept()
+        except TimeoutError:
+            port = listener.getsockname()[1]
+            raise GaveUp(f"no client has come to port {port} within {timeout:g} s") from None
+        if once:
+            handle(connection, peer)
+            return
+        listener.settimeout(None)
+        spawn(lambda: handle(connection, peer))
+    serve(listener, handle, spawn, most=most)
 
 
 def printable(data: bytes, limit: int = 128) -> str:

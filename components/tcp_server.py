@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 from typing import Any
 
-from components.command import GaveUp, Parser, run
-from components.serving import Sockets, printable, serve, spawner
+from components.command import Parser, run
+from components.serving import Sockets, attend, printable, spawner
 from components.tcp_client import PORT, describe, parse_port, tcp_client
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
@@ -25,18 +25,7 @@ def tcp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: f
     with net.create_server(("", port)) as listener:
         log.info("Socket bound, port %d", port)
         log.info("Socket listening")
-        if once or timeout is not None:
-            listener.settimeout(timeout)
-            try:
-                connection, peer = listener.accept()
-            except TimeoutError:
-                raise GaveUp(f"no client has come to port {port} within {timeout:g} s") from None
-            if once:
-                talk(connection, peer)
-                return
-            listener.settimeout(None)
-            spawner(net)(lambda: talk(connection, peer))
-        serve(listener, talk, spawner(net))
+        attend(listener, talk, spawner(net), once=once, timeout=timeout)
 
 
 def talk(connection: Any, peer: Any) -> None:

@@ -99,6 +99,24 @@ def test_the_udp_samples_without_a_word_talk_within_this_process(command, name):
     assert re.search(r"udp_server: Received 19 bytes from 192\.168\.5\.\d+:\d+: Message from netif ?\n", talked.out)
 
 
+def test_a_page_without_a_word_more_is_that_of_the_other_host_of_a_pair(command, tmp_path):
+    fetched = command("http_get")
+    assert fetched.status == 0, fetched
+    assert fetched.out.startswith("<!DOCTYPE html>")
+    saved = command("http_get", "http://192.168.5.1/big/300000", "-o", str(tmp_path / "big"))
+    assert saved.status == 0, saved
+    assert re.search(r"http_get: 300000 bytes of http://192.168.5.1/big/300000 are in ", saved.out)
+    assert (tmp_path / "big").stat().st_size == 300_000
+    command("http_get", "192.168.5.1/nix").complains("http://192.168.5.1/nix: the server says 404 Not Found", status=1)
+
+
+def test_the_http_server_without_a_word_is_visited_within_this_process(command):
+    served = command("http_server", "--once", "-v")
+    assert served.status == 0, served
+    assert re.search(r"http_server: http://192.168.5.100:80/ and /big/N\n", served.out)
+    assert re.search(r"http_server: GET /: 200, \d+ bytes\n", served.out)
+
+
 def test_the_small_services_without_a_word_have_a_client_in_the_same_process(command):
     served = command("small_services", "--once")
     assert served.status == 0, served
@@ -149,6 +167,9 @@ def test_the_environment_chooses_as_the_flags_do(command):
         (("tcp_server", "http"), "http is no port"),
         (("udp_client", "192.168.5.1", "0"), "0 is no port: write 1 to 65535"),
         (("udp_server", "99999999999999999999"), "99999999999999999999 is no port"),
+        (("http_server", "--port", "0"), "0 is no port: write 1 to 65535"),
+        (("http_get", "https://192.168.5.1/"), "https://192.168.5.1/: there is only http: here"),
+        (("http_get", "-o", "/no/such/place/f"), "-o /no/such/place/f: No such file or directory"),
         (("tcp_server", "--sideways"), "unrecognized arguments: --sideways"),
         (("demo", "--loss", "lots"), "argument --loss: lots is no share of the frames"),
         (("demo", "--pcapng", "/no/such/place/f"), "--pcapng /no/such/place/f: No such file or directory"),
@@ -228,6 +249,7 @@ def test_the_client_waits_for_a_server_that_comes_later(start, tmp_path):
         ("udp_server", "Received"),
         ("udp_client", "Received"),
         ("small_services", "echo 7"),
+        ("http_server", "/big/N"),
         ("ping", "64 bytes"),
     ],
 )
