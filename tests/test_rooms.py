@@ -18,7 +18,11 @@ MAY_IMPORT = {
 }
 DOORWAYS = {"netif/__init__.py", "netif/__main__.py"}
 IMPURE = {"time", "random", "os", "threading", "asyncio", "socket", "select"}
-DEPENDENCIES = {"attrs": {""}, "pyroute2": {"components/"}}  # and where; pyroute2 within functions alone
+DEPENDENCIES = {  # and where; pyroute2 within functions alone
+    "attrs": {""},
+    "h11": {"components/http_"},
+    "pyroute2": {"components/"},
+}
 LEAF = {"netif.wire", "netif.link"}
 
 

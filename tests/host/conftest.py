@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
 import pytest
 
+from tests.components.commands import Running
 from tests.host.namespaces import Namespace, namespace, veth
 
 KERNEL_IP, OUR_IP, TAP = "192.168.5.1", "192.168.5.100", "tap0"
@@ -53,3 +55,17 @@ def join(ns: Namespace) -> Iterator[Join]:
 def host(request: pytest.FixtureRequest, join: Join) -> Any:
     """Our host at 192.168.5.100, on the TAP with offload and without."""
     return join(offload=request.param)
+
+
+@pytest.fixture
+def netif(ns: Namespace) -> Iterator[Callable[..., Running]]:
+    """netif(*words): a command of ours in the namespace, on its TAP; ended with the test."""
+    running: list[Running] = []
+
+    def start(*words: str, wire: str = TAP) -> Running:
+        running.append(Running(ns.command(sys.executable, "-u", "-m", "netif", *words, "-i", wire)))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.end()
