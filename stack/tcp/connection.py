@@ -157,7 +157,12 @@ class Connection(ControlBlock):
     def _full(self) -> bool:
         """There is less than `rcvlowat` to read, and next to no room for more."""
         receiver = self.receiver
-        return receiver.queued > 0 and receiver.edge - receiver.rcv_nxt <= receiver.mss
+        queued = receiver.queued
+        return queued > 0 and (queued >= self.receive_room or receiver.edge - receiver.rcv_nxt <= receiver.mss)
+
+    def stirred(self) -> bool:
+        """A read that asks for less than `rcvlowat` may have enough."""
+        return self.config.rcvlowat > 1 and self.receiver.queued > 0
 
     def enough(self, count: int) -> bool:
         """A read that asks for `count` bytes need not wait for more (SO_RCVLOWAT)."""

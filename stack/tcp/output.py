@@ -57,7 +57,7 @@ def flush(connection: Connection, now: float) -> None:
             _shake_hands(connection, now)
         else:
             _converse(connection, now)
-    if connection.readers is not None and connection.readable():
+    if connection.readers is not None and (connection.readable() or connection.stirred()):
         connection.wake_readers()
     if connection.writers is not None and connection.writable():
         connection.wake_writers()

@@ -132,6 +132,7 @@ def test_the_end_takes_the_cork_out(connection):
 
 def test_a_read_waits_for_the_low_water_mark(connection, hosts):
     client, server = connection
+    client.setsockopt(TCP, c.TCP_NODELAY, 1)
     server.setsockopt(SOL, c.SO_RCVLOWAT, 10)
     client.sendall(b"12345")
     server.settimeout(0.05)
@@ -141,8 +142,9 @@ def test_a_read_waits_for_the_low_water_mark(connection, hosts):
     reading = hosts.run(lambda: server.recv(100))
     client.sendall(b"67890")
     assert reading.result(20) == b"1234567890"
+    reading = hosts.run(lambda: server.recv(3))
     client.sendall(b"123")
-    assert server.recv(3) == b"123"  # no more was asked for
+    assert reading.result(5) == b"123"  # no more was asked for
     client.sendall(b"456")
     assert server.recv(100, c.MSG_DONTWAIT) == b"456"
     client.sendall(b"789")
@@ -157,7 +159,7 @@ def test_a_low_water_mark_above_the_buffer_waits_no_longer_than_for_a_full_one(c
     sending = hosts.run(lambda: client.sendall(bytes(50_000)))
     got = 0
     while got < 50_000 - 20_000:
-        got += len(server.recv(1 << 20))
+        got += len(hosts.run(lambda: server.recv(1 << 20)).result(5))
     sending.result(20)
     client.close()
     while data := server.recv(1 << 20):
