@@ -12,6 +12,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -20,6 +21,9 @@ if ROOT not in sys.path:
 
 SAMPLE = 8  # one slow test in so many runs with the fast ones
 RUN_SEED = pytest.StashKey[int]()
+
+hypothesis.settings.register_profile("netif", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("netif")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
