@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -31,9 +31,9 @@ class DhcpStatus(enum.Enum):
 class Lease:
     """What a server gave. Times are seconds of the runtime's clock; option numbers are RFC 2132's."""
 
-    ip_info: IpInfo  # 50, 1 and the first of 3; a router that is not on the subnet is left out
-    server: IPv4Address  # 54
-    obtained: float  # when it was acknowledged
+    ip_info: IpInfo  # yiaddr, 1, and the default route of 121 or the first of 3 that is on the subnet
+    server: IPv4Address  # 54; 0.0.0.0: nobody gave it, it is what `DhcpcConfig.fallback` says
+    obtained: float  # when the request was sent that it answers (RFC 2131 4.4.1)
     lease_time: float = inf  # 51, seconds
     renewal_time: float = inf  # 58 (T1), seconds from `obtained`
     rebinding_time: float = inf  # 59 (T2)
@@ -43,10 +43,13 @@ class Lease:
     search: tuple[str, ...] = ()  # 119
     mtu: int | None = None  # 26
     broadcast: IPv4Address | None = None  # 28
-    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = ()  # 121, else 249, else 33
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = ()  # 121, else 249, else 33; 0.0.0.0: on the link
     ntp: tuple[IPv4Address, ...] = ()  # 42
     vendor_specific: bytes = b""  # 43
     captive_portal: str = ""  # 114
+    tftp_server: str = ""  # 66, else sname
+    boot_file: str = ""  # 67, else file
+    options: Mapping[int, bytes] = attrs.field(factory=dict)  # all that the server sent, as it was sent
 
 
 class LeaseHolder(Protocol):
@@ -64,6 +67,8 @@ class LeaseHolder(Protocol):
 
 class DhcpClient(Protocol):
     """One interface's client, made by its stack. It sends and hears by itself while the link is up."""
+
+    config: DhcpcConfig  # another counts from the next message on
 
     @property
     def state(self) -> str:
@@ -123,6 +128,7 @@ class LeaseStore(Protocol):
         """All of them, before any client is told of the latest."""
 
 
+CONFLICT_CHECKS = ("after", "before", "none")
 DHCPS_LEASE_TIME = 7200.0  # seconds, where the configuration says 0
 
 
@@ -216,7 +222,7 @@ def _check_names(instance: object, field: attrs.Attribute[Any], value: str | tup
     for name in (value,) if isinstance(value, str) else value:
         labels = name.rstrip(".").split(".") if name else []
         if len(name) > 253 or not name.isascii() or not all(0 < len(label) < 64 for label in labels):
-            raise InvalidParams(f"DhcpsConfig.{field.name}: {name!r} is no domain name; write it as in example.org")
+            raise InvalidParams(f"{_field(instance, field)}: {name!r} is no domain name; write it as in example.org")
 
 
 def _check_options(_instance: object, _field: object, options: Mapping[int, bytes]) -> None:
@@ -225,6 +231,63 @@ def _check_options(_instance: object, _field: object, options: Mapping[int, byte
             raise InvalidParams(f"DhcpsConfig.options: {code!r} is none that may be set; take others of RFC 2132")
         if not isinstance(value, bytes):
             raise InvalidParams(f"DhcpsConfig.options: option {code} is {value!r}; give its bytes")
+
+
+def _check_client_id(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if value != "mac" and not (isinstance(value, bytes) and len(value) != 1 and len(value) < 256):
+        raise InvalidParams(f"{_field(instance, field)}: {value!r} is no identifier; give 2 to 255 bytes, or 'mac'")
+
+
+def _check_class(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not value.isascii() or len(value) > 255:
+        raise InvalidParams(f"{_field(instance, field)}: {value!r} is too long, or not ASCII; give 255 characters")
+
+
+def _check_ask(instance: object, field: attrs.Attribute[Any], codes: tuple[Any, ...]) -> None:
+    for code in codes:
+        if not isinstance(code, int) or not 0 < code < 255:
+            raise InvalidParams(f"{_field(instance, field)}: {code!r} is no option's number; take 1 to 254")
+
+
+def _check_conflict(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if value not in CONFLICT_CHECKS:
+        raise InvalidParams(f"{_field(instance, field)}: {value!r} is unknown; take 'after', 'before' or 'none'")
+
+
+def _fallback(value: IpInfo | str | None) -> IpInfo | str | None:
+    return IpInfo(value) if isinstance(value, str) and value != "link-local" else value
+
+
+def _check_fallback(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if value not in (None, "link-local") and not (isinstance(value, IpInfo) and value):
+        raise InvalidParams(f"{_field(instance, field)}: {value!r} is no address; give an IpInfo or 'link-local'")
+
+
+@attrs.frozen(kw_only=True)
+class DhcpcConfig:
+    """With what a DHCP client asks, and what it does when nobody answers; what `netif_dhcpc_option` changes.
+
+    Times are seconds, numbers RFC 2132's. What is empty or None is not said. InvalidParams names the field.
+    """
+
+    hostname: str = attrs.field(default="", validator=_check_names)  # 12
+    # 61; b"": RFC 4361's, made of the MAC; "mac": the MAC alone (RFC 2132 9.14)
+    client_id: bytes | Literal["mac"] = attrs.field(default=b"", validator=_check_client_id)
+    vendor_class: str = attrs.field(default="", validator=_check_class)  # 60
+    requested: IPv4Address | None = attrs.field(
+        default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
+    )  # 50
+    ask: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=_check_ask)  # 55, beside Lease's own
+    broadcast: bool = False  # ask for answers by broadcast: some links do not let through what is to no address yet
+    tries: int = attrs.field(default=0, validator=_at_least(0))  # DISCOVERs until it gives up; 0: never
+    # "after": use the address at once and probe behind it; "before": probe first (RFC 2131 2.2); "none": do not
+    conflict_check: str = attrs.field(default="after", validator=_check_conflict)
+    # an address to do with while no server answers: this one, or a link-local one (RFC 3927)
+    fallback: IpInfo | Literal["link-local"] | None = attrs.field(
+        default=None, converter=_fallback, validator=_check_fallback
+    )
+    fallback_after: float = attrs.field(default=10.0, validator=_at_least(0))
+    restore: bool = False  # ask for the last lease again (INIT-REBOOT), which then is not given back meanwhile
 
 
 @attrs.frozen(kw_only=True)
