@@ -78,6 +78,11 @@ class EchoEndpoint(Endpoint):
         self._route = self._find(address)
         self.remote = address
 
+    def bind_device(self, interface: Interface | None) -> None:
+        """Send by this interface alone; None: by any."""
+        self.interface = interface
+        self._route = None
+
     def send_echo(self, sequence: int, payload: Buffer = b"", address: bytes | None = None) -> None:
         """One request, to `address` or to where it is connected. OSError: no route, EMSGSIZE, or a pending error."""
         if self.closed:

@@ -88,6 +88,11 @@ class Mailbox(Endpoint, Generic[Item]):
         self.close()
         super().abort(error)
 
+    def bind_device(self, interface: Interface | None) -> None:
+        """Send and hear by this interface alone, also when its netif is started anew; None: by any."""
+        self.interface = interface
+        self._route = None
+
     # what a subclass knows
 
     def _leave(self) -> None:

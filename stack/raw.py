@@ -184,7 +184,7 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
         if (
             self.local not in (b"", dst)
             or self.remote not in (b"", src)
-            or (self.interface is not None and self.interface is not interface)
+            or (self.interface is not None and self.interface.name != interface.name)
         ):
             return False
         if self.protocol == ICMP and self.icmp_filter and start < len(frame):

@@ -8,7 +8,7 @@ model), but each speaks ARP for its own alone, so that a neighbour comes in, and
 
 from __future__ import annotations
 
-from errno import EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENODEV
+from errno import EADDRNOTAVAIL, EINVAL, ENETUNREACH
 from typing import TYPE_CHECKING
 
 from netif.wire.ip import ANY
@@ -54,7 +54,7 @@ def find(ip: Ip, dst: bytes, src: bytes | None, via: Interface | None) -> Way:
     if src is not None and src not in ip.local and src != ANY:
         raise failure(EINVAL)  # from 127/8 to elsewhere
     if via is not None and via.index not in ip.stack.links:
-        raise failure(ENODEV)
+        via = ip.stack.interface(via.name)  # its netif may have been started anew
     bound = via
     if bound is None and src is not None:
         bound = ip.local.get(src)

@@ -171,11 +171,13 @@ class Stack:
     # its interfaces
 
     def interface(self, name: str | int) -> Interface:
-        """By its index, by the stack's name for it or by its if_key. OSError(ENODEV)."""
-        for interface in list(self.links.values()):
-            if name in (interface.index, interface.impl_name, interface.name):
-                return interface
-        raise failure(ENODEV)
+        """By its if_key, by the stack's name for it or by its index. OSError(ENODEV)."""
+        links = list(self.links.values())
+        found = [link for link in links if link.name == name]
+        found += [link for link in links if name in (link.impl_name, link.index)]
+        if not found:
+            raise failure(ENODEV)
+        return found[0]
 
     def enlist(self, interface: Interface, letters: str) -> tuple[int, str]:
         """(index, impl name): an index is never given twice; a number is, once it is free."""

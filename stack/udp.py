@@ -52,15 +52,28 @@ class Udp:
         sport, dport, end = _open(src, dst, frame, start, end, offload)
         endpoint = self._connected.get((dst, dport, src, sport))
         if endpoint is None:
-            for candidate in self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport)) or ():
-                if candidate.interface is None or candidate.interface is interface:
-                    endpoint = candidate
+            held = self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport))
+            if held is not None:
+                endpoint = held[0]
+                if endpoint.interface is not None or len(held) > 1:
+                    endpoint = self._among(interface, dst, dport)
         if endpoint is not None:
             endpoint.arrived(interface, frame, start, end, (src, sport), offload)
             return
         interface.drop("udp_no_socket")
         if len(dst) == 4:
             self.stack.icmp.unreachable(interface, icmp.PORT_UNREACHABLE, src, dst, frame, interface.link_length)
+
+    def _among(self, interface: Interface, dst: bytes, dport: int) -> UdpEndpoint | None:
+        """Bound to the address before bound to any; of those, bound to this interface before bound to none; the last
+        one of those."""
+        for address in (dst, _ANY[len(dst)]):
+            held = self._bound.get((address, dport), ())
+            here = [one for one in held if one.interface is not None and one.interface.name == interface.name]
+            fits = here or [one for one in held if one.interface is None]
+            if fits:
+                return fits[-1]
+        return None
 
     def receive_group(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
@@ -128,6 +141,7 @@ class Udp:
         return all(
             other is endpoint
             or (endpoint.reuse and other.reuse)
+            or (endpoint.interface and other.interface and endpoint.interface is not other.interface)
             or len(other.local[0]) != len(address)
             or (other.local[0] != address and any(other.local[0]) and any(address))
             for other in self.ports.get(port, ())
@@ -289,7 +303,7 @@ class UdpEndpoint(Mailbox[Queued]):
     def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:
         """A datagram to the group or broadcast `dst` that came by `interface` is for this socket too."""
         return (
-            (self.interface is None or self.interface is interface)
+            (self.interface is None or self.interface.name == interface.name)
             and (self.remote is None or self.remote == source)
             and (self._chosen == dst or not any(self._chosen))
         )

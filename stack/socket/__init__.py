@@ -116,6 +116,27 @@ def gethostbyaddr(address: str) -> tuple[str, list[str], list[str]]:
     return names[0], names[1:], [address]
 
 
+def if_nameindex(*, stack: Stack | None = None) -> list[tuple[int, str]]:
+    """(index, impl name) of every interface, the loopback's first."""
+    return [(index, link.impl_name) for index, link in list(_host(stack).links.items())]
+
+
+def if_nametoindex(name: str, /, *, stack: Stack | None = None) -> int:
+    """By impl name or if_key. OSError(ENODEV)."""
+    return _host(stack).interface(name).index
+
+
+def if_indextoname(index: int, /, *, stack: Stack | None = None) -> str:
+    """OSError(ENODEV)."""
+    return _host(stack).interface(index).impl_name
+
+
+def _host(stack: Stack | None) -> Stack:
+    from stack import default_stack
+
+    return default_stack() if stack is None else stack
+
+
 def getnameinfo(address: tuple[str, int], flags: int) -> tuple[str, str]:
     """Names where they are known and not refused by NI_NUMERICHOST/NI_NUMERICSERV, else numbers."""
     host, port = address[0], str(address[1])

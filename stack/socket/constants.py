@@ -44,6 +44,7 @@ from socket import (
     SHUT_RDWR,
     SHUT_WR,
     SO_ACCEPTCONN,
+    SO_BINDTODEVICE,
     SO_BROADCAST,
     SO_DOMAIN,
     SO_ERROR,
@@ -101,6 +102,7 @@ from socket import (
 )
 
 __all__ = [
+    "SO_BINDTODEVICE",
     "TCP_WINDOW_CLAMP",
     "TCP_SYNCNT",
     "TCP_QUICKACK",

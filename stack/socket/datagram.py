@@ -85,7 +85,8 @@ class Datagram(Packets):
         if got is None or queued is None or queued[2] is None:
             return None if got is None else (*got, [], queued is not None and len(queued[0]) > count)
         header, interface = queued[2]
-        here = interface.address or header[16:20]
+        dst = header[16:20]
+        here = dst if self.stack.ip.is_local(dst) else interface.source_for(header[12:16])
         return *got, ip_level.ancillary(self.udp.wants, header, interface.index, here), len(queued[0]) > count
 
     def send_to(self, data: Buffer, address: object) -> int | None:
@@ -168,11 +169,16 @@ class Ping(Attempts):
         return self.echo.remote, 0
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
+        if (level, option) == options.DEVICE:
+            self.echo.bind_device(options.parse_device(value, self.stack))
+            return
         if level != IPPROTO_IP:
             raise options.unsupported()
         ip_level.set_option(self.echo, option, value)
 
     def get_option(self, level: int, option: int) -> int | bytes:
+        if (level, option) == options.DEVICE:
+            return options.emit_device(self.echo.interface)
         if level != IPPROTO_IP:
             raise options.unsupported()
         return ip_level.get_option(self.echo, option)

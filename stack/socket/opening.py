@@ -18,6 +18,7 @@ from stack.socket.attempts import Attempts, fail
 from stack.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 
 if TYPE_CHECKING:
+    from stack.interface import Interface
     from stack.stack import Stack
     from stack.tcp.config import TcpConfig
     from stack.tcp.connection import Connection
@@ -35,6 +36,7 @@ class Opening(Attempts):
         "connecting",
         "connection",
         "impatient",
+        "interface",
         "linger",
         "listener",
         "observer",
@@ -53,6 +55,7 @@ class Opening(Attempts):
         self.put_off: tuple[bytes, int] | None = None  # whom to connect to with the first data
         self.chosen: tuple[bytes, int] | None = None  # by bind, with a port
         self.changes: dict[str, Any] | None = None  # to the stack's TcpConfig, by setsockopt
+        self.interface: Interface | None = None  # the one it is bound to
         self.linger: float | None = None
         self.connecting = False
         self.read_shut = False
@@ -74,7 +77,7 @@ class Opening(Attempts):
             self.listener.backlog = max(backlog, 0)
             return
         local = self.bound or self.stack.tcp.bind((resolver.ANY, 0), self.reuse)
-        self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config())
+        self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config(), interface=self.interface)
         self.listener.on_event = self.observer
         self.bound = None
         self.endpoint = self.listener
@@ -110,7 +113,7 @@ class Opening(Attempts):
             remote = (resolver.LOOPBACK, remote[1])  # as in Linux: this host
         tcp, config = self.stack.tcp, self._config()
         self.put_off = None
-        self.connection = tcp.connect(self.bound, remote, config, on_event=self.observer, early=early)
+        self.connection = tcp.connect(self.bound, remote, config, self.interface, self.observer, early)
         self.bound = None
         self.endpoint = self.connection
         self.connecting = True

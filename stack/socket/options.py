@@ -15,6 +15,7 @@ from socket import (
     IP_TTL,
     IPPROTO_IP,
     IPPROTO_TCP,
+    SO_BINDTODEVICE,
     SO_KEEPALIVE,
     SO_OOBINLINE,
     SO_RCVBUF,
@@ -41,7 +42,9 @@ from typing import TYPE_CHECKING, Any
 from stack.tcp.congestion import CONTROLS, Factory
 
 if TYPE_CHECKING:
+    from stack.interface import Interface
     from stack.limits import Limits
+    from stack.stack import Stack
     from stack.stats import Stats
 
 Value = int | bytes | bytearray | memoryview
@@ -140,6 +143,7 @@ STREAM: dict[tuple[int, int], Field] = {
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): ("notsent_lowat", lambda n: n & 0xFFFFFFFF or None, lambda n: n or 0),
 }
 TIMEOUTS = (SO_RCVTIMEO, SO_SNDTIMEO)
+DEVICE = (SOL_SOCKET, SO_BINDTODEVICE)
 
 
 def parse_linger(value: Value) -> float | None:
@@ -167,6 +171,18 @@ def parse_congestion(value: Value, controls: Mapping[str, Factory]) -> str | Fac
 def emit_congestion(choice: str | Factory) -> bytes:
     name: str = choice if isinstance(choice, str) else getattr(choice, "name", "")
     return name.encode("ascii", "replace")[:CONGESTION_NAME].ljust(CONGESTION_NAME, b"\0")
+
+
+def parse_device(value: Value, stack: Stack) -> Interface | None:
+    """SO_BINDTODEVICE: an impl name or an if_key, to the end or to a zero byte; empty: none. OSError(ENODEV)."""
+    if isinstance(value, int):
+        raise invalid()
+    name = bytes(value).partition(b"\0")[0].decode("utf-8", "replace")
+    return stack.interface(name) if name else None
+
+
+def emit_device(interface: Interface | None) -> bytes:
+    return b"" if interface is None else interface.impl_name.encode() + b"\0"
 
 
 def parse_timeval(value: Value) -> float | None:

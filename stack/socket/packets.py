@@ -27,7 +27,7 @@ from stack.udp import UdpEndpoint
 if TYPE_CHECKING:
     from stack.stack import Stack
 
-Facts = dict[tuple[int, int], Callable[[Any], int]]
+Facts = dict[tuple[int, int], Callable[[Any], int | bytes]]
 
 
 class Packets(Attempts):
@@ -61,6 +61,9 @@ class Packets(Attempts):
         return self.mailbox.send_to(data)
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
+        if (level, option) == options.DEVICE:
+            self.mailbox.bind_device(options.parse_device(value, self.stack))
+            return
         if level == IPPROTO_IP:
             ip_level.set_option(self.mailbox, option, value)
             return
@@ -90,6 +93,7 @@ class Packets(Attempts):
 
 
 FACTS: Facts = {
+    options.DEVICE: lambda core: options.emit_device(core.mailbox.interface),
     (SOL_SOCKET, SO_BROADCAST): lambda core: int(core.mailbox.broadcast),
     (SOL_SOCKET, SO_RCVBUF): lambda core: core.mailbox.queue_limit << core.buffer_asked,
     (SOL_SOCKET, SO_TYPE): lambda core: int(core.kind),

@@ -42,6 +42,7 @@ from stack.tcp.info import TcpInfo
 from stack.tcp.states import CLOSED
 
 if TYPE_CHECKING:
+    from stack.interface import Interface
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
 
@@ -55,6 +56,7 @@ class Stream(Opening):
     def accepted(self, connection: Connection) -> Attempts:
         made = Stream(self.stack, connection)
         made.linger = self.linger
+        made.interface = self.interface
         return made
 
     def read(self, count: int) -> bytes | None:
@@ -137,6 +139,9 @@ class Stream(Opening):
         if (level, option) == (SOL_SOCKET, SO_LINGER):
             self.linger = options.parse_linger(value)
             return
+        if (level, option) == options.DEVICE:
+            self._bind_device(options.parse_device(value, self.stack))
+            return
         if (level, option) == _CONGESTION:
             self._change("congestion", options.parse_congestion(value, self.stack.tcp.controls))
             return
@@ -180,6 +185,14 @@ class Stream(Opening):
         elif self.listener is not None:
             self.listener.on_event = hook
 
+    def _bind_device(self, interface: Interface | None) -> None:
+        if self.listener is not None:
+            self.listener.bind_device(interface)
+        elif self.connection is not None:
+            self.connection.emitter.route.via = interface
+            self.connection.rerouted()
+        self.interface = interface
+
     def _change(self, name: str, value: Any) -> None:
         if self.changes is None:
             self.changes = {}
@@ -194,8 +207,10 @@ class Stream(Opening):
             return _FACTS[option](self)
         if level == SOL_SOCKET and option in _BUFFERS:
             return self._buffer(_BUFFERS[option])
+        if (level, option) == options.DEVICE:
+            return options.emit_device(self.interface)
         if (level, option) == (IPPROTO_IP, IP_MTU):
-            return self.stack.ip.route(self.peer_address()[0]).mtu
+            return self.stack.ip.route(self.peer_address()[0], None, self.interface).mtu
         if (level, option) == _CONGESTION:
             config = self.connection.config if self.connection is not None else self._config()
             return options.emit_congestion(config.congestion)

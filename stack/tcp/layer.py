@@ -25,7 +25,7 @@ from stack.tcp.cookies import Cookies
 from stack.tcp.ecn import CODE_POINT
 from stack.tcp.fastopen import FastOpen
 from stack.tcp.handshake import InitialNumbers
-from stack.tcp.listener import Listener
+from stack.tcp.listener import Listener, ListenerKey, key_of
 from stack.tcp.ports import Ports
 from stack.tcp.segment import Segment
 from stack.tcp.states import SYN_RECEIVED, TIME_WAIT, State
@@ -52,7 +52,7 @@ class Tcp:
         self.stack = stack
         self.config = stack.tcp_config
         self.connections: dict[Key, Connection | TimeWait] = {}
-        self.listeners: dict[Address, Listener] = {}
+        self.listeners: dict[ListenerKey, Listener] = {}
         self.ports = Ports(stack.dice, *self.config.local_ports)
         self.numbers = InitialNumbers(stack.dice)
         self.fast_open = FastOpen(stack.dice, limits.fast_open_cookies, stack.stats)
@@ -109,7 +109,7 @@ class Tcp:
             entry.segment_arrives(segment, stack.now)
             return
         local, remote = (dst, dport), (src, sport)
-        listener = self.listener_at(local)
+        listener = self.listener_at(local, interface)
         if listener is not None:
             listener.segment_arrives(local, remote, segment)
             return
@@ -117,8 +117,10 @@ class Tcp:
         if not flags & RST:
             self.refuse(local, remote, segment)
 
-    def listener_at(self, local: Address) -> Listener | None:
-        return self.listeners.get(local) or self.listeners.get((_ANY[len(local[0])], local[1]))
+    def listener_at(self, local: Address, interface: Interface) -> Listener | None:
+        """Bound to the address before bound to any; of those, bound to the interface before bound to none."""
+        anywhere, link, get = (_ANY[len(local[0])], local[1]), interface.name, self.listeners.get
+        return get((*local, link)) or get(local) or get((*anywhere, link)) or get(anywhere)
 
     def icmp_error(self, report: Report) -> bool:
         """About a segment. False: none that is on its way (RFC 5927 4.1)."""
@@ -188,19 +190,26 @@ class Tcp:
         self.ports.release(local)
 
     def listen(
-        self, local: tuple[bytes | None, int], backlog: int = 128, config: TcpConfig | None = None, reuse: bool = False
+        self,
+        local: tuple[bytes | None, int],
+        backlog: int = 128,
+        config: TcpConfig | None = None,
+        reuse: bool = False,
+        interface: Interface | None = None,
     ) -> Listener:
-        """A passive open. Takes over what `bind` reserved, or binds. OSError: EADDRINUSE, EADDRNOTAVAIL."""
+        """A passive open, on one interface or on all. Takes over what `bind` reserved, or binds. OSError: EADDRINUSE,
+        EADDRNOTAVAIL."""
         at = (local[0] or _ANY[4], local[1])
-        if at in self.listeners:
+        if key_of(at, interface) in self.listeners:
             raise failure(errno.EADDRINUSE)
         if at not in self.ports.reserved:
             at = self.bind(local, reuse)
-        listener = self.listeners[at] = Listener(self, at, backlog, config or self.config)
+        listener = Listener(self, at, backlog, config or self.config, interface)
+        self.listeners[listener.key] = listener
         return listener
 
     def unlisten(self, listener: Listener) -> None:
-        del self.listeners[listener.local]
+        del self.listeners[listener.key]
         self.ports.release(listener.local)
 
     def connect(
@@ -260,7 +269,7 @@ class Tcp:
     ) -> Connection | None:
         """The connection that a SYN to a listener makes; None if there is no way back."""
         try:
-            route = self.stack.ip.route(remote[0], local[0])
+            route = self.stack.ip.route(remote[0], local[0], listener.interface)
         except OSError:
             return None
         connection = Connection(self, local, remote, route, config, listener, iss)
@@ -338,7 +347,8 @@ class Tcp:
     def reopen(self, entry: TimeWait, segment: Segment, now: float) -> None:
         """A SYN that is surely new came for a TIME-WAIT (RFC 9293 3.6.1 MAY-2, RFC 6191)."""
         local, remote = entry.key[:2], entry.key[2:]
-        listener = self.listener_at(local)
+        interface = self.stack.ip.local.get(local[0], self.stack.loopback)
+        listener = self.listener_at(local, interface)
         if listener is None or listener.full() or not half_open.make_room(listener):
             full = "tcp_backlog_full" if listener is not None and listener.full() else "syn_table_full"
             self.stack.drop("tcp_no_connection" if listener is None else full, self)

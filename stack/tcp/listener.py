@@ -8,12 +8,14 @@ share; what finds no place there is answered by a cookie (`cookies`), unless the
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from errno import EADDRINUSE
+from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import Waiter
 from netif.wire.ip import format_address
 from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.endpoint import Endpoint
+from stack.failure import failure
 from stack.tcp import fastopen, half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.connection import Connection
@@ -21,9 +23,18 @@ from stack.tcp.fastopen import Pending
 from stack.tcp.states import CLOSED, LISTEN, State
 
 if TYPE_CHECKING:
+    from stack.interface import Interface
     from stack.tcp.events import Hook
     from stack.tcp.layer import Tcp
     from stack.tcp.segment import Segment
+
+
+ListenerKey: TypeAlias = tuple[bytes, int] | tuple[bytes, int, str]
+
+
+def key_of(local: tuple[bytes, int], interface: Interface | None) -> ListenerKey:
+    """Where the layer keeps a listener. An interface counts by its if_key, for its netif may be started anew."""
+    return local if interface is None else (*local, interface.name)
 
 
 class Listener(Endpoint):
@@ -31,6 +42,7 @@ class Listener(Endpoint):
         "backlog",
         "config",
         "half_open",
+        "interface",
         "layer",
         "local",
         "on_event",
@@ -40,10 +52,18 @@ class Listener(Endpoint):
         "state",
     )
 
-    def __init__(self, layer: Tcp, local: tuple[bytes, int], backlog: int, config: TcpConfig) -> None:
+    def __init__(
+        self,
+        layer: Tcp,
+        local: tuple[bytes, int],
+        backlog: int,
+        config: TcpConfig,
+        interface: Interface | None = None,
+    ) -> None:
         super().__init__(layer.stack)
         self.layer = layer
         self.local = local
+        self.interface = interface  # the one it is bound to
         self.backlog = backlog
         self.config = config
         self.state: State = LISTEN
@@ -55,6 +75,19 @@ class Listener(Endpoint):
 
     def __repr__(self) -> str:
         return f"<Listener {format_address(self.local[0])}:{self.local[1]} {self.state.value}>"
+
+    @property
+    def key(self) -> ListenerKey:
+        return key_of(self.local, self.interface)
+
+    def bind_device(self, interface: Interface | None) -> None:
+        """From now on listen on this interface alone; None: on all. OSError(EADDRINUSE)."""
+        listeners, key = self.layer.listeners, key_of(self.local, interface)
+        if listeners.get(key, self) is not self:
+            raise failure(EADDRINUSE)
+        del listeners[self.key]
+        self.interface = interface
+        listeners[key] = self
 
     def readable(self) -> bool:
         return bool(self.queue) or self.state is CLOSED

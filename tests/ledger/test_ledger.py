@@ -74,7 +74,9 @@ def test_ids_are_written_short():
 
 
 def test_a_line_is_found_by_its_text_and_its_indentation_kept():
-    text = mutated(Mutation(file=LAYER, line="listener = self.listener_at(local)", within="Tcp.receive", becomes="x"))
+    text = mutated(
+        Mutation(file=LAYER, line="listener = self.listener_at(local, interface)", within="Tcp.receive", becomes="x")
+    )
     assert "\n        x\n" in text
 
 
@@ -85,7 +87,7 @@ def test_a_line_is_found_by_its_text_and_its_indentation_kept():
         (Mutation(file="tests/ledger/rows.py", line="a", becomes="b"), "there is no"),
         (Mutation(file=LAYER, line="no such line", becomes="b"), "has no line"),
         (Mutation(file=LAYER, line="flags = segment.flags", within="Tcp.nothing", becomes="b"), "has no Tcp.nothing"),
-        (Mutation(file=LAYER, line="listener = self.listener_at(local)", becomes="b"), "name its function"),
+        (Mutation(file=LAYER, line="listener = self.listener_at(local, interface)", becomes="b"), "name its function"),
         (Mutation(file=LAYER, line="self.release(local)", becomes="self.release(local)"), "has no line"),
         (Mutation(file=LAYER, line="self.ports.release(local)", becomes="self.ports.release(local)"), "another"),
     ],

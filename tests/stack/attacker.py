@@ -138,7 +138,9 @@ class Caller:
     def opens(self, config: TcpConfig = PLAIN, options: bytes = b"\2\4\5\xb4", *, accept: bool = True) -> Connection:
         """The handshake; somebody must listen, or does from now on."""
         layer = self.rig.stack.tcp
-        listener = layer.listener_at((US, self.dport)) or layer.listen((None, self.dport), 128, config)
+        listener = layer.listener_at((US, self.dport), self.rig.interface) or layer.listen(
+            (None, self.dport), 128, config
+        )
         assert [one.flags for one in self.knocks(options)] == [SYN | ACK]
         self.says(ACK)
         key = (US, self.dport, self.src, self.sport)

@@ -125,8 +125,8 @@ def test_a_bound_listener_goes_before_one_for_any_address(tcp):
     anywhere = tcp.stack.tcp.listen((ANY, 80), reuse=True)
     tcp.stack.tcp.ports.reserved.clear()
     here = tcp.stack.tcp.listen((HERE, 80), reuse=True)
-    assert tcp.stack.tcp.listener_at((HERE, 80)) is here
-    assert tcp.stack.tcp.listener_at((b"\x7f\0\0\1", 80)) is anywhere
+    assert tcp.stack.tcp.listener_at((HERE, 80), tcp.interface) is here
+    assert tcp.stack.tcp.listener_at((b"\x7f\0\0\1", 80), tcp.interface) is anywhere
 
 
 def test_the_whole_address_decides(tcp):
