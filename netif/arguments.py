@@ -19,6 +19,7 @@ class Arguments(TypedDict):
     if_key: str | None
     flags: Flags | None
     route_prio: int | None
+    dhcp: bool | None
 
 
 def configuration(stack: NetStack | None, config: NetifConfig | None, given: Arguments) -> NetifConfig:
@@ -33,7 +34,7 @@ def configuration(stack: NetStack | None, config: NetifConfig | None, given: Arg
         raise InvalidParams("Netif needs stack=, as in Netif(driver, stack=host), or config=")
     base = InherentConfig(
         if_key=registry_of(stack).free_key() if if_key is None else if_key,
-        flags=Flags.AUTOUP if flags is None else flags,
+        flags=(Flags.AUTOUP if flags is None else flags) | (Flags.DHCP_CLIENT if given["dhcp"] else 0),
         mac=given["mac"],
         ip_info=ip if isinstance(ip, IpInfo) else IpInfo(ip or "0.0.0.0", given["netmask"], given["gateway"]),
         route_prio=given["route_prio"] or 0,

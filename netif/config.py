@@ -279,16 +279,23 @@ def _check_transmit(_instance: object, _field: object, value: Any) -> None:
         raise InvalidParams(f"DriverIfconfig.transmit: {value!r} is no function; give one such as tapio_output")
 
 
+def _check_filter(_instance: object, _field: object, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise InvalidParams(f"DriverIfconfig.set_mac_filter: {value!r} is no function (handle, mac, add)")
+
+
 @attrs.frozen
 class DriverIfconfig:
     """What moves the frames.
 
     A handle with `receive` is a `link.Driver`, and `transmit` is its own or takes (handle, buffers, offload). Any other
     handle pushes its frames by `netif_receive`, and `transmit(handle, frame)` gets one finished `bytes` of one segment.
+    `set_mac_filter(handle, mac, add)` is told which group MACs are wanted; what was wanted already, after each start.
     """
 
     handle: Any = None
     transmit: Callable[..., Any] | None = attrs.field(default=None, validator=_check_transmit)
+    set_mac_filter: Callable[[Any, bytes, bool], object] | None = attrs.field(default=None, validator=_check_filter)
 
 
 def _check_function(instance: object, field: attrs.Attribute[Any], value: Any) -> None:

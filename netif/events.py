@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import attrs
@@ -65,6 +66,23 @@ class LostIp(Event):
 
 
 @attrs.frozen
+class AssignedIp(Event):
+    """The DHCP server of the interface gave `ip` to the client `mac`, which calls itself `hostname`, or ""."""
+
+    mac: bytes
+    ip: IPv4Address
+    hostname: str
+
+
+@attrs.frozen
+class TxRx(Event):
+    """A frame of `length` bytes has passed; only while `Netif.traffic_events` are on."""
+
+    length: int
+    sent: bool  # or else received
+
+
+@attrs.frozen
 class DriverFailed(Event):
     """The driver is dead: the link is down and the connections over it are aborted with ENETDOWN."""
 
@@ -82,7 +100,17 @@ _ENDS: dict[type[Event], tuple[type[Event], ...]] = {
     GotIp: (LostIp,),
     LostIp: (GotIp,),
 }  # what is no longer the case once this has happened
+_MOMENTARY = (AssignedIp, TxRx)  # never "the case already"
 _TOLD_LATE = (LinkUp, NetifUp, GotIp, DriverFailed)  # what a late handler is told; "not yet" is no news
+
+
+@attrs.define(eq=False)
+class _Wait:
+    """One caller of `wait_for`."""
+
+    event_type: type[Event]
+    waiter: Waiter
+    event: Any = None  # what it waited for, even if that is over by the time that it looks
 
 
 class Observable:
@@ -92,7 +120,7 @@ class Observable:
         self.runtime: Runtime | None = None
         self._netif = netif
         self._current: dict[type[Event], Event] = {LinkDown: LinkDown(netif), NetifDown: NetifDown(netif)}
-        self._waiters: list[tuple[type[Event], Waiter]] = []
+        self._waits: list[_Wait] = []
         self._handlers: list[tuple[type[Event], Handler]] = []
 
     def subscribe(self, event_type: type[EventType], handler: Callable[[EventType], object]) -> None:
@@ -114,11 +142,13 @@ class Observable:
         runtime = self._running()
         with Held(runtime):
             deadline = None if timeout is None else runtime.now() + timeout
-            while (event := self._happened(event_type)) is None:
-                self._may_come(event_type)
-                with self._waiting(event_type, runtime) as waiter:
-                    if not runtime.wait(waiter, deadline):
+            event = self._happened(event_type)
+            with self._waiting(event_type, runtime) as wait:
+                while event is None:
+                    self._may_come(event_type)
+                    if not runtime.wait(wait.waiter, deadline):
                         raise _timeout(event_type, timeout)
+                    event = wait.event
             return event
 
     async def wait_for_async(self, event_type: type[EventType], timeout: float | None = None) -> EventType:
@@ -126,11 +156,13 @@ class Observable:
         runtime = self._running()
         with Held(runtime):
             deadline = None if timeout is None else runtime.now() + timeout
-            while (event := self._happened(event_type)) is None:
-                self._may_come(event_type)
-                with self._waiting(event_type, runtime) as waiter:
-                    if not await runtime.wait_async(waiter, deadline):
+            event = self._happened(event_type)
+            with self._waiting(event_type, runtime) as wait:
+                while event is None:
+                    self._may_come(event_type)
+                    if not await runtime.wait_async(wait.waiter, deadline):
                         raise _timeout(event_type, timeout)
+                    event = wait.event
             return event
 
     def _may_come(self, event_type: type[Event]) -> None:
@@ -146,13 +178,19 @@ class Observable:
         assert self.runtime is not None
         for ended in _ENDS.get(type(event), ()):
             self._current.pop(ended, None)
-        self._current[type(event)] = event
-        for event_type, waiter in self._waiters:
-            if isinstance(event, event_type):
-                waiter.wake()
+        if not isinstance(event, _MOMENTARY):
+            self._current[type(event)] = event
+        for wait in self._waits:
+            if wait.event is None and isinstance(event, wait.event_type):
+                wait.event = event
+                wait.waiter.wake()
         for entry in self._handlers:
             if isinstance(event, entry[0]):
                 self.runtime.post(self._delivery(entry, event))
+
+    def _no_longer(self, event_type: type[Event]) -> None:
+        """What this one said is not the case any more, and nothing has been said instead."""
+        self._current.pop(event_type, None)
 
     def _happened(self, event_type: type[EventType]) -> EventType | None:
         """The event of this type, while what it said is still the case."""
@@ -163,18 +201,17 @@ class Observable:
 
     def _wake_all(self) -> None:
         """Nothing more will happen."""
-        for _, waiter in self._waiters:
-            waiter.wake()
+        for wait in self._waits:
+            wait.waiter.wake()
 
     @contextmanager
-    def _waiting(self, event_type: type[Event], runtime: Runtime) -> Iterator[Waiter]:
-        waiter = runtime.waiter(f"wait_for {event_type.__name__}", self._netif)
-        entry = (event_type, waiter)
-        self._waiters.append(entry)
+    def _waiting(self, event_type: type[Event], runtime: Runtime) -> Iterator[_Wait]:
+        wait = _Wait(event_type, runtime.waiter(f"wait_for {event_type.__name__}", self._netif))
+        self._waits.append(wait)
         try:
-            yield waiter
+            yield wait
         finally:
-            self._waiters.remove(entry)
+            self._waits.remove(wait)
 
     def _delivery(self, entry: tuple[type[Event], Handler], event: Event) -> Callable[[], None]:
         def deliver() -> None:

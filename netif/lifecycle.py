@@ -1,9 +1,14 @@
-"""The states of a Netif and which may follow which (only `Netif._become` moves along them), and the gate."""
+"""What a Netif may be in, and what each action makes of it: the tables of esp_netif's state machines, and the gate.
+
+One table for the interface, one each for its DHCP client and server, one for the choice of the default interface. The
+code moves along them and nowhere else, and the diagrams of the docs are drawn from them.
+"""
 
 from __future__ import annotations
 
 import enum
 
+from netif.dhcp import DhcpStatus
 from netif.link import Runtime
 
 
@@ -16,13 +21,90 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.ATTACHED, State.CLOSED}),
-    State.ATTACHED: frozenset({State.STARTED, State.NEW, State.CLOSED}),
-    State.STARTED: frozenset({State.UP, State.ATTACHED, State.CLOSING}),
-    State.UP: frozenset({State.STARTED, State.ATTACHED, State.CLOSING}),
-    State.CLOSING: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
+class Action(enum.Enum):
+    """What is done to an interface."""
+
+    ATTACH = "attach"
+    DETACH = "detach"  # post_attach failed
+    START = "start"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    STOP = "stop"  # power_off and a dead driver too
+    CLOSE = "close"
+    END = "end"  # of closing: the connections have ended
+    DHCP_START = "dhcp start"  # dhcpc_start, dhcps_start
+    DHCP_WAIT = "dhcp start, link down"
+    DHCP_STOP = "dhcp stop"
+
+
+TRANSITIONS: dict[State, dict[Action, State]] = {
+    State.NEW: {Action.ATTACH: State.ATTACHED, Action.END: State.CLOSED},
+    State.ATTACHED: {Action.START: State.STARTED, Action.DETACH: State.NEW, Action.END: State.CLOSED},
+    State.STARTED: {Action.CONNECTED: State.UP, Action.STOP: State.ATTACHED, Action.CLOSE: State.CLOSING},
+    State.UP: {Action.DISCONNECTED: State.STARTED, Action.STOP: State.ATTACHED, Action.CLOSE: State.CLOSING},
+    State.CLOSING: {Action.END: State.CLOSED},
+    State.CLOSED: {},
+}  # an action that is missing is refused, or does nothing
+
+# An action that is missing leaves the status as it is; DHCP_START of what is STARTED, and DHCP_STOP of what is STOPPED,
+# are refused. Unlike esp_netif's, STOP keeps STOPPED: whoever chose a static address has chosen it for good.
+DHCP_CLIENT: dict[DhcpStatus, dict[Action, DhcpStatus]] = {
+    DhcpStatus.INIT: {
+        Action.CONNECTED: DhcpStatus.STARTED,
+        Action.DHCP_START: DhcpStatus.STARTED,
+        Action.DHCP_STOP: DhcpStatus.STOPPED,
+    },
+    DhcpStatus.STARTED: {
+        Action.DISCONNECTED: DhcpStatus.INIT,
+        Action.STOP: DhcpStatus.INIT,
+        Action.DHCP_STOP: DhcpStatus.STOPPED,
+    },
+    DhcpStatus.STOPPED: {
+        Action.DHCP_START: DhcpStatus.STARTED,
+        Action.DHCP_WAIT: DhcpStatus.INIT,
+    },
+}
+DHCP_SERVER: dict[DhcpStatus, dict[Action, DhcpStatus]] = {
+    DhcpStatus.INIT: {
+        Action.CONNECTED: DhcpStatus.STARTED,  # with AUTOUP that is the start
+        Action.DHCP_START: DhcpStatus.STARTED,
+        Action.DHCP_STOP: DhcpStatus.STOPPED,
+    },
+    DhcpStatus.STARTED: {
+        Action.STOP: DhcpStatus.INIT,
+        Action.DHCP_STOP: DhcpStatus.STOPPED,
+    },
+    DhcpStatus.STOPPED: {
+        Action.DHCP_START: DhcpStatus.STARTED,
+        Action.DHCP_WAIT: DhcpStatus.INIT,
+    },
+}
+
+
+class Cause(enum.Enum):
+    """Why the default interface is chosen anew."""
+
+    STARTED = "started"  # up; with a DHCP client only once that has been stopped
+    GOT_IP = "got ip"
+    STOPPED = "stopped"
+    LOST_IP = "lost ip"
+    SET_DEFAULT = "set default"
+
+
+class Choice(enum.Enum):
+    """How; while an override holds, neither CHALLENGE nor ELECT changes anything."""
+
+    CHALLENGE = "takes over unless the present default is up and of a strictly higher route_prio"
+    ELECT = "of all that are up the highest route_prio, of equals the newest"
+    OVERRIDE = "that one until it is closed, up or not; None: elect"
+
+
+ELECTION: dict[Cause, Choice] = {
+    Cause.STARTED: Choice.CHALLENGE,
+    Cause.GOT_IP: Choice.CHALLENGE,
+    Cause.STOPPED: Choice.ELECT,
+    Cause.LOST_IP: Choice.ELECT,
+    Cause.SET_DEFAULT: Choice.OVERRIDE,
 }
 
 

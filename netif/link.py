@@ -77,6 +77,16 @@ class Waiter(Protocol):
         """Mark ready, at once and idempotently; the runtime resumes the caller after the flush."""
 
 
+class Alarm(Protocol):
+    """Rings once at a time that may be moved, with the gate held."""
+
+    @property
+    def armed(self) -> bool: ...
+    def at(self, when: float) -> None: ...
+    def cancel(self) -> None:
+        """It does not ring; `at` may set it again."""
+
+
 class Port(Protocol):
     """One driver's place in the runtime: all that a driver may ask for."""
 
@@ -144,7 +154,16 @@ class StackInterface(Protocol):
     def link_up(self, caps: LinkCaps) -> None: ...
     def link_down(self) -> None: ...
     def set_addresses(self, ip: bytes, mask: bytes, gateway: bytes) -> None:
-        """Network byte order, 4 bytes each; all zero takes the address away and aborts what used it."""
+        """Network byte order, 4 bytes each; all zero takes the address away. What used another is aborted."""
+
+    def withdraw(self) -> None:
+        """The address is not ours for now: what uses it waits for `set_addresses`, which may bring it back."""
+
+    def set_dns(self, servers: tuple[bytes, ...], search: tuple[str, ...]) -> None:
+        """For what is bound to this interface; 4 bytes each, the one to ask first in front."""
+
+    def announce_every(self, seconds: float) -> None:
+        """Tell the link who we are, again and again; 0 ends it."""
 
     def add_address(self, ip: bytes, mask: bytes) -> None:
         """An alias. InvalidParams: it cannot be an address of ours; NoMem: there are too many."""
@@ -181,6 +200,9 @@ class Attachment(Protocol):
     def receive(self, frame: Buffer, offload: Offload | None) -> None: ...
     def writable(self) -> None: ...
     def failed(self, error: OSError) -> None: ...
+    def mac_filter(self, mac: bytes, add: bool) -> None:
+        """Frames to this group MAC are wanted, or no longer."""
+
     def yielded(self) -> None:
         """Another host has our address, and keeps it: it has been given up."""
 
@@ -257,6 +279,9 @@ class Runtime(Protocol):
 
     def wait_closing(self, waiter: Waiter, deadline: float) -> bool:
         """As `wait`, for closing: any thread may, and a virtual clock runs meanwhile."""
+
+    def alarm(self, ring: Callable[[], None]) -> Alarm:
+        """Set by its `at`. It is no maintenance: a virtual clock moves on to it."""
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task[Any]: ...
     def sleep(self, seconds: float) -> None: ...

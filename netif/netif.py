@@ -1,50 +1,37 @@
 """Netif: one interface, a driver bound to a stack under an inherent configuration.
 
-Knows the order of attaching and of letting go, the lifecycle, and what to say when. Refuses to know what is in a frame,
+Knows the order of attaching and of letting go, the actions, and what is abrupt. Refuses to know what is in a frame,
 what the stack is, and how the driver moves bytes: it meets them only as `netif.link` says. Public methods take the
-gate; `failed` and what is in `Frames` are called under it.
+gate; `failed` and what is in `Frames` are called under it. What an interface is, which addresses it has
+and how it obtains them stand in `identity`, `addresses` and `obtaining`.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import Any
-
-import attrs
 
 from netif import mac as macs
-from netif.addresses import Addresses, News
 from netif.arguments import Arguments, configuration
 from netif.bare import BareStack
 from netif.closing import aclose_all, close_all
-from netif.config import (
-    Address,
-    DnsInfo,
-    DnsType,
-    DriverIfconfig,
-    Flags,
-    InherentConfig,
-    IpInfo,
-    NetifConfig,
-    check_mtu,
-)
+from netif.config import Address, DriverIfconfig, Flags, IpInfo, NetifConfig
+from netif.dhcp import DhcpStatus
 from netif.errors import DriverAttachFailed, IfNotReady, InitFailed, InvalidParams
-from netif.events import DriverFailed, Event, GotIp, LinkDown, LinkUp, LostIp, NetifDown, NetifUp, Observable
-from netif.frames import Frames
-from netif.lifecycle import TRANSITIONS, Held, State
+from netif.events import DriverFailed, Event, GotIp, LinkDown, LinkUp, NetifDown, NetifUp
+from netif.lifecycle import Action, Cause, Held, State
 from netif.link import LinkCaps, NetStack, Runtime, StackInterface
+from netif.obtaining import Obtaining
 from netif.push import bind, close_handle, plain
 from netif.registry import Registry, registry_of
 
 logger = logging.getLogger(__name__)
 
 LINGER = 1.0  # seconds that connections have to end in order before they are reset
-DEFAULT_MTU = 1500  # bytes
 LARGEST_PACKET = 65535  # bytes; what the stack asks a port for
+GARP_INTERVAL = 60.0  # seconds, as esp_netif's
 
-
-class Netif(Frames, Observable):
+class Netif(Obtaining):
     """`Netif(driver, stack=host, ip="10.0.0.2/24")` attaches and starts; `Netif(config=cfg)` waits for `attach`."""
 
     def __init__(
@@ -60,6 +47,7 @@ class Netif(Frames, Observable):
         if_key: str | None = None,
         flags: Flags | None = None,
         route_prio: int | None = None,
+        dhcp: bool = False,
         config: NetifConfig | None = None,
     ) -> None:
         """The driver is the Netif's from here on: it is closed with it, and also if this fails."""
@@ -73,61 +61,28 @@ class Netif(Frames, Observable):
                 if_key=if_key,
                 flags=flags,
                 route_prio=route_prio,
+                dhcp=dhcp or None,
             )
+            made = config is None
             config = configuration(stack, config, given)
         except BaseException:
             close_handle(driver)
             raise
-        self._configure(config)
+        super().__init__(self, config)
+        self._wants_finished = False
         try:
             if stack is not None:
                 with Held(stack.runtime):
                     self.join(registry_of(stack))
             if driver is not None:
                 self.attach(driver)
+                if made and self.flags & Flags.AUTOUP:
+                    self.connected()  # AUTOUP alone begins no DHCP
         except BaseException:
             if self.handle is None:
                 close_handle(driver)
             self.close(0)
             raise
-
-    def _configure(self, config: NetifConfig) -> None:
-        Frames.__init__(self)
-        Observable.__init__(self, self)
-        base = config.base
-        self.config = config
-        self.if_key = base.if_key
-        self.flags = base.flags
-        self.route_prio = base.route_prio
-        self.mac = base.mac or b""
-        self.mtu = base.mtu or DEFAULT_MTU
-        self.driver_config = config.driver or DriverIfconfig()
-        self.handle: Any = None
-        self.stack: NetStack | None = None
-        self.caps: LinkCaps | None = None  # what the driver granted
-        self.registry: Registry | None = None
-        self._state = State.NEW
-        self._addresses = Addresses(base.ip_info)
-        self._claimed = b""  # a default MAC, to be given back
-        self._widest = self.mtu  # the mtu that the driver granted
-        self._wants_finished = False
-
-    @property
-    def state(self) -> State:
-        return self._state
-
-    @property
-    def is_up(self) -> bool:
-        return self._state is State.UP
-
-    def _become(self, state: State) -> None:
-        assert state in TRANSITIONS[self._state], f"{self._state} -> {state}"
-        logger.debug("%s: %s -> %s", self.if_key, self._state.value, state.value)
-        self._state = state
-
-    def _require(self, verb: str, *states: State) -> None:
-        if self._state not in states:
-            raise IfNotReady(f"cannot {verb} {self!r}; it must be {' or '.join(state.value for state in states)}")
 
     def join(self, registry: Registry) -> None:
         """Be listed there, and no longer where it was listed before."""
@@ -142,7 +97,7 @@ class Netif(Frames, Observable):
         handle = self.driver_config.handle if handle is None else handle
         if handle is None:
             raise InvalidParams(f"{self!r} has no driver: give attach() a handle, such as Tap('tap0')")
-        self._become(State.ATTACHED)
+        self._do(Action.ATTACH)
         self.handle = handle
         post_attach = getattr(handle, "post_attach", None)
         if post_attach is not None:
@@ -151,7 +106,7 @@ class Netif(Frames, Observable):
             except Exception as error:
                 if self._state is not State.ATTACHED:  # it got as far as starting
                     self.stop()
-                self._become(State.NEW)
+                self._do(Action.DETACH)
                 self.handle = None
                 raise DriverAttachFailed(f"post_attach of {handle!r} failed: {error}") from error
         self.start()
@@ -162,6 +117,8 @@ class Netif(Frames, Observable):
         self.driver_config = config
         if config.handle is not None and self._state is State.ATTACHED:
             self.handle = config.handle
+
+    # actions
 
     def start(self) -> None:
         """Make the interface and open the driver; with AUTOUP bring the link up. A failure undoes what was done."""
@@ -178,11 +135,15 @@ class Netif(Frames, Observable):
             try:
                 self.join(registry_of(stack))
                 self._open(stack, stack.runtime)
-                self._become(State.STARTED)
+                self._do(Action.START)
+                self._furnish()
+                if self.flags & Flags.GARP:
+                    interface.announce_every(GARP_INTERVAL)
                 if self.flags & Flags.AUTOUP:
                     self._link_up()
+                    self._serve()
             except BaseException:
-                self._let_go()
+                self._let_go(release=False)
                 raise
 
     def _open(self, stack: NetStack, runtime: Runtime) -> None:
@@ -191,56 +152,102 @@ class Netif(Frames, Observable):
             self._claimed = macs.claim(runtime, stack.name, self.if_key, wire_is_shared=shared)
         self.port = runtime.add(stack, self)
         hardware = self.mac or self._claimed
-        want = LinkCaps(mac=hardware, mtu=self.mtu, gso_max=LARGEST_PACKET, tx_checksum=True, rx_checksum=True)
+        want = LinkCaps(mac=hardware, mtu=self._own_mtu, gso_max=LARGEST_PACKET, tx_checksum=True, rx_checksum=True)
         self.caps = granted = self.driver.open(plain(want) if self._wants_finished else want, self.port)
         if granted.mtu < self.config.base.mtu:
             logger.warning("%s: the wire takes %d bytes of the mtu %d", self.if_key, granted.mtu, self.mtu)
-        self.mac, self.mtu = granted.mac, granted.mtu
-        self._widest = granted.mtu
+        self.mac = granted.mac
+        self.mtu = self._own_mtu = self._widest = granted.mtu
 
     def connected(self) -> None:
-        """The wire is plugged in. Does nothing if the link is up."""
+        """The wire is plugged in, and DHCP begins where it is flagged. Does nothing of it twice."""
         with Held(self.runtime):
             if self._state is not State.UP:
                 self._require("connect", State.STARTED)
                 self._link_up()
+            self._dhcp_connected()
 
     def disconnected(self) -> None:
-        """The wire is unplugged: connections wait for it to come back. Does nothing if the link is down."""
+        """The link is taken down: connections wait, until LostIp, for it to come back. A lease is given back. Does
+        nothing if the link is down."""
         with Held(self.runtime):
-            if self._state is State.UP:
-                assert self.interface is not None
-                self._become(State.STARTED)
-                self.interface.link_down()
-                self._link_is_down()
+            self._stop_client(Action.DISCONNECTED, release=not self.dhcpc_config.restore)
+            self._link_down()
 
     def stop(self) -> None:
-        """Leave the stack; connections are reset. The driver stays open, for the next `start`."""
+        """Leave the stack; connections are reset, a lease is given back. The driver stays open, for another `start`."""
         with Held(self.runtime):
             if self._state not in (State.CLOSING, State.CLOSED):
                 self._require("stop", State.STARTED, State.UP)
-                self._let_go()
+                self._let_go(release=True)
+
+    # what is abrupt
+
+    def unplug(self) -> None:
+        """The cable is pulled: no frame passes from here on, and nobody is told. Connections and a lease are kept for
+        when it comes back, until LostIp."""
+        with Held(self.runtime):
+            self._require("unplug", State.STARTED, State.UP)
+            if self._dhcpc is not None and self.is_up:
+                self._dhcpc.link_down()
+            self._link_down()
+
+    def replug(self) -> None:
+        """The cable is back; whether a lease is good still is asked for anew."""
+        self.connected()
+
+    def power_off(self) -> None:
+        """The power fails: no FIN, RST or DHCPRELEASE. Connections end at once, with ENETDOWN."""
+        with Held(self.runtime):
+            if self._state not in (State.CLOSING, State.CLOSED):
+                self._cut_off()
+
+    def reboot(self) -> None:
+        """Power off, if it is on, and start anew with the link as it was; a lease is asked for again (INIT-REBOOT)."""
+        was_up = self.is_up
+        self.power_off()
+        self.start()
+        if was_up:
+            self.connected()
 
     def failed(self, error: OSError) -> None:
         """From the runtime: the driver is dead. Its connections end with ENETDOWN."""
         if self.interface is None:
             return
         logger.warning("%s: the driver failed: %s", self.if_key, error)
-        self._drop_frames()
-        self.interface.link_down()
-        self._let_go()
+        self._cut_off()
         self._publish(DriverFailed(self, error))
+
+    def _cut_off(self) -> None:
+        if self.interface is not None:
+            self._drop_frames()
+            self.interface.link_down()
+            self._let_go(release=False)
+
+    # up, down and away
 
     def _link_up(self) -> None:
         assert self.interface is not None
         assert self.caps is not None
-        self._become(State.UP)
+        self._do(Action.CONNECTED)
         self._pass_frames(self.config.stack.input_fn)
         self.interface.link_up(self.caps)
         self._publish(LinkUp(self))
         self._publish(NetifUp(self))
-        self._announce(self._addresses.apply(self.interface, always=True))
-        self._tell_registry()
+        if self._dhcpc is not None:
+            self._dhcpc.link_up()
+        elif self._info or not self._awaits_address():
+            self._apply(always=True)
+        if not (self.flags & Flags.DHCP_CLIENT and self._dhcpc_status is not DhcpStatus.STOPPED):
+            self._choose(Cause.STARTED)
+
+    def _link_down(self) -> None:
+        if self._state is State.UP:
+            assert self.interface is not None
+            self._do(Action.DISCONNECTED)
+            self.interface.link_down()
+            self._link_is_down()
+            self._miss()
 
     def _link_is_down(self) -> None:
         """What follows when frames no longer pass."""
@@ -248,130 +255,40 @@ class Netif(Frames, Observable):
         if self._happened(LinkUp) is not None:
             self._publish(LinkDown(self))
             self._publish(NetifDown(self))
-        if self.registry is not None:
-            self.registry.stopped()
+        self._choose(Cause.STOPPED)
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, release: bool) -> None:
         """Undo `start`: abort what is left, send that, forget the link, give the port back."""
         interface, stack, runtime = self.interface, self.stack, self.runtime
         if interface is None or stack is None or runtime is None:
             return
         if self._state in (State.STARTED, State.UP):
-            self._become(State.ATTACHED)
+            self._do(Action.STOP)
         with ExitStack() as steps:  # last in, first out; each is taken, whatever the one before raised
             steps.callback(self._forget_interface, stack)
             steps.callback(runtime.remove, self)
             steps.callback(lambda: stack.flush(runtime.now()))
             steps.callback(interface.detach)
+            steps.callback(self._dhcp_stopped, release=release)
 
     def _forget_interface(self, stack: NetStack) -> None:
         self.interface = self.port = self.caps = None
         self._link_is_down()
-        self._announce(self._addresses.withdraw())
+        if self._held:
+            self._lost()
         if isinstance(stack, BareStack):
             stack.close()
         else:
             stack.runtime.touch(stack)
 
-    @property
-    def ip_info(self) -> IpInfo:
-        return self._addresses.info
-
-    @ip_info.setter
-    def ip_info(self, info: IpInfo | Address) -> None:
-        self.set_ip_info(info)
-
-    def set_ip_info(self, info: IpInfo | Address) -> None:
-        """A static address; an empty one takes it away, and aborts what used it."""
-        info = info if isinstance(info, IpInfo) else IpInfo(info)
-        with Held(self.runtime):
-            self._address(info)
-
-    def yielded(self) -> None:
-        """From the stack: another host keeps our address, which is taken away. Gate held."""
-        logger.warning("%s: another host has %s, and we give way", self.if_key, self._addresses.info.ip)
-        self._address(IpInfo())
-
-    def _address(self, info: IpInfo) -> None:
-        self._addresses.info = info
-        if self._state is State.UP:
-            assert self.interface is not None
-            always = bool(self.flags & Flags.EVENT_IP_MODIFIED)
-            self._announce(self._addresses.apply(self.interface, always=always))
-            self._tell_registry()
-
-    def _announce(self, news: News) -> None:
-        base = self.config.base
-        if news is News.GOT:
-            self.log_address()
-            self._publish(GotIp(self, self._addresses.info, self._addresses.changed, base.get_ip_event))
-        elif news is News.LOST:
-            self._publish(LostIp(self, base.lost_ip_event))
-        elif news is News.MISSING:
-            logger.warning("%s", self._missing_address())
-
     def _may_come(self, event_type: type[Event]) -> None:
         """Raise if waiting for `event_type` would be in vain."""
         if self._state is State.CLOSED:
             raise IfNotReady(f"{self!r} is closed: no {event_type.__name__} will come")
-        if event_type is GotIp and not self._addresses.info:
+        if event_type is GotIp and not self._info and not self._awaits_address():
             raise IfNotReady(self._missing_address())
 
-    def log_address(self) -> None:
-        info = self._addresses.info
-        name = self.config.base.if_desc or self.if_key
-        logger.info("%s ip: %s, mask: %s, gw: %s", name, info.ip, info.netmask, info.gw)
-
-    def _missing_address(self) -> str:
-        return f"{self.if_key} has no address and will get none by itself: give it one, as in ip='192.168.5.100/24'"
-
-    def _tell_registry(self) -> None:
-        assert self.registry is not None
-        self.registry.started(self)
-        if self.stack is not None:
-            self.stack.runtime.touch(self.stack)
-
-    @property
-    def dns(self) -> tuple[bytes, ...]:
-        """The name servers, the one to ask first in front."""
-        return self._addresses.servers()
-
-    def get_dns_info(self, kind: DnsType) -> DnsInfo | None:
-        return self._addresses.server(kind)
-
-    def set_dns_info(self, kind: DnsType, info: DnsInfo) -> None:
-        """Used while this is the default interface."""
-        with Held(self.runtime):
-            self._addresses.set_server(kind, info)
-            if self.registry is not None:
-                self.registry.refresh()
-
-    def set_mac(self, mac: str | bytes) -> None:
-        """Six bytes, or text; also while the link is up."""
-        address = InherentConfig(self.if_key, mac=mac).mac
-        if address is None:
-            raise InvalidParams("a MAC address of all zeros is no address; give another")
-        with Held(self.runtime):
-            self.mac = address
-            if self.interface is not None and self.caps is not None:
-                self.caps = attrs.evolve(self.caps, mac=address)
-                self.interface.set_mac(address)
-
-    def set_mtu(self, mtu: int) -> None:
-        """Bytes of an IP packet; also while the link is up, then at most what the wire granted."""
-        with Held(self.runtime):
-            if self.interface is not None and mtu > self._widest:
-                raise InvalidParams(
-                    f"mtu: {self.if_key} was granted {self._widest} bytes; ask for {mtu} before the start"
-                )
-            self.mtu = check_mtu(mtu)
-            if self.interface is not None and self.caps is not None:
-                self.caps = attrs.evolve(self.caps, mtu=mtu)
-                self.interface.set_mtu(mtu)
-
-    def set_route_prio(self, route_prio: int) -> None:
-        """Counts at the next election; `registry.set_default(None)` holds one."""
-        self.route_prio = route_prio
+    # the end
 
     def close(self, linger: float = LINGER) -> None:
         """End the connections in order (FIN; RST after `linger` seconds), detach, close the driver. Idempotent."""
@@ -386,7 +303,7 @@ class Netif(Frames, Observable):
         if self._state in (State.CLOSING, State.CLOSED):
             return False
         if self._state in (State.STARTED, State.UP):
-            self._become(State.CLOSING)
+            self._do(Action.CLOSE)
         return True
 
     def end_close(self) -> None:
@@ -394,10 +311,10 @@ class Netif(Frames, Observable):
         with ExitStack() as steps:
             steps.callback(self._forget)
             steps.callback(close_handle, self.handle if self.driver is None else self.driver)
-            steps.callback(self._let_go)
+            steps.callback(self._let_go, release=True)
 
     def _forget(self) -> None:
-        self._become(State.CLOSED)
+        self._do(Action.END)
         if self.registry is not None:
             self.registry.remove(self)
         if self.runtime is not None:
@@ -415,8 +332,3 @@ class Netif(Frames, Observable):
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.aclose()
-
-    def __repr__(self) -> str:
-        host = "" if self.stack is None else f" on {self.stack.name}"
-        hardware = f" {self.mac.hex(':')}" if self.mac else ""
-        return f"<Netif {self.if_key} {self.ip_info}{hardware} {self._state.name}{host}>"

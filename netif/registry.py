@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from netif.errors import InvalidParams, NotFound
+from netif.lifecycle import ELECTION, Cause, Choice
 from netif.link import NetStack, StackInterface
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Registry:
     def __init__(self, stack: NetStack | None = None) -> None:
         self.stack = stack
         self.default: Netif | None = None
+        self.needs_address = False  # whether only who has an address may be the default; esp_netif's may be without
         self._overridden = False
         self._netifs: dict[str, Netif] = {}
         self._told: tuple[StackInterface | None, tuple[bytes, ...]] = (None, ())
@@ -59,44 +61,43 @@ class Registry:
         if self._netifs.get(netif.if_key) is netif:
             del self._netifs[netif.if_key]
             if self.default is netif:
-                self._overridden = False
-                self._elect()
+                self.decide(Cause.SET_DEFAULT, None)
 
-    def started(self, netif: Netif) -> None:
-        """`netif` is up, or has got an address."""
-        if not self._overridden:
-            default = self.default
-            stays = default is not None and default.is_up and default.route_prio > netif.route_prio
-            if not stays and netif.is_up:
-                self.default = netif
+    def decide(self, cause: Cause, netif: Netif | None) -> None:
+        """Something has happened to `netif`: which is the default now? By the table."""
+        choice = ELECTION[cause]
+        if choice is Choice.OVERRIDE and netif is not None:
+            self.default, self._overridden = netif, True
+        elif choice is Choice.OVERRIDE:
+            self._overridden = False
+            self.default = self._elected()
+        elif not self._overridden:
+            self.default = self._challenged(netif) if choice is Choice.CHALLENGE else self._elected()
         self._tell()
-
-    def stopped(self) -> None:
-        """Some interface is down, or has lost its address."""
-        if self._overridden:
-            self._tell()
-        else:
-            self._elect()
 
     def set_default(self, netif: Netif | None) -> None:
         """Override the election, whether `netif` is up or not; None ends that and elects anew."""
-        if netif is None:
-            self._overridden = False
-            self._elect()
-            return
-        if netif not in self:
+        if netif is not None and netif not in self:
             raise NotFound(f"{netif!r} is not an interface of this stack; attach it first")
-        self.default, self._overridden = netif, True
-        self._tell()
+        self.decide(Cause.SET_DEFAULT, netif)
 
     def refresh(self) -> None:
         """The default's name servers may have changed."""
         self._tell()
 
-    def _elect(self) -> None:
-        up = [netif for netif in self if netif.is_up]
-        self.default = max(up, key=lambda netif: netif.route_prio, default=None)  # of equals the first, so the newest
-        self._tell()
+    def _may_be(self, netif: Netif | None) -> bool:
+        return netif is not None and netif.is_up and (netif.has_address or not self.needs_address)
+
+    def _challenged(self, netif: Netif | None) -> Netif | None:
+        default = self.default
+        if netif is None or not self._may_be(netif):
+            return default
+        stays = default is not None and self._may_be(default) and default.route_prio > netif.route_prio
+        return default if stays else netif
+
+    def _elected(self) -> Netif | None:
+        candidates = [netif for netif in self if self._may_be(netif)]
+        return max(candidates, key=lambda netif: netif.route_prio, default=None)  # of equals the first, so the newest
 
     def _tell(self) -> None:
         default = self.default

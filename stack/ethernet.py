@@ -15,6 +15,7 @@ from netif.wire import Malformed, ethernet
 from stack.arp import Arp
 from stack.interface import Interface
 from stack.routing import Neighbour, Route
+from stack.timers import Timed
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -32,6 +33,28 @@ def group_mac(group: bytes) -> bytes:
     return bytes((0x01, 0x00, 0x5E, group[1] & 0x7F, group[2], group[3]))
 
 
+class Announcer(Timed):
+    """Gratuitous ARP, again and again: who lost us from a table finds us, and switches know our port."""
+
+    def __init__(self, interface: EthernetInterface) -> None:
+        super().__init__()
+        self.maintenance = True
+        self.interface = interface
+        self.interval = 0.0  # seconds; 0: not at all
+
+    def every(self, seconds: float) -> None:
+        stack = self.interface.stack
+        self.interval = seconds
+        stack.timers.forget(self)
+        if seconds > 0:
+            self.deadline = stack.runtime.now() + seconds
+            stack.arm(self)
+
+    def expire(self, now: float) -> None:
+        self.interface.announce()
+        self.deadline = now + self.interval
+
+
 class EthernetInterface(Interface):
     link_length = 14
 
@@ -44,6 +67,7 @@ class EthernetInterface(Interface):
         self.groups[_ALL_HOSTS] = 1
         self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1, group_mac(_ALL_HOSTS): 1}
         self.arp = Arp(self)
+        self.announcer = Announcer(self)
         self.yields: Callable[[bytes], None] | None = None  # told, by which MAC, when the address is to be given up
         self._ip_receive = stack.ip.receive
         self._unresolved = Neighbour()
@@ -61,6 +85,13 @@ class EthernetInterface(Interface):
 
     def relinked(self) -> None:
         self.arp.clear()
+
+    def announce_every(self, seconds: float) -> None:
+        self.announcer.every(seconds)
+
+    def detach(self) -> None:
+        self.announcer.every(0)
+        super().detach()
 
     def announce(self) -> None:
         for one in self.subnets():

@@ -43,6 +43,9 @@ class Interface:
         self.address = b""  # 4 bytes, or empty: none
         self.prefix_length = 0
         self.gateway = b""  # 4 bytes, or empty
+        self.withdrawn = b""  # an address that may come back: what uses it waits
+        self.dns: tuple[bytes, ...] = ()  # of what is bound to this interface
+        self.search: tuple[str, ...] = ()
         self.broadcast = b""  # the subnet's, or empty
         self.broadcasts = frozenset((BROADCAST,))  # of all its subnets
         self.aliases: dict[bytes, Subnet] = {}  # further addresses
@@ -106,19 +109,33 @@ class Interface:
         address = ip if any(ip) else b""
         prefix_length = prefix_length_of(mask) if address else 0
         gateway = gateway if address and any(gateway) else b""
-        if (address, prefix_length, gateway) == (self.address, self.prefix_length, self._router):
+        if (address, prefix_length, gateway) == (self.held, self.prefix_length, self._router):
             return
-        renamed = address != self.address
-        if renamed and self.address:
-            self._abort(failure(ECONNABORTED), self.address)
+        held, renamed = self.held, address != self.address
+        if held and held != address:
+            self._abort(failure(ECONNABORTED), held)
+        self.withdrawn = b""
         self.aliases.pop(address, None)
+        self._take(address, prefix_length, gateway)
+        if renamed and address:
+            self.announce_one(address)
+
+    @property
+    def held(self) -> bytes:
+        """The address that connections live by, whether it may be used at present or not; or empty."""
+        return self.address or self.withdrawn
+
+    def withdraw(self) -> None:
+        if self.address:
+            self.withdrawn = self.address
+            self._take(b"", 0, b"")
+
+    def _take(self, address: bytes, prefix_length: int, gateway: bytes) -> None:
         self.address = address
         self.prefix_length = prefix_length
         self.broadcast = subnet(address, prefix_length).broadcast if address else b""
         self._router = gateway
         self._readdressed()
-        if renamed and address:
-            self.announce_one(address)
 
     def add_address(self, ip: bytes, mask: bytes) -> None:
         """An alias, 4 bytes each: announced, defended and heard like the first address; what goes to its subnet bears
@@ -159,8 +176,8 @@ class Interface:
         yield from self.aliases.values()
 
     def owns(self, address: bytes) -> bool:
-        """One of its addresses."""
-        return address == self.address or address in self.aliases
+        """One of its addresses, also one that is withdrawn."""
+        return address == self.held or address in self.aliases
 
     def source_for(self, next_hop: bytes) -> bytes:
         """Our address towards this neighbour (RFC 1122 3.3.4.3): of its own subnet, or else the first one."""
@@ -175,6 +192,13 @@ class Interface:
         self.gateway = way_out if self.address else b""
         self.broadcasts = frozenset((BROADCAST, *(one.broadcast for one in self.subnets() if one.broadcast)))
         self.stack.ip.rebuild()
+
+    def set_dns(self, servers: tuple[bytes, ...], search: tuple[str, ...]) -> None:
+        self.dns = servers
+        self.search = search
+
+    def announce_every(self, seconds: float) -> None:
+        """Nothing to be told on a link without neighbours to find."""
 
     def set_mac(self, mac: bytes) -> None:
         if mac != self.mac:
@@ -195,7 +219,7 @@ class Interface:
         """Abort what is left and leave the stack; a later `link_up` joins it again."""
         self._abort(failure(ENETDOWN))
         self.stack.ip.fragments.clear(self)
-        self.address = self.broadcast = self._router = b""
+        self.address = self.withdrawn = self.broadcast = self._router = b""
         self.prefix_length = 0
         self.aliases.clear()
         self.routes = ()

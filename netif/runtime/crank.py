@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netif.account import Account
 from netif.runtime.deadlines import Deadlines
 from netif.runtime.gate import Gate, Lock
-from netif.runtime.port import StackSlot, WirePort
+from netif.runtime.port import Ring, StackSlot, WirePort
 
 if TYPE_CHECKING:
     from netif.link import Attachment, Dice, NetStack, Port, Waiter
@@ -152,6 +152,9 @@ class Crank(Gate):
     def touch(self, stack: NetStack) -> None:
         self.touched[stack] = None
         self.dirty = True
+
+    def alarm(self, ring: Callable[[], None]) -> Ring:
+        return Ring(self, ring)
 
     # the turn
 

@@ -7,6 +7,7 @@ moment, so that no call of a driver ever runs into the middle of a machine. Refu
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from netif.runtime.deadlines import Timed
@@ -40,6 +41,35 @@ class StackSlot(Timed):
 
     def alive(self) -> bool:
         return self.stack.pending()
+
+
+class Ring(Timed):
+    """An `Alarm`."""
+
+    __slots__ = ("crank", "ring")
+
+    def __init__(self, crank: Crank, ring: Callable[[], None]) -> None:
+        super().__init__()
+        self.crank = crank
+        self.ring = ring
+
+    @property
+    def armed(self) -> bool:
+        return self.deadline is not None
+
+    def at(self, when: float) -> None:
+        self.deadline = when
+        self.crank.deadlines.arm(self)
+        self.crank.dirty = True  # whoever sleeps may have to sleep less
+
+    def cancel(self) -> None:
+        self.crank.deadlines.forget(self)
+
+    def fire(self, now: float) -> None:
+        try:
+            self.ring()
+        except Exception as error:
+            self.crank.caught(error)
 
 
 class WirePort(Timed):

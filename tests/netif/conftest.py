@@ -47,6 +47,22 @@ class Port:
             self.runtime.broken.append((self, error))
 
 
+class Alarm:
+    def __init__(self, runtime, ring):
+        self.runtime, self.ring, self.when = runtime, ring, None
+
+    @property
+    def armed(self):
+        return self.when is not None
+
+    def at(self, when):
+        assert self.runtime.held
+        self.when = when
+
+    def cancel(self):
+        self.when = None
+
+
 class Runtime:
     """Turns when the gate is left. `wait` lets scripted things happen, then answers whether the waiter was woken."""
 
@@ -58,6 +74,7 @@ class Runtime:
         self.clock = 0.0
         self.stacks, self.ports, self.touched = {}, {}, {}
         self.ready, self.broken, self.posted = deque(), deque(), deque()
+        self.alarms = []
         self.script = deque()  # what happens, one thing a wait, with the gate free
         self.log = []
 
@@ -130,6 +147,22 @@ class Runtime:
 
     async def wait_async(self, waiter, deadline):
         return self.wait(waiter, deadline)
+
+    def alarm(self, ring):
+        self.alarms.append(Alarm(self, ring))
+        return self.alarms[-1]
+
+    def pass_time(self, seconds):
+        """Alarms ring on the way."""
+        until = self.clock + seconds
+        while due := [alarm for alarm in self.alarms if alarm.armed and alarm.when <= until]:
+            alarm = min(due, key=lambda alarm: alarm.when)
+            self.clock = alarm.when
+            self.enter()
+            alarm.when = None
+            alarm.ring()
+            self.leave()
+        self.clock = until
 
     def post(self, handler):
         self.posted.append(handler)
@@ -215,6 +248,16 @@ class ForeignInterface:
     def set_addresses(self, ip, mask, gateway):
         self.addresses = (ip, mask, gateway)
         self.log.append("addresses")
+
+    def withdraw(self):
+        self.addresses = None
+        self.log.append("withdraw")
+
+    def set_dns(self, servers, search):
+        self.dns = (servers, search)
+
+    def announce_every(self, seconds):
+        self.log.append(("announce", seconds))
 
     def set_mac(self, mac):
         self.log.append(("mac", mac))
