@@ -176,8 +176,8 @@ class Interface:
         yield from self.aliases.values()
 
     def owns(self, address: bytes) -> bool:
-        """One of its addresses, also one that is withdrawn."""
-        return address == self.held or address in self.aliases
+        """One of its addresses."""
+        return address == self.address or address in self.aliases
 
     def source_for(self, next_hop: bytes) -> bytes:
         """Our address towards this neighbour (RFC 1122 3.3.4.3): of its own subnet, or else the first one."""
