@@ -93,15 +93,13 @@ class AddressGiver(Protocol):
 
 
 class DhcpServer(Protocol):
-    """One interface's server, made by its stack."""
-
-    config: DhcpsConfig  # another counts from the next start
+    """One interface's server, made by its stack: `dhcp_server(interface, config, giver)`, where a stack has that."""
 
     def start(self) -> None:
         """DhcpsStartFailed where its pool cannot be served from the interface's address."""
 
     def stop(self) -> None:
-        """Leases are kept, for the next start."""
+        """Leases are kept, for the next server on this interface of its stack."""
 
     def client_address(self, mac: bytes) -> IPv4Address | None:
         """Leased to `mac` now."""
@@ -299,7 +297,7 @@ class RelayedPool:
     network: IPv4Network = attrs.field(converter=_network, validator=_check_within)
     router: IPv4Address | None = attrs.field(
         default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
-    )  # None: the relay agent
+    )  # 3, mostly the relay agent; None: there is none
 
 
 @attrs.frozen(kw_only=True)

@@ -37,6 +37,8 @@ class Limits:
     addresses: int = bound(64, "addresses_full")  # of an interface, beside its first
     static_routes: int = bound(256, "static_routes_full")  # of an interface
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
+    dhcp_leases: int = bound(16384, "dhcps_leases_full")  # a pool remembers, offers and those that are over included
+    dhcp_probes: int = bound(256, "dhcps_unprobed")  # at a time; more are offered without asking whether they are free
     syn_table: int = bound(1024, "syn_table_full")
     fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client
     time_wait: int = bound(16384, "time_wait_full")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
+from netif.dhcp import AddressGiver, DhcpsConfig, DhcpServer, GivenLease
+from netif.errors import NotSupported
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
 from netif.wire.ip import format_address
@@ -78,6 +80,7 @@ class Stack:
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
         self.hosts: dict[str, bytes] = {}  # names that its sockets know
         self.dns: tuple[bytes, ...] = ()
+        self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
         self.registry: Registry | None = None  # of its netifs
         self.interfaces: list[Interface] = []  # the links; the loopback is not among them
         self.links: dict[int, Interface] = {}  # all that is attached, up or not, by index
@@ -244,6 +247,14 @@ class Stack:
     def attach(self, netif: Attachment) -> EthernetInterface:
         """The interface of a netif; it counts once its link is up."""
         return EthernetInterface(self, netif)
+
+    def dhcp_server(self, interface: StackInterface, config: DhcpsConfig, giver: AddressGiver) -> DhcpServer:
+        """It serves from its `start` on, from the address that the interface has then."""
+        from stack.dhcp.server import Server
+
+        if not isinstance(interface, EthernetInterface):
+            raise NotSupported(f"{interface!r} is no Ethernet: nobody can ask there for an address")
+        return Server(interface, config, giver)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> blocking.socket:
         from stack.socket.blocking import socket
