@@ -67,8 +67,8 @@ class Server:
         self.config = config
         self.giver = giver
         self.own = b""  # the interface's address while it serves
+        self.subnets: list[Subnet] = []  # while it serves; the interface's own comes first
         self._door: Door | None = None
-        self._subnets: list[Subnet] = []  # the interface's own comes first
         self._probes: dict[
             bytes, tuple[Probe, Binding, Message]
         ] = {}  # by address: offers that wait for the end of one
@@ -76,7 +76,7 @@ class Server:
         self._unsaved = False
 
     def __repr__(self) -> str:
-        serves = ", ".join(repr(subnet.pool) for subnet in self._subnets) or "stopped"
+        serves = ", ".join(repr(subnet.pool) for subnet in self.subnets) or "stopped"
         return f"<DHCP server on {self.interface.name}: {serves}>"
 
     def start(self) -> None:
@@ -87,9 +87,9 @@ class Server:
             self._door = Door(self)
         except OSError as error:
             raise DhcpsStartFailed(f"UDP port {SERVER_PORT} of {self.stack.name} is taken: {error.strerror}") from None
-        self.own, self._subnets = self.interface.address, subnets
+        self.own, self.subnets = self.interface.address, subnets
         for lease in self._known():
-            for subnet in self._subnets:
+            for subnet in self.subnets:
                 if subnet.pool.holds(lease.ip.packed):
                     subnet.pool.restore(lease, self.stack.now)
         logger.info("%s: DHCP server at %s", self.interface.name, format_address(self.own))
@@ -102,14 +102,14 @@ class Server:
         self._probes.clear()
         self.flush(self.stack.now)
         self.stack.dhcp_leases[self.interface.name] = self._leases()
-        for subnet in self._subnets:
+        for subnet in self.subnets:
             subnet.pool.close()
         self._door.close()
         self._door = None
-        self._subnets = []
+        self.subnets = []
 
     def client_address(self, mac: bytes) -> IPv4Address | None:
-        for subnet in self._subnets:
+        for subnet in self.subnets:
             for binding in subnet.pool.bindings.values():
                 if binding.mac == mac and binding.state is BOUND:
                     return IPv4Address(binding.address)
@@ -129,7 +129,7 @@ class Server:
         if self.interface.address != self.own:
             self._drop("dhcps_readdressed")
             return
-        subnet = subnet_of(self._subnets, message, to_us=to_us)
+        subnet = subnet_of(self.subnets, message, to_us=to_us)
         if subnet is None:
             self._drop("dhcps_relay")
             return
@@ -281,7 +281,7 @@ class Server:
     def _probed(self, address: bytes, mac: bytes | None) -> None:
         """`mac`: whoever has the address; None: nobody."""
         _, binding, message = self._probes.pop(address)
-        subnet = self._subnets[0]
+        subnet = self.subnets[0]
         if binding.state is not OFFERED:
             return  # something else became of it meanwhile
         if mac is None:
@@ -313,7 +313,7 @@ class Server:
     # what outlives it
 
     def _leases(self) -> tuple[GivenLease, ...]:
-        return tuple(lease for subnet in self._subnets for lease in subnet.pool.leases())
+        return tuple(lease for subnet in self.subnets for lease in subnet.pool.leases())
 
     def _known(self) -> tuple[GivenLease, ...]:
         """What was given before: by this stack, or by one that left it in the store."""

@@ -219,11 +219,14 @@ class Pool:
     def _candidates(self, wanted: bytes) -> Iterator[bytes]:
         if self._first <= int.from_bytes(wanted, "big") <= self._last:
             yield wanted
-        if len(self.bindings) < self.stack.limits.dhcp_leases:
+        full = len(self.bindings) >= self.stack.limits.dhcp_leases
+        if not full:
             if not self._returned:
                 self._open_one()
             yield from self._returned
         yield from (spare.address for spare in self._spares)
+        if full:
+            self.stack.stats.count("dhcps_leases_full")
 
     def _open_one(self) -> None:
         """One address more that nobody ever had."""

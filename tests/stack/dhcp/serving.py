@@ -70,11 +70,12 @@ class Store:
 class Serving(Rig):
     """`configured` is a DhcpsConfig's; no conflict probe unless it says so."""
 
-    def __init__(self, *, limits: Limits | None = None, start: bool = True, **configured: Any) -> None:
+    def __init__(self, *, limits: Limits | None = None, begin: bool = True, **configured: Any) -> None:
         super().__init__(limits=limits)
         self.given: list[tuple[bytes, str, str]] = []
+        self.longest = 0  # bytes of a packet among those heard last
         self.configure(**configured)
-        if start:
+        if begin:
             self.server.start()
 
     def configure(self, **configured: Any) -> None:
@@ -107,8 +108,15 @@ class Serving(Rig):
         self.gets(carried(emit(message), chaddr, src, dst, sport))
         return self.hears()
 
+    def asks(self, n: int = 1, *, options: dict[int, bytes] | None = None) -> None:
+        """DISCOVER, and nobody looks yet at what comes of it."""
+        message = Message(op=BOOTREQUEST, kind=DISCOVER, xid=0x1000 + n, chaddr=mac_of(n), options=options or {})
+        self.gets(carried(emit(message), mac_of(n), NOBODY, EVERYBODY))
+
     def hears(self) -> list[Heard]:
-        return [heard for frame in self.frames() if (heard := read(frame)) is not None]
+        frames = self.frames()
+        self.longest = max((len(frame) - 14 for frame in frames), default=0)
+        return [heard for frame in frames if (heard := read(frame)) is not None]
 
     # what a client does
 
@@ -150,8 +158,8 @@ def read(frame: bytes) -> Heard | None:
     to_mac, _, ethertype = ethernet.parse(frame)
     if ethertype != ethernet.IP:
         return None
-    header_len, total_len, _, _, _, protocol, src, dst, _ = ip.parse(frame, 14)
-    assert (protocol, src) == (ip.UDP, US)
+    header_len, total_len, _, _, _, protocol, _, dst, _ = ip.parse(frame, 14)
+    assert protocol == ip.UDP
     start = 14 + header_len
     sport, dport, length, _ = udp.parse(frame, start, 14 + total_len)
     message = parse(frame, start + 8, start + length)

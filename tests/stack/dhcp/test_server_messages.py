@@ -6,6 +6,7 @@ import pytest
 
 from netif.wire import dhcp_options as option
 from netif.wire import ethernet
+from netif.wire.dhcp import BOOTREQUEST, Message, emit
 from tests.stack.dhcp.serving import (
     ACK,
     DECLINE,
@@ -18,6 +19,7 @@ from tests.stack.dhcp.serving import (
     RELEASE,
     REQUEST,
     Serving,
+    carried,
     mac_of,
 )
 from tests.stack.rig import US, address, answers
@@ -340,9 +342,6 @@ def test_it_serves_one_interface_alone():
     assert serving.says(DISCOVER) == []
     serving.configure()
     serving.server.start()
-    from netif.wire.dhcp import BOOTREQUEST, Message, emit
-    from tests.stack.dhcp.serving import carried
-
     message = emit(Message(op=BOOTREQUEST, kind=DISCOVER, xid=1, chaddr=mac_of(1)))
     serving.gets(carried(message, mac_of(1), NOBODY, EVERYBODY), by=other)
     assert serving.hears() == []
