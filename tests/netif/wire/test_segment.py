@@ -111,7 +111,7 @@ def test_sequence_numbers_and_identification_wrap():
     assert [each[IP].id for each in segments] == [65534, 65535, 0, 1, 2]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_super_frame_in_any_pieces_is_cut_as_scapy_would(data):
     transport = SEGMENT.copy()
@@ -144,7 +144,7 @@ def test_a_super_frame_that_is_not_partial_is_cut_too(checksum, link, network):
     assert segment.cut((whole,), Offload(checksum, gso_size=1000)) == scapys_segments(*layers, data, 1000)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.binary(max_size=300),
     st.lists(st.integers(0, 400), max_size=4),
