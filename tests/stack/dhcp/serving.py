@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ class Store:
         self.leases: list[GivenLease] = []
         self.saves = 0
         self.broken = False
+        self.watch: Callable[[], None] | None = None  # called at each save
 
     def load(self, now: float) -> list[GivenLease]:
         if self.broken:
@@ -64,6 +65,8 @@ class Store:
         if self.broken:
             raise OSError(28, "No space left on device")
         self.saves += 1
+        if self.watch is not None:
+            self.watch()
         self.leases = [attrs.evolve(lease, expires=lease.expires - now) for lease in leases]
 
 
@@ -123,6 +126,12 @@ class Serving(Rig):
     def discovers(self, n: int = 1, **options: Any) -> Heard:
         (heard,) = self.says(DISCOVER, n, **options)
         return heard
+
+    def selecting(self, n: int, wanted: str) -> bytes:
+        """The frame."""
+        asked = {option.SERVER_ID: US, option.REQUESTED_IP: address(wanted)}
+        message = Message(op=BOOTREQUEST, kind=REQUEST, xid=0x1000 + n, chaddr=mac_of(n), options=asked)
+        return carried(emit(message), mac_of(n), NOBODY, EVERYBODY)
 
     def selects(self, n: int, wanted: str, *, options: dict[int, bytes] | None = None, **fields: Any) -> list[Heard]:
         asked = {option.SERVER_ID: US, option.REQUESTED_IP: address(wanted), **(options or {})}
