@@ -16,6 +16,7 @@ import attrs
 
 if TYPE_CHECKING:
     from netif.account import Account
+    from netif.reachability import ReachabilityPolicy
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 StaticRoute: TypeAlias = tuple[bytes, int, bytes]  # network, prefix length, gateway; 4 bytes each
@@ -179,6 +180,9 @@ class StackInterface(Protocol):
     def input(self, frame: Buffer, offload: Offload | None) -> None: ...
     def writable(self) -> None:
         """The driver has room again: send what the interface's queue holds."""
+
+    def watch(self, policy: ReachabilityPolicy | None, told: Callable[[bool], None]) -> None:
+        """From now on ask whether the interface still leads anywhere; `told` hears of each change. None ends that."""
 
     def finish(self, waiter: Waiter) -> bool:
         """End this link's connections in order; True if `waiter` will be woken when the last is gone."""

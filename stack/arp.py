@@ -219,6 +219,19 @@ class Arp:
     def request(self, address: bytes, to: bytes) -> None:
         self.send(to, wire.REQUEST, self.interface.source_for(address), _NOBODY, address)
 
+    def probe(self, address: bytes) -> None:
+        """Ask for a neighbour now, whatever is known of it."""
+        entry = self.entries.get(address) or self._new(address, ours=True)
+        if entry is not None and entry.state is FREE:
+            entry.use(self.interface.stack.now)
+        elif entry is not None:
+            self.request(address, ethernet.BROADCAST)
+
+    def confirmed_since(self, address: bytes, when: float) -> bool:
+        """This neighbour has been heard since then."""
+        entry = self.entries.get(address)
+        return entry is not None and entry.state is not INCOMPLETE and entry.confirmed_at >= when
+
     def send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
         mac = self.interface.mac
         message = wire.emit(operation, mac, spa, tha, tpa)

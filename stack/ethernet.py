@@ -14,10 +14,12 @@ from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
 from stack.arp import Arp
 from stack.interface import Interface
+from stack.reachability import Watch
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
 
 if TYPE_CHECKING:
+    from netif.reachability import ReachabilityPolicy
     from stack.stack import Stack
 
 _FILTER = Struct("!6s6xH")  # destination and ethertype
@@ -71,6 +73,7 @@ class EthernetInterface(Interface):
         self.yields: Callable[[bytes], None] | None = None  # told, by which MAC, when the address is to be given up
         self._ip_receive = stack.ip.receive
         self._unresolved = Neighbour()
+        self._watch: Watch | None = None
 
     @property
     def route_prio(self) -> int:  # type: ignore[override]
@@ -135,6 +138,17 @@ class EthernetInterface(Interface):
         if 224 <= next_hop[0] < 240:
             return Neighbour(self.arp.header(group_mac(next_hop)))
         return self.arp.entries.get(next_hop) or self._unresolved
+
+    def watch(self, policy: ReachabilityPolicy | None, told: Callable[[bool], None]) -> None:
+        """From now on ask whether it still leads anywhere; `told` hears whether it does, at each change. None ends
+        that."""
+        if self._watch is not None:
+            self._watch.close()
+        self._watch = None if policy is None else Watch(self, policy, told)
+
+    def detach(self) -> None:
+        self.watch(None, lambda _: None)
+        super().detach()
 
     def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
         self.arp.output(route, packets, offload)

@@ -22,6 +22,7 @@ _WORDS = {
     errno.ENETUNREACH: "Network is unreachable",
     errno.ENOBUFS: "No buffer space available",
     errno.ENOPROTOOPT: "Protocol not available",
+    errno.ENODEV: "No such device",
     errno.ENOTCONN: "Transport endpoint is not connected",
     errno.EOPNOTSUPP: "Operation not supported",
     errno.EPERM: "Operation not permitted",

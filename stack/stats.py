@@ -89,6 +89,8 @@ COUNTERS: dict[str, str] = {
     "fragmented": "datagrams sent in fragments",
     "path_narrowed": "routers that told of a narrower path (RFC 1191)",
     "path_mtus_full": "paths forgotten for want of room",
+    "unreachable": "interfaces that were found to lead nowhere any more, as far as anybody looks",
+    "reachable_again": "interfaces that lead somewhere again",
     "redirected": "redirects that were followed",
     "redirects_full": "redirects forgotten for want of room",
     "dhcps_refused": "DHCP requests answered by a NAK",
