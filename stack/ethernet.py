@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
+from stack.acd import Told
 from stack.arp import Arp
 from stack.interface import Interface
 from stack.reachability import Watch
@@ -138,6 +139,21 @@ class EthernetInterface(Interface):
         if 224 <= next_hop[0] < 240:
             return Neighbour(self.arp.header(group_mac(next_hop)))
         return self.arp.entries.get(next_hop) or self._unresolved
+
+    def claim_address(self, ip: bytes, mask: bytes, told: Told) -> None:
+        """As `add_address`, once nobody is found to have it (RFC 5227 2.1). `told` None: it is ours now."""
+        refusal = self._refusal(ip)
+        if refusal is not None:
+            raise refusal
+
+        def settled(mac: bytes | None) -> None:
+            if mac is None and self._refusal(ip) is not None:
+                mac = self.mac  # we have come to use it ourselves
+            elif mac is None:
+                self.add_address(ip, mask)
+            told(mac)
+
+        self.arp.claim(ip, settled)
 
     def watch(self, policy: ReachabilityPolicy | None, told: Callable[[bool], None]) -> None:
         """From now on ask whether it still leads anywhere; `told` hears whether it does, at each change. None ends

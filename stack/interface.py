@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from errno import ECONNABORTED, ENETDOWN
 from typing import TYPE_CHECKING
 
-from netif.errors import InvalidParams, NoMem, NotFound
+from netif.errors import InvalidParams, NetifError, NoMem, NotFound
 from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
 from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
@@ -140,16 +140,23 @@ class Interface:
     def add_address(self, ip: bytes, mask: bytes) -> None:
         """An alias, 4 bytes each: announced, defended and heard like the first address; what goes to its subnet bears
         it. The first address may change, or be missing. InvalidParams: not a host's, or ours already; NoMem."""
-        if len(ip) != 4 or not any(ip) or ip[0] >= 224 or ip[0] == 127:
-            raise InvalidParams(f"address: {ip.hex('.')} cannot be an interface's; take one as in 192.168.5.100")
-        if self.stack.ip.is_local(ip):
-            raise InvalidParams(f"address: {format_address(ip)} is ours already; take another")
-        if len(self.aliases) >= self.stack.limits.addresses:
-            self.stack.stats.count("addresses_full")
-            raise NoMem(f"address: {self.name} has {len(self.aliases)} further addresses; raise Limits.addresses")
+        refusal = self._refusal(ip)
+        if refusal is not None:
+            raise refusal
         self.aliases[ip] = subnet(ip, prefix_length_of(mask))
         self._readdressed()
         self.announce_one(ip)
+
+    def _refusal(self, ip: bytes) -> NetifError | None:
+        """Why this cannot be a further address."""
+        if len(ip) != 4 or not any(ip) or ip[0] >= 224 or ip[0] == 127:
+            return InvalidParams(f"address: {ip.hex('.')} cannot be an interface's; take one as in 192.168.5.100")
+        if self.stack.ip.is_local(ip):
+            return InvalidParams(f"address: {format_address(ip)} is ours already; take another")
+        if len(self.aliases) >= self.stack.limits.addresses:
+            self.stack.stats.count("addresses_full")
+            return NoMem(f"address: {self.name} has {len(self.aliases)} further addresses; raise Limits.addresses")
+        return None
 
     def remove_address(self, ip: bytes) -> None:
         """An alias goes, and with it the connections that have it. NotFound."""

@@ -207,6 +207,32 @@ def test_further_addresses_are_bounded():
     assert rig.stack.stats["addresses_full"] == 1
 
 
+def test_an_address_may_be_claimed_first_and_is_ours_once_nobody_is_found_to_have_it(rig: Rig):
+    told: list[bytes | None] = []
+    rig.interface.claim_address(ALIAS, MASK, told.append)
+    rig.after(3.9)  # RFC 5227 2.1.1: three probes, 1 to 2 s apart, and 2 s more
+    assert (told, rig.stack.ip.is_local(ALIAS)) == ([], False)
+    rig.after(6.0)
+    assert (told, rig.stack.ip.is_local(ALIAS)) == ([None], True)
+    probe, announcement = "who-has 172.16.0.1 tell 0.0.0.0", "who-has 172.16.0.1 tell 172.16.0.1"
+    rig.sends(probe, probe, probe, announcement, announcement)
+
+
+def test_a_claimed_address_that_another_has_stays_the_others(rig: Rig):
+    told: list[bytes | None] = []
+    rig.interface.claim_address(ALIAS, MASK, told.append)
+    rig.after(1.5)
+    rig.gets(answers(ALIAS, ANY, mac=OTHER_MAC))
+    rig.after(20.0)
+    assert (told, rig.stack.ip.is_local(ALIAS)) == ([OTHER_MAC], False)
+    rig.interface.claim_address(SECOND, MASK, told.append)
+    rig.interface.add_address(SECOND, MASK)  # meanwhile
+    rig.after(20.0)
+    assert told == [OTHER_MAC, OUR_MAC]
+    with pytest.raises(InvalidParams, match="is ours already"):
+        rig.interface.claim_address(SECOND, MASK, told.append)
+
+
 def test_a_link_that_comes_back_announces_every_address(aliased: Rig):
     aliased.interface.set_mac(OTHER_MAC)
     aliased.sends("who-has 10.0.0.1 tell 10.0.0.1", "who-has 172.16.0.1 tell 172.16.0.1")
