@@ -31,6 +31,7 @@ LINGER = 1.0  # seconds that connections have to end in order before they are re
 LARGEST_PACKET = 65535  # bytes; what the stack asks a port for
 GARP_INTERVAL = 60.0  # seconds, as esp_netif's
 
+
 class Netif(Obtaining):
     """`Netif(driver, stack=host, ip="10.0.0.2/24")` attaches and starts; `Netif(config=cfg)` waits for `attach`."""
 

@@ -282,4 +282,3 @@ class Obtaining(Addressed):
         """The action `stop`."""
         self._stop_server(Action.STOP)
         self._stop_client(Action.STOP, release=release)
-

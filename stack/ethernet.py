@@ -95,6 +95,7 @@ class EthernetInterface(Interface):
 
     def detach(self) -> None:
         self.announcer.every(0)
+        self.watch(None, lambda _: None)
         super().detach()
 
     def announce(self) -> None:
@@ -161,10 +162,6 @@ class EthernetInterface(Interface):
         if self._watch is not None:
             self._watch.close()
         self._watch = None if policy is None else Watch(self, policy, told)
-
-    def detach(self) -> None:
-        self.watch(None, lambda _: None)
-        super().detach()
 
     def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
         self.arp.output(route, packets, offload)
