@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import attrs
 
-from netif.config import IpInfo
+from netif.config import IpEvent, IpInfo
 from netif.errors import IfNotReady
+from netif.event_bus import IP_EVENT, EventBus
 from netif.lifecycle import Held
 from netif.link import Runtime, Waiter
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Event:
-    """What all events have: the interface they happened to."""
+    """What all events have: the interface they happened to. Those with an `event_id` are on its event bus too."""
 
     netif: Netif
 
@@ -43,10 +44,14 @@ class LinkDown(Event):
 class NetifUp(Event):
     """The interface takes part in its stack."""
 
+    event_id: ClassVar[Any] = IpEvent.NETIF_UP
+
 
 @attrs.frozen
 class NetifDown(Event):
     """The interface takes no part any more."""
+
+    event_id: ClassVar[Any] = IpEvent.NETIF_DOWN
 
 
 @attrs.frozen
@@ -55,7 +60,7 @@ class GotIp(Event):
 
     ip_info: IpInfo
     ip_changed: bool
-    event_id: Any = None  # InherentConfig.get_ip_event
+    event_id: Any = None  # InherentConfig.get_ip_event; None: not on the bus
 
 
 @attrs.frozen
@@ -69,6 +74,7 @@ class LostIp(Event):
 class AssignedIp(Event):
     """The DHCP server of the interface gave `ip` to the client `mac`, which calls itself `hostname`, or ""."""
 
+    event_id: ClassVar[Any] = IpEvent.ASSIGNED_IP_TO_CLIENT
     mac: bytes
     ip: IPv4Address
     hostname: str
@@ -76,8 +82,9 @@ class AssignedIp(Event):
 
 @attrs.frozen
 class TxRx(Event):
-    """A frame of `length` bytes has passed; only while `Netif.traffic_events` are on."""
+    """A frame of `length` bytes has passed; only after `Netif.enable_traffic_events`."""
 
+    event_id: ClassVar[Any] = IpEvent.TX_RX
     length: int
     sent: bool  # or else received
 
@@ -118,6 +125,7 @@ class Observable:
 
     def __init__(self, netif: Netif) -> None:
         self.runtime: Runtime | None = None
+        self.bus: EventBus | None = None  # where esp_event's handlers hear of it
         self._netif = netif
         self._current: dict[type[Event], Event] = {LinkDown: LinkDown(netif), NetifDown: NetifDown(netif)}
         self._waits: list[_Wait] = []
@@ -187,6 +195,9 @@ class Observable:
         for entry in self._handlers:
             if isinstance(event, entry[0]):
                 self.runtime.post(self._delivery(entry, event))
+        event_id = getattr(event, "event_id", None)
+        if self.bus is not None and event_id is not None:
+            self.bus.report(self.runtime, IP_EVENT, event_id, event)
 
     def _no_longer(self, event_type: type[Event]) -> None:
         """What this one said is not the case any more, and nothing has been said instead."""
