@@ -18,7 +18,7 @@ from netif.push import Transmit
 @attrs.frozen
 class Counters:
     """What came to an interface from either side, and what of it was dropped there: the link was down, or a driver of
-    another shape had no room."""
+    another shape had no room. `traffic_untold`: TxRx events that were too many for whoever handles them."""
 
     rx_frames: int
     rx_bytes: int
@@ -26,6 +26,7 @@ class Counters:
     tx_frames: int
     tx_bytes: int
     tx_dropped: int
+    traffic_untold: int = 0
 
 
 class Frames:
@@ -34,6 +35,8 @@ class Frames:
     __slots__ = (
         "_driver_transmit",
         "_input",
+        "_input_fn",
+        "_tells_traffic",
         "_transmit",
         "driver",
         "interface",
@@ -41,6 +44,7 @@ class Frames:
         "rx_bytes",
         "rx_dropped",
         "rx_frames",
+        "traffic_untold",
         "tx_bytes",
         "tx_dropped",
         "tx_frames",
@@ -52,6 +56,9 @@ class Frames:
         self.port: Port | None = None
         self.rx_frames = self.rx_bytes = self.rx_dropped = 0
         self.tx_frames = self.tx_bytes = self.tx_dropped = 0
+        self.traffic_untold = 0
+        self._tells_traffic = False
+        self._input_fn: Callable[[Any, Buffer, Offload | None], Any] = self._no_input
         self._input: Callable[[Any, Buffer, Offload | None], Any] = self._no_input
         self._transmit: Transmit = self._no_transmit
         self._driver_transmit: Transmit = self._no_transmit  # what `_transmit` is while the link is up
@@ -88,13 +95,43 @@ class Frames:
     def counters(self) -> Counters:
         rx_dropped = self.rx_dropped + getattr(self.driver, "dropped", 0)
         tx_dropped = self.tx_dropped + getattr(self._driver_transmit, "dropped", 0)
-        return Counters(self.rx_frames, self.rx_bytes, rx_dropped, self.tx_frames, self.tx_bytes, tx_dropped)
+        return Counters(
+            self.rx_frames,
+            self.rx_bytes,
+            rx_dropped,
+            self.tx_frames,
+            self.tx_bytes,
+            tx_dropped,
+            self.traffic_untold,
+        )
 
     def _pass_frames(self, input_fn: Callable[[Any, Buffer, Offload | None], Any]) -> None:
-        self._input, self._transmit = input_fn, self._driver_transmit
+        self._input_fn = input_fn
+        self._bind_frames()
+
+    def _bind_frames(self) -> None:
+        """Who wants no TxRx pays nothing for them."""
+        if self._tells_traffic:
+            self._input, self._transmit = self._told_input, self._told_transmit
+        else:
+            self._input, self._transmit = self._input_fn, self._driver_transmit
 
     def _drop_frames(self) -> None:
         self._input, self._transmit = self._no_input, self._no_transmit
+
+    def _told_input(self, interface: object, frame: Buffer, offload: Offload | None) -> None:
+        self._tell_traffic(len(frame), sent=False)
+        self._input_fn(interface, frame, offload)
+
+    def _told_transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        if not self._driver_transmit(buffers, offload):
+            return False
+        self._tell_traffic(sum(map(len, buffers)), sent=True)
+        return True
+
+    def _tell_traffic(self, length: int, *, sent: bool) -> None:
+        """A frame has passed."""
+        raise NotImplementedError
 
     def _no_input(self, _interface: object, _frame: Buffer, _offload: Offload | None) -> None:
         self.rx_dropped += 1

@@ -14,7 +14,7 @@ import attrs
 
 from netif.config import DriverIfconfig, InherentConfig, NetifConfig, check_hostname, check_mtu
 from netif.errors import IfNotReady, InvalidParams, NetifError
-from netif.events import Observable
+from netif.events import Observable, TxRx
 from netif.frames import Frames
 from netif.lifecycle import TRANSITIONS, Action, Held, State
 from netif.link import LinkCaps, NetStack
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_MTU = 1500  # bytes
+TRAFFIC_WAITING = 1024  # TxRx events that no handler has had yet
 
 Result = TypeVar("Result")
 
@@ -54,6 +55,7 @@ class Identity(Frames, Observable):
         self._own_mtu = self.mtu  # without what a lease asks for
         self._leased_mtu: int | None = None
         self._hostname = base.hostname
+        self._untold = 0  # TxRx events under way
         self._filtered: dict[bytes, None] = {}  # group MACs that are wanted
 
     @property
@@ -147,14 +149,21 @@ class Identity(Frames, Observable):
 
     def mac_filter(self, mac: bytes, add: bool) -> None:
         """From the stack: frames to this group MAC are wanted, or no longer. Gate held."""
+        if add == (mac in self._filtered):
+            return
         if add:
             self._filtered[mac] = None
-        elif mac in self._filtered:
-            del self._filtered[mac]
         else:
-            return
+            del self._filtered[mac]
         if self.interface is not None:
             self._set_filter(mac, add)
+
+    def _set_filters(self, add: bool) -> None:
+        """All of them: the interface starts, or goes."""
+        for mac in self._filtered:
+            self._set_filter(mac, add)
+        if not add:
+            self._filtered.clear()
 
     def _set_filter(self, mac: bytes, add: bool) -> None:
         set_filter = self.driver_config.set_mac_filter
@@ -163,6 +172,32 @@ class Identity(Frames, Observable):
                 set_filter(self.handle, mac, add)
             except (NetifError, OSError) as error:
                 logger.warning("%s: the filter for %s was not set: %s", self.if_key, mac.hex(":"), error)
+
+    def enable_traffic_events(self) -> None:
+        """A TxRx event for each frame from now on: dear, and off at first. At most `TRAFFIC_WAITING` wait for their
+        handlers; those beyond are counted in `counters.traffic_untold`."""
+        self._set_traffic_events(True)
+
+    def disable_traffic_events(self) -> None:
+        self._set_traffic_events(False)
+
+    def _set_traffic_events(self, wanted: bool) -> None:
+        with Held(self.runtime):
+            self._tells_traffic = wanted
+            if self.is_up:
+                self._bind_frames()
+
+    def _tell_traffic(self, length: int, *, sent: bool) -> None:
+        if self._untold >= TRAFFIC_WAITING:
+            self.traffic_untold += 1
+            return
+        assert self.runtime is not None
+        self._untold += 1
+        self._publish(TxRx(self._netif, length, sent))
+        self.runtime.post(self._traffic_told)
+
+    def _traffic_told(self) -> None:
+        self._untold -= 1
 
     def tcpip_exec(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call it with the gate held: nothing of the stack runs meanwhile. It may not block, nor enter a socket."""

@@ -137,6 +137,7 @@ class Netif(Obtaining):
                 self.join(registry_of(stack))
                 self._open(stack, stack.runtime)
                 self._do(Action.START)
+                self._set_filters(True)
                 self._furnish()
                 if self.flags & Flags.GARP:
                     interface.announce_every(GARP_INTERVAL)
@@ -273,6 +274,7 @@ class Netif(Obtaining):
             steps.callback(self._dhcp_stopped, release=release)
 
     def _forget_interface(self, stack: NetStack) -> None:
+        self._set_filters(False)
         self.interface = self.port = self.caps = None
         self._link_is_down()
         if self._held:

@@ -256,6 +256,9 @@ class ForeignInterface:
     def set_dns(self, servers, search):
         self.dns = (servers, search)
 
+    def set_routes(self, routes):
+        self.log.append(("routes", routes))
+
     def announce_every(self, seconds):
         self.log.append(("announce", seconds))
 
