@@ -121,6 +121,8 @@ class Addressed(Identity):
             self._withdrawn = True
             if self.interface is not None:
                 self.interface.withdraw()
+            if self.registry is not None and self.registry.needs_address:
+                self._choose(Cause.LOST_IP)
             self._miss()
 
     def _miss(self, *, again: bool = False) -> None:
@@ -190,7 +192,10 @@ class Addressed(Identity):
 
     def set_dns_info(self, kind: DnsType, info: DnsInfo | None) -> None:
         """Of this interface alone: used while it is the default, and by sockets that are bound to it. It stays until
-        it is set anew, whatever an address or a lease does; None leaves the choice to the lease again."""
+        it is set anew, whatever an address or a lease does; None leaves the choice to the lease again. A DHCP server
+        offers MAIN and BACKUP to its clients, from its next start on, unless its configuration names others."""
+        if self.flags & Flags.DHCP_SERVER and kind == DnsType.FALLBACK:
+            raise InvalidParams(f"set_dns_info: {self!r} offers MAIN and BACKUP to its clients, and no FALLBACK")
         with Held(self.runtime):
             if info is None:
                 self._servers.pop(DnsType(kind), None)

@@ -29,6 +29,7 @@ from netif.errors import (
 )
 from netif.events import AssignedIp, GotIp
 from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held, State
+from netif.link import StaticRoute
 
 if TYPE_CHECKING:
     from netif.netif import Netif
@@ -50,6 +51,7 @@ class Obtaining(Addressed):
         self._dhcpc_status = self._dhcps_status = DhcpStatus.INIT
         self._dhcpc: DhcpClient | None = None  # while STARTED
         self._dhcps: DhcpServer | None = None
+        self._routes: tuple[StaticRoute, ...] = ()  # of the lease, as the interface was told
         self._remembered: Lease | None = None  # not given back: the next start asks for it again
 
     # the client
@@ -126,7 +128,7 @@ class Obtaining(Addressed):
         client, self._dhcpc = self._dhcpc, None
         self._client_does(action)
         if client is not None:
-            if not release:
+            if not release and self.lease is not None and int(self.lease.server):  # else nobody gave it
                 self._remembered = self.lease
             client.stop(release=release)
             if self.stack is not None:
@@ -168,7 +170,15 @@ class Obtaining(Addressed):
         self._leased_servers = {kind: DnsInfo(server) for kind, server in servers}
         self._search = lease.search or ((lease.domain,) if lease.domain else ())
         self._tell_dns()
+        self._tell_routes()
         self._set(lease.ip_info, always=self._happened(GotIp) is None)
+
+    def _tell_routes(self) -> None:
+        routes = () if self.lease is None else self.lease.routes
+        packed = tuple((net.network_address.packed, net.prefixlen, gateway.packed) for net, gateway in routes)
+        if self.interface is not None and packed != self._routes:
+            self._routes = packed
+            self.interface.set_routes(packed)
 
     def lease_lost(self, reason: str) -> None:
         if self._dhcpc is not None:
@@ -187,6 +197,7 @@ class Obtaining(Addressed):
         self._fit_mtu()
         self._leased_servers, self._search = {}, ()
         self._tell_dns()
+        self._tell_routes()
 
     # the server
 
@@ -251,7 +262,10 @@ class Obtaining(Addressed):
         make = getattr(self.stack, "dhcp_server", None)
         if make is None:
             raise NotSupported(f"{self!r}: its stack has no DHCP server")
-        server: DhcpServer = make(self.interface, self._dhcps_config, self)
+        config = self._dhcps_config
+        if not config.dns:
+            config = attrs.evolve(config, dns=tuple(IPv4Address(server) for server in self.dns))
+        server: DhcpServer = make(self.interface, config, self)
         server.start()
         self._dhcps = server
         self._server_does(action)
