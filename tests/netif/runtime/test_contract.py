@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from _thread import get_ident
 
 import pytest
 
@@ -246,6 +247,42 @@ class TestTime:
         when(runtime, lambda: bool(called), 4)
         assert called[0] >= began + 0.0199
         assert len(called) == 1
+
+    def test_an_alarm_rings_once_with_the_gate_held_and_may_be_moved_and_cancelled(self, runtime, when):
+        two_hosts(runtime)
+        rung = []
+        runtime.enter()
+        first, second, third = (
+            runtime.alarm(lambda name=name: rung.append((name, runtime.owner == get_ident())))
+            for name in ("first", "second", "third")
+        )
+        now = runtime.now()
+        first.at(now + 3600)
+        second.at(now + 0.02)
+        third.at(now + 0.01)
+        first.at(now + 0.04)
+        third.cancel()
+        assert (first.armed, third.armed) == (True, False)
+        runtime.leave()
+        when(runtime, lambda: len(rung) == 2)
+        assert rung == [("second", True), ("first", True)]
+        assert not first.armed
+
+    def test_an_alarm_is_worth_waiting_for(self, runtime, when):
+        two_hosts(runtime)
+        runtime.enter()
+        waiter = runtime.waiter("alarm", None)
+        runtime.alarm(waiter.wake).at(runtime.now() + 0.01)
+        runtime.leave()
+        woken = []
+
+        def wait():
+            runtime.enter()
+            woken.append(runtime.wait(waiter, None))
+            runtime.leave()
+
+        runtime.spawn(wait)
+        when(runtime, lambda: woken == [True])
 
     def test_sleep_and_run_for_let_time_pass(self, runtime):
         began = runtime.now()
