@@ -14,8 +14,10 @@ from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
 from stack.acd import Told
 from stack.arp import Arp
+from stack.igmp import Igmp
 from stack.interface import Interface
 from stack.reachability import Watch
+from stack.multicast import ALL_HOSTS, EVERYBODY, NOBODY, Filter
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 _FILTER = Struct("!6s6xH")  # destination and ethertype
-_ALL_HOSTS = b"\xe0\0\0\1"  # 224.0.0.1
 _IP = ethernet.IP
 _ARP = ethernet.ARP
 # the stack's names, by how the if_key begins; "en" for the rest
@@ -67,8 +68,9 @@ class EthernetInterface(Interface):
         self.netif = netif
         self.mac = netif.mac
         self.mtu = self.gso_max = netif.mtu
-        self.groups[_ALL_HOSTS] = 1
-        self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1, group_mac(_ALL_HOSTS): 1}
+        self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1}  # taken: by how many groups
+        self._filtered: dict[bytes, None] = {}  # those that the driver was told of
+        self.igmp: Igmp = Igmp(self)
         self.arp = Arp(self)
         self.announcer = Announcer(self)
         self.yields: Callable[[bytes], None] | None = None  # told, by which MAC, when the address is to be given up
@@ -86,14 +88,20 @@ class EthernetInterface(Interface):
         self.stack.linked(self)
         self._send = self.netif.transmit
         super().link_up(caps)
+        self.groups.listen(self, ALL_HOSTS, EVERYBODY)  # RFC 1112 7.2: from the start, and never reported
+        for mac in self.group_macs:
+            self._filter(mac)
 
     def relinked(self) -> None:
         self.arp.clear()
+        self.igmp.relinked()
 
     def announce_every(self, seconds: float) -> None:
         self.announcer.every(seconds)
 
     def detach(self) -> None:
+        """Its groups end with it, and the routers hear of that."""
+        self.groups.abandon()
         self.announcer.every(0)
         self.watch(None, lambda _: None)
         super().detach()
@@ -101,10 +109,14 @@ class EthernetInterface(Interface):
     def announce(self) -> None:
         for one in self.subnets():
             self.announce_one(one.address)
+        if self.is_up:
+            self.igmp.rejoin()
 
     def announce_one(self, address: bytes) -> None:
         if self.is_up:
             self.arp.announce(address)
+            if address == self.address:
+                self.igmp.rejoin()
 
     def input(self, frame: Buffer, offload: Offload | None = None) -> None:
         """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
@@ -166,19 +178,38 @@ class EthernetInterface(Interface):
     def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
         self.arp.output(route, packets, offload)
 
-    def join(self, group: bytes) -> None:
-        """Take what is sent to this multicast group too; as often as `leave` follows."""
-        count = self.groups.get(group, 0)
-        if not count and len(self.groups) >= self.stack.limits.groups:
-            self.stack.stats.count("groups_full")
-            return
-        mac = group_mac(group)
-        self.groups[group] = count + 1
-        self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
+    def join(self, group: bytes, sources: tuple[bytes, ...] = ()) -> None:
+        """Take what is sent to this multicast group too, with `sources` from these alone; as often as `leave` follows.
+
+        ValueError: not a group. OSError(ENOBUFS): too many (`limits.groups`).
+        """
+        self.groups.join(group, sources)
 
     def leave(self, group: bytes) -> None:
-        for counts, key in ((self.groups, group), (self.group_macs, group_mac(group))):
-            if counts.get(key, 0) > 1:
-                counts[key] -= 1
-            else:
-                counts.pop(key, None)
+        self.groups.leave(group)
+
+    def regrouped(self, group: bytes, old: Filter, new: Filter) -> None:
+        if old == NOBODY:
+            mac = group_mac(group)
+            self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
+            self._filter(mac)
+        elif new == NOBODY:
+            mac = group_mac(group)
+            self.group_macs[mac] -= 1
+            if not self.group_macs[mac]:
+                del self.group_macs[mac]
+                self._filter(mac)
+        self.igmp.changed(group, old, new)
+
+    def _filter(self, mac: bytes) -> None:
+        """Tell the driver, whose filter may be in hardware, what has changed since it was told last."""
+        wanted = mac in self.group_macs
+        if mac == ethernet.BROADCAST or self not in self.stack.interfaces or wanted == (mac in self._filtered):
+            return
+        if wanted:
+            self._filtered[mac] = None
+        else:
+            del self._filtered[mac]
+        told = getattr(self.netif, "mac_filter", None)
+        if told is not None:
+            told(mac, wanted)

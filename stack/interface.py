@@ -15,11 +15,13 @@ from netif.errors import InvalidParams, NetifError, NoMem, NotFound
 from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
 from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
+from stack.multicast import Filter, Groups
 from stack.routing import Neighbour, Route
 from stack.subnet import Subnet, subnet
 
 if TYPE_CHECKING:
     from stack.endpoint import Endpoint
+    from stack.igmp import Igmp
     from stack.stack import Stack
 
 
@@ -50,7 +52,8 @@ class Interface:
         self.broadcasts = frozenset((BROADCAST,))  # of all its subnets
         self.aliases: dict[bytes, Subnet] = {}  # further addresses
         self.routes: tuple[StaticRoute, ...] = ()
-        self.groups: dict[bytes, int] = {}  # joined multicast groups: by how many
+        self.groups = Groups(self)
+        self.igmp: Igmp | None = None  # where there may be routers to tell
         self.is_up = False
         self.blocked = False
         self.waiting: dict[Endpoint, None] = {}
@@ -84,6 +87,9 @@ class Interface:
 
     def announce_one(self, address: bytes) -> None:
         """By this address alone."""
+
+    def regrouped(self, group: bytes, old: Filter, new: Filter) -> None:
+        """Something else is wanted of a group than before."""
 
     # what the netif tells
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from netif.link import PARTIAL, VALID, Buffer, Offload
 from netif.wire import icmp, ip_options
 from netif.wire.fragment import cut
-from netif.wire.ip import ANY, BROADCAST, DF, HEADER, MF, OFFSET_MASK, UDP, emit, parse
+from netif.wire.ip import ANY, BROADCAST, DF, HEADER, IGMP, MF, OFFSET_MASK, UDP, emit, parse
+from stack import igmp
 from stack.fragments import Fragments
 from stack.idents import Idents
 from stack.path_mtu import PathMtus
@@ -42,6 +43,7 @@ class Ip:
         self.stack = stack
         self.handlers: dict[int, Handler] = {}  # unicast to us, by protocol number
         self.group_handlers: dict[int, Handler] = {}  # to a broadcast or group address: never TCP
+        self.handlers[IGMP] = self.group_handlers[IGMP] = igmp.receive
         self.generation = 0  # changes with every interface, address and route
         self.default: Interface | None = None  # as decided above, attached or not; its gateway is the default route
         self.table = RoutingTable()
@@ -61,7 +63,9 @@ class Ip:
         """`group`: the link-layer destination was a broadcast or group address."""
         header_len, total_len, _, fragment, _, protocol, src, dst, _ = parse(frame, offset)
         if (src in self._never_a_source or src >= _GROUPS or src[0] == _LOOPBACK_NET) and not (
-            interface.is_loopback or (src == ANY and dst == BROADCAST and protocol == UDP)  # a DHCP client's
+            interface.is_loopback
+            or (src == ANY and dst == BROADCAST and protocol == UDP)  # a DHCP client's
+            or (src == ANY and protocol == IGMP)  # a snooping switch's, or a host's without an address
         ):
             interface.drop("ip_source")
             return
@@ -71,6 +75,9 @@ class Ip:
                 return
             handler = self.handlers.get(protocol)
         elif dst in interface.broadcasts or dst in interface.groups:
+            if protocol != IGMP and dst in interface.groups and not interface.groups.admits(dst, src):
+                interface.drop("ip_group_source")
+                return
             handler = self.group_handlers.get(protocol)
         elif interface.is_loopback:
             handler = self.handlers.get(protocol)

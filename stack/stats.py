@@ -35,6 +35,7 @@ DROPS: dict[str, str] = {
     "ip_recut": "made for another link or MTU than the one the route leads to now",
     "ip_option": "options that cannot be read",
     "ip_source_route": "a source route: refused (RFC 7126 4.3, 4.4)",
+    "ip_group_source": "a multicast from a source that nobody here wants to hear",
     "raw_queue_full": "a raw socket's queue is full",
     # the interface
     "link_down": "sent while the link was down",
@@ -50,6 +51,9 @@ DROPS: dict[str, str] = {
     "icmp_echo_unknown": "an echo reply that no ping socket waits for",
     "icmp_error_rate": "an ICMP error not sent, to keep to the rate limit",
     "echo_queue_full": "a ping socket's queue is full",
+    # IGMP
+    "igmp_type": "an IGMP message that is not for hosts",
+    "igmp_misdirected": "an IGMP query without router alert or to a wrong group, or a report to another than its own",
     # UDP
     "udp_checksum": "the UDP checksum is wrong",
     "udp_no_socket": "no UDP socket at that address and port",
@@ -105,6 +109,8 @@ COUNTERS: dict[str, str] = {
     "addresses_full": "further addresses refused because the interface has too many",
     "static_routes_full": "times when an interface was given more static routes than it may have",
     "groups_full": "multicast groups refused because there are too many",
+    "group_changes_full": "changes of groups told once, or summed up, for want of room",
+    "group_query_widened": "queries about so many sources that the answer is about all of them",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",
     "socket_memory_pressure": "times when the sockets held too much, and each had to make do with little",

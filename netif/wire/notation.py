@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from netif.link import Buffer
-from netif.wire import Malformed, arp, ethernet, icmp, ip, options, tcp, udp
+from netif.wire import Malformed, arp, ethernet, icmp, igmp, ip, options, tcp, udp
 from netif.wire.options import Options
 
 _FLAGS = "FSRP.UEW"  # bit 0 first
@@ -24,6 +24,16 @@ _UNREACHABLE = {
     icmp.PROTOCOL_UNREACHABLE: "protocol unreachable",
     icmp.PORT_UNREACHABLE: "port unreachable",
     icmp.ADMINISTRATIVELY_PROHIBITED: "administratively prohibited",
+}
+
+_IGMP = {igmp.V1_REPORT: "report v1", igmp.V2_REPORT: "report v2", igmp.LEAVE: "leave"}
+_RECORDS = {
+    igmp.IS_IN: "is_in",
+    igmp.IS_EX: "is_ex",
+    igmp.TO_IN: "to_in",
+    igmp.TO_EX: "to_ex",
+    igmp.ALLOW: "allow",
+    igmp.BLOCK: "block",
 }
 
 
@@ -115,6 +125,8 @@ def _format_ip(frame: Buffer, start: int, relative: Relative | None) -> str:
             return f"{_ends(src, sport, dst, dport)}: udp ({length - udp.HEADER_LENGTH})"
         if protocol == ip.ICMP:
             return f"{hosts}: icmp {_format_icmp(frame, l4, end)}"
+        if protocol == ip.IGMP:
+            return f"{hosts}: igmp {_format_igmp(frame, l4, end)}"
     except Malformed as malformed:
         return f"{hosts}: malformed {malformed.reason} ({end - l4})"
     return f"{hosts}: {name} ({end - l4})"
@@ -140,6 +152,27 @@ def _format_tcp(frame: Buffer, l4: int, end: int, src: bytes, dst: bytes, relati
         sack_base=ack_base,
     )
     return f"{_ends(src, sport, dst, dport)}: {segment}"
+
+
+def _format_igmp(frame: Buffer, l4: int, end: int) -> str:
+    kind, group = igmp.parse(frame, l4, end)
+    if kind == igmp.QUERY:
+        query = igmp.parse_query(frame, l4, end)
+        about = f" {ip.format_address(group)}" if any(group) else ""
+        return f"query v{query.version}{about}{_format_sources(query.sources)}"
+    if kind == igmp.V3_REPORT:
+        return f"report v3 {', '.join(map(_format_record, igmp.parse_records(frame, l4, end)))}"
+    name = _IGMP.get(kind, f"type {kind}")
+    return f"{name} {ip.format_address(group)}"
+
+
+def _format_record(record: igmp.Record) -> str:
+    kind = _RECORDS.get(record.kind, f"record {record.kind}")
+    return f"{ip.format_address(record.group)} {kind}{_format_sources(record.sources)}"
+
+
+def _format_sources(sources: tuple[bytes, ...]) -> str:
+    return f" {{{' '.join(map(ip.format_address, sources))}}}" if sources else ""
 
 
 def _format_icmp(frame: Buffer, l4: int, end: int) -> str:

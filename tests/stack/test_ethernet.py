@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from netif.link import LinkCaps, Medium
@@ -54,7 +56,8 @@ def test_groups_that_share_a_mac_do_not_leave_for_each_other(met: Rig):
 def test_groups_are_bounded():
     rig = Rig(limits=Limits(groups=3))
     for last in range(5):
-        rig.interface.join(bytes((239, 0, 0, last)))
+        with suppress(OSError):
+            rig.interface.join(bytes((239, 0, 0, last)))
     assert len(rig.interface.groups) == 3
     assert rig.stack.stats["groups_full"] == 3
 

@@ -12,7 +12,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from netif.wire import notation, options, tcp
+from netif.wire import igmp, notation, options, tcp
 from netif.wire.notation import Relative, format_frame, format_segment, parse_segment
 from netif.wire.options import Options
 
@@ -21,6 +21,18 @@ ETHER = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02")
 NOPS = [("NOP", None), ("NOP", None)]
 STAMP = [*NOPS, ("Timestamp", (1, 2))]
 QUOTED = IP(src="1.2.3.4", dst="5.6.7.8")
+GROUP, SOURCE = b"\xe9\1\2\3", b"\1\2\3\4"
+IGMP_MESSAGES = [
+    (igmp.emit(igmp.V1_REPORT, GROUP), "report v1 233.1.2.3"),
+    (igmp.emit(igmp.LEAVE, GROUP), "leave 233.1.2.3"),
+    (igmp.emit(0x13, GROUP), "type 19 233.1.2.3"),
+    (igmp.emit(igmp.QUERY, igmp.ANY, max_resp=1.0), "query v2"),
+    (igmp.emit_query(igmp.Query(3, GROUP, 1.0, (SOURCE, SOURCE))), "query v3 233.1.2.3 {1.2.3.4 1.2.3.4}"),
+    (
+        igmp.emit_report([igmp.Record(igmp.TO_EX, GROUP), igmp.Record(9, GROUP, (SOURCE,))]),
+        "report v3 233.1.2.3 to_ex, 233.1.2.3 record 9 {1.2.3.4}",
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +90,8 @@ QUOTED = IP(src="1.2.3.4", dst="5.6.7.8")
         ),
         (IP(**THEIRS) / ICMP(type=3, code=3) / b"short", "10.0.0.1 > 10.0.0.2: malformed icmp_quote (13)"),
         (IP(**THEIRS) / ICMP(type=13) / b"", "10.0.0.1 > 10.0.0.2: icmp type 13 code 0 (12)"),
-        (IP(**OURS, proto=2) / Raw(bytes(8)), "10.0.0.2 > 10.0.0.1: igmp (8)"),
+        (IP(**OURS, proto=2) / Raw(bytes(8)), "10.0.0.2 > 10.0.0.1: malformed igmp_checksum (8)"),
+        *((IP(**OURS, proto=2) / Raw(message), f"10.0.0.2 > 10.0.0.1: igmp {said}") for message, said in IGMP_MESSAGES),
         (IP(**OURS, proto=99) / Raw(b"xyz"), "10.0.0.2 > 10.0.0.1: proto 99 (3)"),
         (IP(**OURS, proto=17, id=7, flags="MF") / Raw(bytes(1480)), "10.0.0.2 > 10.0.0.1: udp frag 0:1480(1480)+ id 7"),
         (IP(**OURS, proto=17, id=7, frag=185) / Raw(bytes(20)), "10.0.0.2 > 10.0.0.1: udp frag 1480:1500(20) id 7"),
