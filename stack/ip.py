@@ -17,6 +17,7 @@ from netif.wire.ip import ANY, BROADCAST, DF, HEADER, IGMP, MF, OFFSET_MASK, UDP
 from stack import igmp
 from stack.fragments import Fragments
 from stack.idents import Idents
+from stack.looped import Looped
 from stack.path_mtu import PathMtus
 from stack.redirects import Redirects
 from stack.routing import Route, RoutingTable
@@ -54,6 +55,7 @@ class Ip:
         self.idents = Idents(stack.dice, _KEPT)
         self.paths = PathMtus(stack)
         self.redirects = Redirects(stack)
+        self.looped = Looped(stack)
         self._back: dict[tuple[bytes, bytes], Route] = {}
         self._offloads: dict[tuple[int, int, int], Offload] = {}
 
@@ -272,23 +274,20 @@ class Ip:
         if mtu < _LEAST_MTU or (df and len(header) + length > mtu):
             route.interface.drop("ip_recut")
         else:
-            self._send_packets(route, list(cut(header, body, mtu)))
+            self.send_packets(route, list(cut(header, body, mtu)))
 
-    def send_made(self, route: Route, header: bytes, payload: bytes) -> None:
+    def made(self, route: Route, header: bytes, payload: bytes) -> bytes:
         """A packet whose header is the application's: length, checksum, and a source and ident of zero are set."""
-        if route.generation != self.generation and not self.renew(route):
-            route.interface.drop("ip_no_route")
-            return
         first, tos, _, ident, fragment, ttl, protocol, _, src, dst = HEADER.unpack_from(header)
         length = len(header) + len(payload)
         ident = ident or self.idents.next(dst, protocol)
         src = route.src if src == ANY else src
         blank = HEADER.pack(first, tos, length, ident, fragment, ttl, protocol, 0, src, dst) + header[20:]
         checksum = (-int.from_bytes(blank, "big") % 65535).to_bytes(2, "big")
-        self._send_packets(route, [(blank[:10] + checksum + blank[12:] + payload,)])
+        return blank[:10] + checksum + blank[12:] + payload
 
-    def _send_packets(self, route: Route, packets: list[tuple[Buffer, ...]]) -> None:
-        """One packet, or the fragments of one."""
+    def send_packets(self, route: Route, packets: list[tuple[Buffer, ...]]) -> None:
+        """One packet that is made already, or the fragments of one."""
         if len(packets) > 1:
             self.stack.stats.count("fragmented")
         link = route.neighbour.link

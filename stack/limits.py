@@ -40,6 +40,8 @@ class Limits:
     dhcp_leases: int = bound(16384, "dhcps_leases_full")  # a pool remembers, offers and those that are over included
     dhcp_probes: int = bound(256, "dhcps_unprobed")  # at a time; more are offered without asking whether they are free
     group_changes: int = bound(1024, "group_changes_full")  # of groups, or of one's sources: not told often enough yet
+    memberships: int = bound(20, "memberships_full")  # groups a socket joins; Linux' igmp_max_memberships
+    membership_sources: int = bound(10, "memberships_full")  # in the filter of one of them; Linux' igmp_max_msf
     group_query_sources: int = bound(64, "group_query_widened")  # asked for in the queries that wait for an answer
     syn_table: int = bound(1024, "syn_table_full")
     fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client

@@ -14,7 +14,9 @@ from netif.link import Buffer
 from stack.endpoint import Endpoint
 from stack.failure import failure
 from stack.limits import LITTLE
+from stack.multicast import is_multicast
 from stack.path_mtu import WANT
+from stack.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -34,6 +36,7 @@ class Mailbox(Endpoint, Generic[Item]):
         "broadcast",
         "closed",
         "discover",
+        "groups",
         "interface",
         "options",
         "queue_limit",
@@ -49,6 +52,7 @@ class Mailbox(Endpoint, Generic[Item]):
         self.interface: Interface | None = None  # the one it is bound to
         self.broadcast = False  # may send to broadcast addresses
         self.discover = WANT  # IP_MTU_DISCOVER
+        self.groups: Subscriptions | None = None  # what it has to do with multicast
         self.options = b""  # IP options that its packets bear
         self.ttl = 64
         self.tos = 0
@@ -68,7 +72,10 @@ class Mailbox(Endpoint, Generic[Item]):
         return bool(self._queue) or self.error is not None or self.closed
 
     def writable(self) -> bool:
-        return self._route is None or not self._route.interface.blocked or self.error is not None or self.closed
+        blocked = self._route is not None and self._route.interface.blocked
+        if self.groups is not None:
+            blocked = blocked or self.groups.blocked()
+        return not blocked or self.error is not None or self.closed
 
     def unreachable(self, error: OSError) -> None:
         if self.remote:
@@ -77,12 +84,20 @@ class Mailbox(Endpoint, Generic[Item]):
 
     def close(self) -> None:
         if not self.closed:
+            if self.groups is not None:
+                self.groups.close()
             self._leave()
             self.closed = True
             self._queue = None
             self.stack.memory.charge(-self._queued_bytes)
             self._queued_bytes = 0
             self.stack.owe(self)
+
+    def multicast(self) -> Subscriptions:
+        """What it hears of groups and how it sends to them, from now on if not before."""
+        if self.groups is None:
+            self.groups = Subscriptions(self)
+        return self.groups
 
     def abort(self, error: OSError) -> None:
         self.close()
@@ -145,8 +160,11 @@ class Mailbox(Endpoint, Generic[Item]):
 
     def _find(self, address: bytes) -> Route:
         ip = self.stack.ip
-        src = self._source()
-        route = ip.route(address, src if any(src) and not ip.is_group(src) else None, self.interface)
+        source = self._source()
+        src = source if any(source) and not ip.is_group(source) else None
+        if is_multicast(address):
+            return self.multicast().route(address, src)
+        route = ip.route(address, src, self.interface)
         if not self.broadcast and ip.is_broadcast(address):
             raise failure(EACCES)
         route.owner = self

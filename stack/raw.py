@@ -14,6 +14,7 @@ from netif.wire import icmp
 from netif.wire.ip import ICMP, format_address
 from stack.failure import failure
 from stack.mailbox import Mailbox
+from stack.multicast import is_multicast
 from stack.path_mtu import DONT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stack.ip import Handler
     from stack.routing import Route
     from stack.stack import Stack
+    from stack.subscriptions import Subscriptions
 
 RAW = 255  # IPPROTO_RAW: for sending alone, headers included
 
@@ -130,7 +132,8 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
     def connect(self, address: bytes) -> None:
         """Send there, and hear from there alone. OSError: no route, EACCES for a broadcast."""
         self._check()
-        self._route = self._find(address)
+        route = self._find(address)
+        self._route = None if is_multicast(address) else route
         self.remote = address
 
     def send_to(self, data: Buffer, address: bytes | None = None) -> int | None:
@@ -142,31 +145,42 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
                 raise failure(EDESTADDRREQ)
         route = self._route
         if route is None or route.generation != self.stack.ip.generation or route.dst != address:
-            route = self._route = self._find(address)
+            route = self._find(address)
+            if not is_multicast(address):
+                self._route = route
+        groups = self.groups if is_multicast(address) else None
+        if groups is not None and not groups.has_room(route.interface):
+            return None
         if route.interface.blocked:
             route.interface.waiting[self] = None
             return None
         data = bytes(data)
         if self.header_included:
-            self._send_whole(route, data)
+            self._send_whole(route, data, groups)
+            return len(data)
+        size = len(data) + len(self.options)
+        if size + 20 > 0xFFFF:
+            raise failure(EMSGSIZE)
+        df = forbids_fragments(self.discover, route, size + 20)
+        where = (route, self.protocol, (data,), len(data))
+        if groups is not None:
+            groups.send(*where, df)
         else:
-            size = len(data) + len(self.options)
-            if size + 20 > 0xFFFF:
-                raise failure(EMSGSIZE)
-            df = forbids_fragments(self.discover, route, size + 20)
-            ip, options = self.stack.ip, self.options
-            where = (route, self.protocol, (data,), len(data))
-            ip.send_apart(*where, ttl=self.ttl, tos=self.tos, df=df, options=options)
+            self.stack.ip.send_apart(*where, ttl=self.ttl, tos=self.tos, df=df, options=self.options)
         return len(data)
 
-    def _send_whole(self, route: Route, packet: bytes) -> None:
+    def _send_whole(self, route: Route, packet: bytes, groups: Subscriptions | None) -> None:
         """The header is the application's but for length and checksum; and for what it left zero: source and ident."""
         header_len = (packet[0] & 15) << 2 if packet else 0
         if not 20 <= header_len <= len(packet):
             raise failure(EINVAL)
         if len(packet) > route.interface.mtu:
             raise failure(EMSGSIZE)
-        self.stack.ip.send_made(route, packet[:header_len], packet[header_len:])
+        made = self.stack.ip.made(route, packet[:header_len], packet[header_len:])
+        if groups is not None:
+            groups.send_made(route, made)
+        else:
+            self.stack.ip.send_packets(route, [(made,)])
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The oldest packet, its header included, and its source; None: would block. OSError: a pending error."""
@@ -185,6 +199,7 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
             self.local not in (b"", dst)
             or self.remote not in (b"", src)
             or (self.interface is not None and self.interface.name != interface.name)
+            or (self.groups is not None and not self.groups.admits(interface, dst, src))
         ):
             return False
         if self.protocol == ICMP and self.icmp_filter and start < len(frame):

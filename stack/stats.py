@@ -110,6 +110,7 @@ COUNTERS: dict[str, str] = {
     "static_routes_full": "times when an interface was given more static routes than it may have",
     "groups_full": "multicast groups refused because there are too many",
     "group_changes_full": "changes of groups told once, or summed up, for want of room",
+    "memberships_full": "groups or sources that a socket was refused because it has too many",
     "group_query_widened": "queries about so many sources that the answer is about all of them",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",

@@ -16,6 +16,7 @@ from netif.wire.ip import UDP, format_address
 from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
 from stack.failure import failure
 from stack.mailbox import Mailbox
+from stack.multicast import is_multicast
 from stack.path_mtu import DONT, forbids_fragments
 from stack.reports import Report, path_narrowed
 
@@ -216,7 +217,7 @@ class UdpEndpoint(Mailbox[Queued]):
         route = self._find(address)
         self.local = self.stack.udp.pair(self, (route.src, self.local[1]), (address, port))
         self.remote = (address, port)
-        self._route = route
+        self._route = None if is_multicast(address) else route
 
     def disconnect(self) -> None:
         if self.remote is not None:
@@ -235,7 +236,10 @@ class UdpEndpoint(Mailbox[Queued]):
         ip = self.stack.ip
         route = self._route
         if route is None or route.generation != ip.generation or route.dst != address:
-            route = self._route = self._find(address)
+            route = self._find(address)
+            if is_multicast(address):
+                return self._send_to_group(route, port, data)
+            self._route = route
         if route.interface.blocked:
             route.interface.waiting[self] = None
             return None
@@ -278,13 +282,32 @@ class UdpEndpoint(Mailbox[Queued]):
 
     def _send_unusual(self, route: Route, port: int, data: bytes, df: bool) -> int:
         """With options, or without a checksum."""
+        body, length = self._body(route, port, data)
+        ip, options = self.stack.ip, self.options
+        ip.send_apart(route, UDP, body, length, ttl=self.ttl, tos=self.tos, df=df, options=options)
+        return len(data)
+
+    def _send_to_group(self, route: Route, port: int, data: Buffer) -> int | None:
+        groups = self.multicast()
+        if not groups.has_room(route.interface):
+            return None
+        if not self.local[1]:
+            self.bind(self.local[0], 0)
+        if not port:
+            raise failure(EINVAL)
+        body, length = self._body(route, port, bytes(data))
+        df = forbids_fragments(self.discover, route, length + 20 + len(self.options))
+        groups.send(route, UDP, body, length, df)
+        return length - HEADER_LENGTH
+
+    def _body(self, route: Route, port: int, data: bytes) -> tuple[tuple[bytes, bytes], int]:
+        """Header and payload, and the length of both. OSError: EMSGSIZE."""
+        if len(data) > LARGEST - len(self.options):
+            raise failure(EMSGSIZE)
         header = emit(route.src, route.dst, self.local[1], port, data, partial=self.no_checksum)
         if self.no_checksum:
             header = header[:CHECKSUM_OFFSET] + b"\0\0"
-        length = len(data) + HEADER_LENGTH
-        ip, options = self.stack.ip, self.options
-        ip.send_apart(route, UDP, (header, data), length, ttl=self.ttl, tos=self.tos, df=df, options=options)
-        return len(data)
+        return (header, data), len(data) + HEADER_LENGTH
 
     # what happens to it
 
@@ -306,6 +329,7 @@ class UdpEndpoint(Mailbox[Queued]):
             (self.interface is None or self.interface.name == interface.name)
             and (self.remote is None or self.remote == source)
             and (self._chosen == dst or not any(self._chosen))
+            and (self.groups is None or self.groups.admits(interface, dst, source[0]))
         )
 
     def _leave(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from netif.wire.ip_options import MAX_LENGTH, SOURCE_ROUTES, BadOptionError, padded, walk
 from stack.path_mtu import PROBE
-from stack.socket import options
+from stack.socket import group_options, options
 from stack.socket.attempts import fail
 from stack.socket.constants import IP_TOS, IP_TTL
 
@@ -34,7 +34,11 @@ def set_option(endpoint: Any, option: int, value: options.Value) -> None:
         _has(endpoint, "options")
         endpoint.options = _parse_options(value)
         return
-    number = options.as_int(value)
+    if option in group_options.OPTIONS:
+        _has(endpoint, "groups")
+        group_options.set_option(endpoint.multicast(), option, value)
+        return
+    number = options.as_number(value)
     if option == IP_TTL:
         endpoint.ttl = options.time_to_live(number)
     elif option == IP_TOS:
@@ -57,6 +61,9 @@ def get_option(endpoint: Any, option: int) -> int | bytes:
     if option == IP_OPTIONS:
         _has(endpoint, "options")
         return bytes(endpoint.options)
+    if option in group_options.OPTIONS:
+        _has(endpoint, "groups")
+        return group_options.get_option(endpoint.groups, option)
     if option == IP_MTU:
         mtu: int | None = endpoint.path_mtu()
         if mtu is None:

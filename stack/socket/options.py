@@ -72,6 +72,11 @@ def as_int(value: Value) -> int:
     return int(struct.unpack_from("@i", value)[0])
 
 
+def as_number(value: Value) -> int:
+    """The same for options of IP, of which a single byte will do."""
+    return bytes(value)[0] if not isinstance(value, int) and 0 < len(value) < 4 else as_int(value)
+
+
 def buffer_size(option: int, value: int, limits: Limits, stats: Stats) -> int:
     """What SO_RCVBUF and SO_SNDBUF set, in bytes of payload. As in Linux, what is asked for is kept within bounds
     without a word, and getsockopt answers twice as much: there the rest is for the kernel's own overhead."""
