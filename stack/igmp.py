@@ -77,7 +77,7 @@ class Igmp(Endpoint):
         self._changes: dict[bytes, Change] = {}
         self._repeat_at: float | None = None
         self._responses: dict[bytes, Response] = {}  # by group; ANY: about all of them
-        self._reported_last: dict[bytes, None] = {}  # groups that nobody reported after us: RFC 2236 3
+        self._spoken_for: dict[bytes, None] = {}  # groups that another host reported after us: RFC 2236 3
         self.stack.timers.forget(self)
 
     def _version(self) -> int:
@@ -178,7 +178,7 @@ class Igmp(Endpoint):
         if self._version() < 3 and group in self.interface.groups:
             self._responses.pop(group, None)
             self._changes.pop(group, None)
-            self._reported_last.pop(group, None)
+            self._spoken_for[group] = None
 
     def expire(self, now: float) -> None:
         self.stack.owe(self)
@@ -281,15 +281,15 @@ class Igmp(Endpoint):
             self._send(ALL_V3_ROUTERS, wire.emit_report(packed))
 
     def _report_alone(self, version: int, group: bytes) -> None:
-        self._reported_last[group] = None
+        self._spoken_for.pop(group, None)
         self._send(group, wire.emit(wire.V1_REPORT if version == 1 else wire.V2_REPORT, group))
 
     def _leave(self, version: int, group: bytes) -> None:
-        """RFC 2236 3: only who reported last need say so; version 1 has no word for it."""
-        if group in self._reported_last:
-            del self._reported_last[group]
-            if version == 2:
-                self._send(ALL_ROUTERS, wire.emit(wire.LEAVE, group))
+        """RFC 2236 3: who did not report last need not say so; version 1 has no word for it."""
+        if group in self._spoken_for:
+            del self._spoken_for[group]
+        elif version == 2:
+            self._send(ALL_ROUTERS, wire.emit(wire.LEAVE, group))
 
     def _send(self, dst: bytes, message: bytes) -> None:
         """From 0.0.0.0 while there is no address: RFC 3376 4.2.13."""

@@ -443,6 +443,14 @@ def test_another_hosts_report_saves_ours(rig: Rig):
     rig.sends()
 
 
+def test_who_joined_before_the_older_querier_came_tells_it_of_leaving(rig: Rig):
+    joined(rig)
+    rig.gets(query(version=2, max_resp=10.0))
+    rig.interface.leave(GROUP)
+    rig.flush()
+    rig.sends("10.0.0.1 > 224.0.0.2: igmp leave 239.1.2.3")
+
+
 def test_another_hosts_report_saves_nothing_where_all_speak_version_3(rig: Rig):
     joined(rig)
     rig.gets(query(), report(GROUP))
