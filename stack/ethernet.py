@@ -16,8 +16,8 @@ from stack.acd import Told
 from stack.arp import Arp
 from stack.igmp import Igmp
 from stack.interface import Interface
-from stack.reachability import Watch
 from stack.multicast import ALL_HOSTS, EVERYBODY, NOBODY, Filter
+from stack.reachability import Watch
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
 
