@@ -210,6 +210,4 @@ class EthernetInterface(Interface):
             self._filtered[mac] = None
         else:
             del self._filtered[mac]
-        told = getattr(self.netif, "mac_filter", None)
-        if told is not None:
-            told(mac, wanted)
+        self.netif.mac_filter(mac, wanted)

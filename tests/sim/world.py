@@ -58,6 +58,9 @@ class Attachment:
         self.mac, self.mtu, self.driver = mac, mtu, driver
         self.transmit = driver.transmit
 
+    def mac_filter(self, mac: bytes, add: bool) -> None:
+        pass
+
 
 class Host:
     """A stack with one interface on the wire."""

@@ -88,6 +88,7 @@ class ScriptedNetif:
         self.room: int | None = None  # frames; None: endless
         self.sent: list[tuple[tuple[Buffer, ...], Offload | None]] = []
         self.gave_way = False
+        self.filtered: list[tuple[bytes, bool]] = []
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
         if self.room is not None:
@@ -105,6 +106,9 @@ class ScriptedNetif:
 
     def failed(self, error: OSError) -> None:
         raise error
+
+    def mac_filter(self, mac: bytes, add: bool) -> None:
+        self.filtered.append((mac, add))
 
     def yielded(self) -> None:
         self.gave_way = True

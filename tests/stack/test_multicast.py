@@ -547,48 +547,40 @@ def test_a_driver_that_is_full_gets_the_report_later(rig: Rig):
     rig.sends(V3 + "239.1.2.3 to_ex")
 
 
-class Filtering(ScriptedNetif):
-    """A netif whose driver has a filter of MACs."""
-
-    def __init__(self) -> None:
-        super().__init__("eth9", bytes.fromhex("020000000003"))
-        self.told: list[tuple[str, bool]] = []
-
-    def mac_filter(self, mac: bytes, add: bool) -> None:
-        self.told.append((mac.hex(":"), add))
+ALL_HOSTS_MAC, GROUP_MAC = group_mac(ALL_HOSTS), group_mac(GROUP)
 
 
 def test_a_driver_is_told_of_each_mac_that_is_wanted_and_when_it_is_no_longer():
     rig = Rig()
-    netif = Filtering()
+    netif = ScriptedNetif("eth9", bytes.fromhex("020000000003"))
     interface = rig.stack.attach(netif)
     interface.join(GROUP)
-    assert netif.told == []  # it is not open yet
+    assert netif.filtered == []  # it is not open yet
     interface.link_up(LinkCaps(mac=netif.mac))
-    assert sorted(netif.told) == [("01:00:5e:00:00:01", True), ("01:00:5e:01:02:03", True)]
-    netif.told.clear()
+    assert sorted(netif.filtered) == [(ALL_HOSTS_MAC, True), (GROUP_MAC, True)]
+    netif.filtered.clear()
     interface.link_down()
     interface.link_up(LinkCaps(mac=netif.mac))
     twin = address("238.129.2.3")
     assert group_mac(twin) == group_mac(GROUP)
     interface.join(twin)
     interface.leave(GROUP)
-    assert netif.told == []
+    assert netif.filtered == []
     interface.leave(twin)
-    assert netif.told == [("01:00:5e:01:02:03", False)]
+    assert netif.filtered == [(GROUP_MAC, False)]
     interface.detach()
-    assert netif.told[1:] == [("01:00:5e:00:00:01", False)]
+    assert netif.filtered[1:] == [(ALL_HOSTS_MAC, False)]
 
 
 def test_a_driver_is_told_while_the_link_is_down_too():
-    netif = Filtering()
+    netif = ScriptedNetif("eth9", bytes.fromhex("020000000003"))
     interface = Rig().stack.attach(netif)
     interface.link_up(LinkCaps(mac=netif.mac))
     interface.link_down()
-    netif.told.clear()
+    netif.filtered.clear()
     interface.join(GROUP)
     interface.leave(GROUP)
-    assert netif.told == [("01:00:5e:01:02:03", True), ("01:00:5e:01:02:03", False)]
+    assert netif.filtered == [(GROUP_MAC, True), (GROUP_MAC, False)]
 
 
 # what is heard

@@ -89,6 +89,9 @@ class Link:
         self.out(buffers, offload)
         return True
 
+    def mac_filter(self, mac, add):
+        pass
+
 
 def host(clock, name, address, mac, out, *, mtu=1500, gso_max=None, limits=None, tcp=None):
     """(stack, interface, link): a host with one Ethernet interface, whose frames go to `out`."""
