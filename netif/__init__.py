@@ -49,11 +49,14 @@ if TYPE_CHECKING:
     from netif.events import LostIp as LostIp
     from netif.events import NetifDown as NetifDown
     from netif.events import NetifUp as NetifUp
+    from netif.events import Reachable as Reachable
+    from netif.events import Unreachable as Unreachable
     from netif.link import LinkCaps as LinkCaps
     from netif.link import Medium as Medium
     from netif.link import Offload as Offload
     from netif.netif import Netif as Netif
     from netif.presets import *  # noqa: F403
+    from netif.reachability import ReachabilityPolicy as ReachabilityPolicy
     from netif.registry import Registry as Registry
     from netif.runtime import AsyncioRuntime as AsyncioRuntime
     from netif.runtime import Deadlock as Deadlock
@@ -101,7 +104,7 @@ _HOMES: dict[str, str] = {
         netif_sntp_start netif_sntp_sync_wait netif_str_to_ip4 netif_str_to_ip6 netif_transmit
         netif_transmit_wrap vfs_l2tap_eth_filter_frame vfs_l2tap_intf_register vfs_l2tap_intf_unregister
     """,
-    "netif.events": "DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp",
+    "netif.events": "DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp Reachable Unreachable",
     "netif.link": "LinkCaps Medium Offload",
     "netif.netif": "Netif",
     "netif.presets": """
@@ -109,6 +112,7 @@ _HOMES: dict[str, str] = {
         NETIF_INHERENT_DEFAULT_PAIR NETIF_INHERENT_DEFAULT_PPP NETIF_INHERENT_DEFAULT_TAP
         NETIF_INHERENT_DEFAULT_WIFI_AP NETIF_INHERENT_DEFAULT_WIFI_NAN NETIF_INHERENT_DEFAULT_WIFI_STA
     """,
+    "netif.reachability": "ReachabilityPolicy",
     "netif.registry": "Registry",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input",

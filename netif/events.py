@@ -71,6 +71,16 @@ class LostIp(Event):
 
 
 @attrs.frozen
+class Unreachable(Event):
+    """What its ReachabilityPolicy asks does not answer any more."""
+
+
+@attrs.frozen
+class Reachable(Event):
+    """It answers again."""
+
+
+@attrs.frozen
 class AssignedIp(Event):
     """The DHCP server of the interface gave `ip` to the client `mac`, which calls itself `hostname`, or ""."""
 
@@ -106,9 +116,11 @@ _ENDS: dict[type[Event], tuple[type[Event], ...]] = {
     NetifDown: (NetifUp,),
     GotIp: (LostIp,),
     LostIp: (GotIp,),
+    Unreachable: (Reachable,),
+    Reachable: (Unreachable,),
 }  # what is no longer the case once this has happened
 _MOMENTARY = (AssignedIp, TxRx)  # never "the case already"
-_TOLD_LATE = (LinkUp, NetifUp, GotIp, DriverFailed)  # what a late handler is told; "not yet" is no news
+_TOLD_LATE = (LinkUp, NetifUp, GotIp, Unreachable, DriverFailed)  # what a late handler is told; "not yet" is no news
 
 
 @attrs.define(eq=False)

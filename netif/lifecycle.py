@@ -88,14 +88,15 @@ class Cause(enum.Enum):
     GOT_IP = "got ip"
     STOPPED = "stopped"
     LOST_IP = "lost ip"
+    REACHABILITY = "leads nowhere, or somewhere again"
     SET_DEFAULT = "set default"
 
 
 class Choice(enum.Enum):
     """How; while an override holds, neither CHALLENGE nor ELECT changes anything."""
 
-    CHALLENGE = "takes over unless the present default is up and of a strictly higher route_prio"
-    ELECT = "of all that are up the highest route_prio, of equals the newest"
+    CHALLENGE = "takes over unless the present default is up, reachable and of a strictly higher route_prio"
+    ELECT = "of all that are up, and of those the reachable first, the highest route_prio, of equals the newest"
     OVERRIDE = "that one until it is closed, up or not; None: elect"
 
 
@@ -104,6 +105,7 @@ ELECTION: dict[Cause, Choice] = {
     Cause.GOT_IP: Choice.CHALLENGE,
     Cause.STOPPED: Choice.ELECT,
     Cause.LOST_IP: Choice.ELECT,
+    Cause.REACHABILITY: Choice.ELECT,
     Cause.SET_DEFAULT: Choice.OVERRIDE,
 }
 

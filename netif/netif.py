@@ -234,6 +234,8 @@ class Netif(Obtaining):
         self._do(Action.CONNECTED)
         self._pass_frames(self.config.stack.input_fn)
         self.interface.link_up(self.caps)
+        if self.reachability is not None:
+            self._watch()
         self._publish(LinkUp(self))
         self._publish(NetifUp(self))
         if self._dhcpc is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from netif.addresses import NOTHING, Addressed
+from netif.addresses import NOTHING
 from netif.config import MTU_MIN, DnsInfo, DnsType, Flags, InherentConfig, NetifConfig
 from netif.dhcp import DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, DhcpStatus, Lease
 from netif.errors import (
@@ -29,7 +29,7 @@ from netif.errors import (
 )
 from netif.events import AssignedIp, GotIp
 from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held, State
-from netif.link import StaticRoute
+from netif.routed import Routed
 
 if TYPE_CHECKING:
     from netif.netif import Netif
@@ -40,7 +40,7 @@ LEAST_DHCP_MTU = 576  # bytes; RFC 2131 2: a client is prepared to receive that 
 _KINDS = (DnsType.MAIN, DnsType.BACKUP)
 
 
-class Obtaining(Addressed):
+class Obtaining(Routed):
     """A LeaseHolder and an AddressGiver."""
 
     def __init__(self, netif: Netif, config: NetifConfig) -> None:
@@ -51,7 +51,6 @@ class Obtaining(Addressed):
         self._dhcpc_status = self._dhcps_status = DhcpStatus.INIT
         self._dhcpc: DhcpClient | None = None  # while STARTED
         self._dhcps: DhcpServer | None = None
-        self._routes: tuple[StaticRoute, ...] = ()  # of the lease, as the interface was told
         self._remembered: Lease | None = None  # not given back: the next start asks for it again
 
     # the client
@@ -170,15 +169,8 @@ class Obtaining(Addressed):
         self._leased_servers = {kind: DnsInfo(server) for kind, server in servers}
         self._search = lease.search or ((lease.domain,) if lease.domain else ())
         self._tell_dns()
-        self._tell_routes()
+        self._lead(lease.routes)
         self._set(lease.ip_info, always=self._happened(GotIp) is None)
-
-    def _tell_routes(self) -> None:
-        routes = () if self.lease is None else self.lease.routes
-        packed = tuple((net.network_address.packed, net.prefixlen, gateway.packed) for net, gateway in routes)
-        if self.interface is not None and packed != self._routes:
-            self._routes = packed
-            self.interface.set_routes(packed)
 
     def lease_lost(self, reason: str) -> None:
         if self._dhcpc is not None:
@@ -197,7 +189,7 @@ class Obtaining(Addressed):
         self._fit_mtu()
         self._leased_servers, self._search = {}, ()
         self._tell_dns()
-        self._tell_routes()
+        self._lead(())
 
     # the server
 

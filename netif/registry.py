@@ -2,7 +2,8 @@
 
 esp_netif's rules: the highest `route_prio` wins; an interface that comes up takes over unless the present default is
 strictly higher (ties: the newest wins); `set_default` overrides until its interface goes. The stack is told which
-interface that is; it alone routes. Unlike esp_netif, a stack without any is told so. Gate held, where there is a stack.
+interface that is; it alone routes. Unlike esp_netif, a stack without any is told so, and one that is known to lead
+nowhere (`ReachabilityPolicy`) gives way to one that is not. Gate held, where there is a stack.
 """
 
 from __future__ import annotations
@@ -92,12 +93,12 @@ class Registry:
         default = self.default
         if netif is None or not self._may_be(netif):
             return default
-        stays = default is not None and self._may_be(default) and default.route_prio > netif.route_prio
+        stays = default is not None and self._may_be(default) and _worth(default) > _worth(netif)
         return default if stays else netif
 
     def _elected(self) -> Netif | None:
         candidates = [netif for netif in self if self._may_be(netif)]
-        return max(candidates, key=lambda netif: netif.route_prio, default=None)  # of equals the first, so the newest
+        return max(candidates, key=_worth, default=None)  # of equals the first, so the newest
 
     def _tell(self) -> None:
         default = self.default
@@ -105,6 +106,10 @@ class Registry:
         if self.stack is not None and (told[0] is not self._told[0] or told[1] != self._told[1]):
             self._told = told
             self.stack.set_default(*told)
+
+
+def _worth(netif: Netif) -> tuple[bool, int]:
+    return netif.reachable, netif.route_prio
 
 
 def registry_of(stack: NetStack) -> Registry:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from netif import DnsInfo, DnsType
 from netif.errors import InvalidParams
+from netif.events import Event, Reachable, Unreachable
 from netif.reachability import ReachabilityPolicy
 from tests.stack.rig import GATEWAY, Rig, answers
 from tests.stack.uplinks import FAR, Uplinks
@@ -112,6 +114,146 @@ def test_a_neighbour_is_asked_by_arp_though_it_is_known(rig: Rig):
     rig.after(10.0)
     assert told == [False, True]
     assert (rig.stack.stats["unreachable"], rig.stack.stats["reachable_again"]) == (1, 1)
+
+
+# the other uplink takes over
+
+
+def policy(**changes: Any) -> ReachabilityPolicy:
+    return ReachabilityPolicy(**{**EVERY_SECOND, **changes})
+
+
+def default(world: Uplinks) -> str:
+    registry = world["eth"].netif.registry
+    assert registry is not None
+    return "" if registry.default is None else registry.default.if_key
+
+
+def test_without_a_policy_a_default_that_leads_nowhere_stays_the_default(two: Uplinks):
+    two["eth"].silence()
+    two.runtime.run_for(600)
+    assert default(two) == "eth"
+
+
+def test_the_other_uplink_takes_over_with_its_name_servers_and_gives_back(two: Uplinks):
+    heard: list[Event] = []
+    netif = two["eth"].netif
+    for name, server in (("eth", "1.1.1.1"), ("wifi", "2.2.2.2")):
+        two[name].netif.set_dns_info(DnsType.MAIN, DnsInfo(server))
+    netif.watch_reachability(policy())
+    netif.subscribe(Reachable, heard.append)
+    netif.subscribe(Unreachable, heard.append)
+    two.runtime.run_for(2.5)
+    assert who(two) == "eth-gateway 10.0.1.2"
+    assert two.host.dns == (bytes((1, 1, 1, 1)),)
+    two["eth"].silence()
+    two.runtime.run_for(5)
+    assert (default(two), netif.reachable, netif.is_up) == ("wifi", False, True)
+    assert who(two) == "wifi-gateway 10.0.2.2"
+    assert two.host.dns == (bytes((2, 2, 2, 2)),)
+    two["eth"].speak()
+    two.runtime.run_for(5)
+    assert who(two) == "eth-gateway 10.0.1.2"
+    assert two.host.dns == (bytes((1, 1, 1, 1)),)
+    assert heard == [Unreachable(netif), Reachable(netif)]
+
+
+def test_what_is_open_goes_on_where_it_began_and_fails_by_its_own_time(two: Uplinks):
+    def begin() -> Any:
+        stream = two.host.create_connection((FAR, 7))
+        stream.recv(100)
+        return stream
+
+    two["eth"].netif.watch_reachability(policy())
+    with two.do(begin) as stream:
+        two["eth"].silence()
+        two.runtime.run_for(5)
+        assert default(two) == "wifi"
+
+        def talk() -> bytes:
+            stream.send(b"still there?")
+            return bytes(stream.recv(100))
+
+        talking = two.runtime.spawn(talk)
+        two.runtime.run_for(5)
+        assert not talking.done()
+        two["eth"].speak()
+        two.runtime.run_until(talking.done, 60)
+        assert talking.result() == b"eth-gateway"
+
+
+def test_when_nothing_answers_anywhere_the_priority_decides(two: Uplinks):
+    for name in ("eth", "wifi"):
+        two[name].netif.watch_reachability(policy())
+        two[name].silence()
+    two.runtime.run_for(10)
+    assert default(two) == "eth"
+    two["wifi"].speak()
+    two.runtime.run_for(10)
+    assert default(two) == "wifi"
+
+
+def test_an_interface_that_comes_up_takes_over_from_one_that_leads_nowhere(two: Uplinks):
+    two["wifi"].netif.disconnected()
+    two["eth"].netif.watch_reachability(policy())
+    two["eth"].silence()
+    two.runtime.run_for(10)
+    assert default(two) == "eth"  # there is no other
+    two["wifi"].netif.connected()
+    assert default(two) == "wifi"
+
+
+def test_a_person_s_choice_is_left_alone(two: Uplinks):
+    registry = two["eth"].netif.registry
+    assert registry is not None
+    two["eth"].netif.watch_reachability(policy())
+    registry.set_default(two["eth"].netif)
+    two["eth"].silence()
+    two.runtime.run_for(10)
+    assert default(two) == "eth"
+    registry.set_default(None)
+    assert default(two) == "wifi"
+
+
+def test_the_policy_outlives_a_replugged_wire_and_a_restart(two: Uplinks):
+    netif = two["eth"].netif
+    netif.watch_reachability(policy())
+    two["eth"].silence()
+    two.runtime.run_for(10)
+    assert default(two) == "wifi"
+    for again in (netif.disconnected, netif.connected), (netif.stop, netif.start):
+        for act in again:
+            act()
+        assert default(two) == "eth"  # it leads somewhere until the contrary is shown
+        two.runtime.run_for(10)
+        assert default(two) == "wifi"
+    netif.watch_reachability(None)
+    assert (default(two), netif.reachable) == ("eth", True)
+
+
+def who(world: Uplinks) -> str:
+    def ask() -> str:
+        with world.host.create_connection((FAR, 7)) as s:
+            return str(s.recv(100).decode())
+
+    return str(world.do(ask))
+
+
+# static routes
+
+
+def test_a_netif_has_static_routes_and_keeps_them_over_a_restart(two: Uplinks):
+    netif = two["wifi"].netif
+    netif.set_routes([("8.8.0.0/16", "10.0.2.1")])
+    assert who(two) == "wifi-gateway 10.0.2.2"
+    netif.stop()
+    assert who(two) == "eth-gateway 10.0.1.2"
+    netif.start()
+    assert who(two) == "wifi-gateway 10.0.2.2"
+    netif.set_routes([])
+    assert who(two) == "eth-gateway 10.0.1.2"
+    with pytest.raises(InvalidParams, match=r"^route: .*8\.8\.0\.1/16"):
+        netif.set_routes([("8.8.0.1/16", "10.0.2.1")])
 
 
 @pytest.mark.parametrize(
