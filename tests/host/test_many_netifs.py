@@ -152,13 +152,42 @@ def test_an_unplugged_default_gives_way_and_comes_back(host):
     assert asked(stack, socket.SOCK_STREAM) == "one 192.168.11.100"
 
 
+@pytest.mark.parametrize("how", [{"by": "ping"}, {"by": "ping", "target": FAR}])
+def test_the_other_uplink_takes_over_from_a_kernel_that_falls_silent(host, how):
+    from netif import ReachabilityPolicy, Reachable, Unreachable
+
+    stack, peers, netifs = host
+    assert asked(stack, socket.SOCK_STREAM) == "one 192.168.11.100"
+    netifs["one"].watch_reachability(ReachabilityPolicy(interval=0.2, misses=2, answers=2, **how))
+    peers["one"].silence()
+    netifs["one"].wait_for(Unreachable, 10)
+    assert asked(stack, socket.SOCK_STREAM) == "two 192.168.12.100"
+    assert asked(stack, socket.SOCK_DGRAM) == "two 192.168.12.100"
+    peers["one"].speak()
+    netifs["one"].wait_for(Reachable, 10)
+    assert asked(stack, socket.SOCK_STREAM) == "one 192.168.11.100"
+
+
+def test_a_kernel_s_gateway_that_hides_from_pings_is_found_by_arp(host):
+    from netif import ReachabilityPolicy, Reachable, Unreachable
+
+    _, peers, netifs = host
+    peer = peers["one"].ns
+    peer.sysctl("net/ipv4/icmp_echo_ignore_all", 1)
+    netifs["one"].watch_reachability(ReachabilityPolicy(interval=0.2, misses=2, answers=2, by="arp"))
+    with pytest.raises(TimeoutError):
+        netifs["one"].wait_for(Unreachable, 1.5)
+    peer.ip("link", "set", "tap0", "arp", "off")
+    netifs["one"].wait_for(Unreachable, 10)
+    peer.ip("link", "set", "tap0", "arp", "on")
+    netifs["one"].wait_for(Reachable, 10)
+
+
 def test_the_kernel_reaches_a_further_address_in_a_subnet_of_its_own(host):
     stack, peers, netifs = host
     peer = peers["one"].ns
     peer.ip("address", "add", "172.31.9.1/24", "dev", "tap0")
-    stack.runtime.enter()
-    netifs["one"].interface.add_address(bytes((172, 31, 9, 7)), bytes((255, 255, 255, 0)))
-    stack.runtime.leave()
+    netifs["one"].add_address("172.31.9.7/24")
     answer = peer.exec("ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", "172.31.9.7").stdout
     assert transmitted(answer) == (2, 2), answer
     with peer.listen("172.31.9.1") as listener, stack.create_connection(listener.getsockname(), timeout=5):
