@@ -74,7 +74,7 @@ class Registry:
             self.default = self._elected()
         elif not self._overridden:
             self.default = self._challenged(netif) if choice is Choice.CHALLENGE else self._elected()
-        self._tell()
+        self._tell(anew=choice is Choice.OVERRIDE)
 
     def set_default(self, netif: Netif | None) -> None:
         """Override the election, whether `netif` is up or not; None ends that and elects anew."""
@@ -100,10 +100,12 @@ class Registry:
         candidates = [netif for netif in self if self._may_be(netif)]
         return max(candidates, key=_worth, default=None)  # of equals the first, so the newest
 
-    def _tell(self) -> None:
+    def _tell(self, *, anew: bool = False) -> None:
+        """`anew`: also what the stack knows, for priorities may have changed, by which it chooses within a subnet."""
         default = self.default
         told = (None, ()) if default is None else (default.interface, default.dns)
-        if self.stack is not None and (told[0] is not self._told[0] or told[1] != self._told[1]):
+        changed = told[0] is not self._told[0] or told[1] != self._told[1]
+        if self.stack is not None and (changed or anew):
             self._told = told
             self.stack.set_default(*told)
 

@@ -79,7 +79,7 @@ class EthernetInterface(Interface):
         self._watch: Watch | None = None
 
     @property
-    def route_prio(self) -> int:  # type: ignore[override]
+    def route_prio(self) -> int:
         return self.netif.route_prio
 
     def link_up(self, caps: LinkCaps) -> None:

@@ -31,7 +31,6 @@ class Interface:
 
     is_loopback = False
     link_length = 0  # bytes before the IP header
-    route_prio = 0  # of two interfaces that lead to the same place, the higher one is used
 
     def __init__(self, stack: Stack, name: str, letters: str) -> None:
         """`letters`: the two with which the stack's own name for it begins."""
@@ -67,6 +66,11 @@ class Interface:
         return f"<{type(self).__name__} {self.name} {address} {'up' if self.is_up else 'down'}>"
 
     # what a subclass knows
+
+    @property
+    def route_prio(self) -> int:
+        """Of two interfaces that lead to the same place, the one with the higher is used."""
+        return 0
 
     def input(self, frame: Buffer, offload: Offload | None) -> None:
         raise NotImplementedError
