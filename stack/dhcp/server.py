@@ -355,7 +355,7 @@ _READ: dict[int, Callable[[bytes], object]] = {
 def _client(message: Message) -> bytes:
     """RFC 2131 4.2: what it calls itself, else its hardware type and address (RFC 2132 9.14 writes both alike)."""
     named = message.options.get(option.CLIENT_ID, b"")
-    return named if len(named) > 1 else option.plain_client_id(message.chaddr)
+    return named if 1 < len(named) < 256 else option.plain_client_id(message.chaddr)
 
 
 def _hostname(message: Message) -> str:

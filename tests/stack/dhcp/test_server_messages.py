@@ -93,6 +93,13 @@ def test_hardware_by_identifier_is_the_same_as_without(serving: Serving):
     assert serving.discovers(1, options={option.CLIENT_ID: b"\1" + mac_of(1)}).address == wanted
 
 
+@pytest.mark.parametrize("named", [b"", b"\5", b"\0" + b"x" * 255], ids=["empty", "short", "long"])
+def test_what_is_no_identifier_does_not_count(serving: Serving, named):
+    """RFC 2132 9.14: two bytes at least; and what we remember is bounded."""
+    wanted = serving.leases(1)
+    assert serving.discovers(1, options={option.CLIENT_ID: named}).address == wanted
+
+
 # SELECTING
 
 
