@@ -190,7 +190,7 @@ class Server:
         elif not (selecting or renewing):
             self._drop("dhcps_unknown_client")  # another server may know it
         elif (binding := pool.take(client, message.chaddr, address)) is not None:
-            self._acknowledge(message, subnet, binding, anew=selecting)
+            self._acknowledge(message, subnet, binding, anew=True)
         else:
             self._refuse(message, "not available")
 

@@ -96,8 +96,8 @@ class Pool:
         self._whose = {address: mac for mac, address in self._reserved.items()}
         self._never = never
         self._first, self._last = int(first), int(last)
-        self._next = self._first  # from here on nobody ever had one
-        self._returned: dict[bytes, None] = {}  # before it, and free again
+        self._next = self._first  # from here on nobody ever had one, unless by its own wish
+        self._returned: dict[bytes, None] = {}  # free, and known to be
         self._spares: dict[Binding, None] = {}  # the one that has been spare longest comes first
 
     def __repr__(self) -> str:
@@ -177,7 +177,7 @@ class Pool:
         del self.bindings[binding.address]
         if self._clients.get(binding.client) is binding:
             del self._clients[binding.client]
-        if self._first <= int.from_bytes(binding.address, "big") < self._next:
+        if self._first <= int.from_bytes(binding.address, "big") <= self._last:
             self._returned[binding.address] = None
 
     # what outlives the pool
@@ -191,9 +191,7 @@ class Pool:
     def restore(self, lease: GivenLease, now: float) -> None:
         """What another pool, or the same one before, had given. What does not fit any more is left out."""
         address = lease.ip.packed
-        if address in self.bindings or lease.client in self._clients:
-            return
-        binding = self.take(lease.client, lease.mac, address)
+        binding = None if address in self.bindings else self.take(lease.client, lease.mac, address)
         if binding is not None:
             binding.hostname = lease.hostname
             if lease.expires > now:

@@ -93,6 +93,34 @@ def test_what_is_released_or_declined_is_saved_too():
     assert latter.discovers(1).address == first
 
 
+def test_a_release_is_saved():
+    store = Store()
+    serving = Serving(store=store)
+    wanted = serving.leases(1)
+    serving.after(5)
+    serving.says(RELEASE, 1, src=address(wanted), dst=US, ciaddr=address(wanted))
+    assert [lease.expires <= 0 for lease in store.leases] == [True]
+
+
+def test_what_arrived_just_before_the_stop_is_saved_and_answered():
+    store = Store()
+    serving = Serving(store=store)
+    wanted = serving.discovers(1).address
+    serving.stack.receive(serving.interface, serving.selecting(1, wanted), None)
+    serving.server.stop()
+    serving.flush()
+    (ack,) = serving.hears()
+    assert ack.kind is ACK
+    assert [str(lease.ip) for lease in store.leases] == [wanted]
+
+
+def test_a_server_that_has_stopped_waits_for_nothing(serving: Serving):
+    serving.leases(1)
+    serving.discovers(2)
+    serving.server.stop()
+    assert serving.stack.next_deadline() is None
+
+
 def test_many_in_one_batch_are_saved_at_once():
     store = Store()
     serving = Serving(store=store)

@@ -6,7 +6,7 @@ import pytest
 
 from netif.wire import dhcp_options as option
 from netif.wire import ethernet
-from netif.wire.dhcp import BOOTREQUEST, Message, emit
+from netif.wire.dhcp import BOOTREPLY, BOOTREQUEST, Message, emit
 from tests.stack.dhcp.serving import (
     ACK,
     DECLINE,
@@ -87,6 +87,21 @@ def test_a_client_identifier_counts_more_than_the_hardware(serving: Serving):
     assert serving.discovers(1).address != first.address
 
 
+def test_a_client_is_known_by_the_hardware_that_it_has_now(serving: Serving):
+    """One system on another network card."""
+    named = {option.CLIENT_ID: b"\0printer"}
+    wanted = serving.leases(1, options=named)
+    assert serving.leases(2, options=named) == wanted
+    assert str(serving.server.client_address(mac_of(2))) == wanted
+    assert serving.server.client_address(mac_of(1)) is None
+
+
+def test_hardware_does_not_count_where_there_is_an_identifier(serving: Serving):
+    wanted = serving.leases(1, options={option.CLIENT_ID: b"\0one"})
+    like = {option.CLIENT_ID: b"\0another", option.REQUESTED_IP: address(wanted)}
+    assert serving.discovers(1, options=like).address != wanted
+
+
 def test_hardware_by_identifier_is_the_same_as_without(serving: Serving):
     """RFC 2132 9.14: type 1 and the MAC."""
     wanted = serving.leases(1)
@@ -114,7 +129,13 @@ def test_who_selects_another_server_sets_its_address_free(serving: Serving):
 def test_who_leaves_for_another_server_keeps_its_lease(serving: Serving):
     wanted = serving.leases(1)
     serving.selects(1, "10.0.0.200", options={option.SERVER_ID: OTHER_SERVER})
-    assert serving.discovers(2).address != wanted
+    assert str(serving.server.client_address(mac_of(1))) == wanted
+
+
+def test_only_a_request_says_that_another_server_was_chosen(serving: Serving):
+    offered = serving.discovers(1).address
+    serving.says(DECLINE, 1, options={option.SERVER_ID: OTHER_SERVER, option.REQUESTED_IP: address(offered)})
+    assert serving.discovers(2).address != offered
 
 
 def test_selecting_what_was_not_offered_is_refused(serving: Serving):
@@ -224,6 +245,7 @@ def test_rebinding_on_another_network_is_refused(serving: Serving):
 def test_a_renewal_that_we_have_forgotten_is_believed(serving: Serving):
     """4.3.2: it asks us alone, so that it had its lease from us; and nobody else has that address."""
     serving.renews(7, "10.0.0.50")
+    assert serving.given == [(mac_of(7), "10.0.0.50", "")]
     assert str(serving.server.client_address(mac_of(7))) == "10.0.0.50"
     (nak,) = serving.renews(8, "10.0.0.50")
     assert nak.kind is NAK
@@ -262,6 +284,14 @@ def test_what_is_released_is_kept_for_its_client(serving: Serving):
     assert serving.says(RELEASE, 1, src=address(wanted), dst=US, ciaddr=address(wanted)) == []
     assert serving.server.client_address(mac_of(1)) is None
     assert serving.leases(2) != wanted
+    assert serving.discovers(1).address == wanted
+
+
+def test_what_is_released_cannot_be_declined_or_released_again(serving: Serving):
+    wanted = serving.leases(1)
+    for kind in (RELEASE, DECLINE, RELEASE):
+        serving.says(kind, 1, ciaddr=address(wanted), options={option.REQUESTED_IP: address(wanted)})
+    assert serving.stack.stats["dhcps_declined"] == 0
     assert serving.discovers(1).address == wanted
 
 
@@ -310,6 +340,13 @@ def test_who_informs_from_nowhere_is_not_answered(serving: Serving):
 @pytest.mark.parametrize("kind", [OFFER, ACK, NAK])
 def test_what_servers_say_is_not_for_us(serving: Serving, kind):
     assert serving.says(kind) == []
+    serving.drops(dhcps_kind=1)
+
+
+def test_a_reply_is_not_for_us_whatever_it_says(serving: Serving):
+    message = emit(Message(op=BOOTREPLY, kind=DISCOVER, xid=1, chaddr=mac_of(1)))
+    serving.gets(carried(message, mac_of(1), NOBODY, EVERYBODY))
+    assert serving.hears() == []
     serving.drops(dhcps_kind=1)
 
 

@@ -94,6 +94,16 @@ def test_an_offer_lapses():
     assert nak.kind is NAK
 
 
+def test_an_offer_that_lapses_does_not_cost_a_former_client_its_address(serving: Serving):
+    serving.restart(lease_time=100)
+    wanted = serving.leases(1)
+    serving.after(101)
+    serving.discovers(1)
+    serving.after(OFFER_TIME + 0.1)
+    (ack,) = serving.reboots(1, wanted)
+    assert ack.kind is ACK
+
+
 def test_asking_again_prolongs_an_offer():
     serving = Serving(start="10.0.0.10", end="10.0.0.10")
     serving.discovers(1)
@@ -157,6 +167,7 @@ def test_a_lease_may_last_for_ever():
     assert offer[option.LEASE_TIME] == b"\xff\xff\xff\xff"
     assert offer.said(option.RENEWAL_TIME) is None
     serving.leases(1)
+    assert serving.stack.next_deadline() is None
     serving.after(1000 * A_DAY)
     assert serving.server.client_address(mac_of(1)) is not None
 
@@ -203,6 +214,7 @@ def test_while_another_has_the_reserved_address_there_are_others():
     assert serving.leases(5) == "10.0.0.2"
     serving.after(101)
     assert serving.leases(5) == "10.0.0.200"
+    assert serving.discovers(6, options={option.REQUESTED_IP: address("10.0.0.2")}).address == "10.0.0.2"
 
 
 # hard times

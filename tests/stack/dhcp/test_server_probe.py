@@ -116,6 +116,18 @@ def test_who_takes_another_offer_meanwhile_gets_none(careful: Serving):
     assert careful.hears()[0].address == "10.0.0.2"
 
 
+def test_an_address_that_has_become_free_meanwhile_is_asked_for_anew(careful: Serving):
+    careful.says(DISCOVER, 1)
+    careful.selects(1, "10.0.0.200", options={option.SERVER_ID: address("10.0.0.9")})
+    careful.after(WAIT / 2)
+    careful.asks(2)
+    assert probes(careful) == ["10.0.0.2"]
+    careful.after(WAIT - 0.01)
+    assert careful.hears() == []
+    careful.after(0.02)
+    assert [heard.address for heard in careful.hears()] == ["10.0.0.2"]
+
+
 def test_who_says_that_it_knows_the_address_need_not_wait(careful: Serving):
     """A server that was started anew between its offer and the request."""
     careful.says(DISCOVER, 1)

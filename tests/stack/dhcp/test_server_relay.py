@@ -6,7 +6,7 @@ import pytest
 
 from netif.dhcp import RelayedPool
 from netif.wire import dhcp_options as option
-from tests.stack.dhcp.serving import ACK, DISCOVER, NAK, OFFER, REQUEST, Heard, Serving
+from tests.stack.dhcp.serving import ACK, DISCOVER, INFORM, NAK, OFFER, REQUEST, Heard, Serving
 from tests.stack.rig import GATEWAY, US, address, answers
 
 AGENT = "10.1.0.1"
@@ -81,6 +81,12 @@ def test_an_agent_on_our_own_link_is_served_from_our_own_pool(serving: Serving):
     serving.gets(answers(address("10.0.0.40"), US, GATEWAY_MAC))
     (offer,) = serving.hears()
     assert (offer.address, offer.to, offer.port) == ("10.0.0.2", address("10.0.0.40"), 67)
+
+
+def test_who_informs_by_an_agent_is_answered_itself(relayed: Serving):
+    """4.3.5: unicast to ciaddr, which is an address that works."""
+    (ack,) = relays(relayed, INFORM, ciaddr=address("10.1.0.200"))
+    assert (ack.kind, ack.to, ack.port) == (ACK, address("10.1.0.200"), 68)
 
 
 def test_an_agent_of_a_subnet_that_is_not_served_is_not_answered(relayed: Serving):
