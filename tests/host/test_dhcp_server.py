@@ -10,7 +10,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ import pytest
 
 from components.lease_file import LeaseFile
 from netif import Netif, Stack, Tap, ThreadedRuntime
-from netif.dhcp import DhcpsConfig, DhcpServer
-from netif.lifecycle import Held
+from netif.dhcp import DhcpsConfig
+from netif.events import AssignedIp
 from tests.host.namespaces import Namespace, end, namespace, wait_until
 
 pytestmark = pytest.mark.host
@@ -49,8 +48,7 @@ exit 0
 class Wire:
     """A namespace whose `tap0` has no address yet; our server is at the other end."""
 
-    stack: Stack
-    server: DhcpServer
+    netif: Netif
 
     def __init__(self, ns: Namespace, directory: Path) -> None:
         self.ns = ns
@@ -60,8 +58,8 @@ class Wire:
         self.script.write_text(SCRIPT.replace("DIRECTORY", str(directory)))
         self.script.chmod(0o755)
 
-    def assigned(self, mac: bytes, ip: IPv4Address, hostname: str) -> None:
-        self.given.append((mac.hex(":"), str(ip)))
+    def assigned(self, event: AssignedIp) -> None:
+        self.given.append((event.mac.hex(":"), str(event.ip)))
 
     def told(self) -> list[dict[str, str]]:
         """What the client's script was called with, each time."""
@@ -73,13 +71,12 @@ class Wire:
         return [call for call in self.told() if call["address"]]
 
     def counted(self, name: str) -> int:
-        return int(self.stack.stats[name])
+        return int(self.netif.interface.stack.stats[name])
 
     def leased(self) -> str:
         """To the client's MAC now."""
-        mac = bytes.fromhex(self.ns.mac(TAP).replace(":", ""))
-        with Held(self.stack.runtime):
-            return str(self.server.client_address(mac))
+        (address,) = self.netif.dhcps_clients_by_mac([self.ns.mac(TAP)]).values()
+        return str(address)
 
 
 @pytest.fixture
@@ -95,15 +92,14 @@ def wire(tmp_path: Path) -> Iterator[Callable[..., Wire]]:
             runtime = ThreadedRuntime(strict=True)
             closing.callback(runtime.close)
             closing.callback(runtime.check)
-            made.stack = closing.enter_context(Stack("server", runtime=runtime))
+            stack = closing.enter_context(Stack("server", runtime=runtime))
             driver = ns.call(lambda: Tap(TAP))
-            netif = closing.enter_context(Netif(driver, stack=made.stack, ip="10.77.0.1/24"))
-            config = DhcpsConfig(
+            made.netif = closing.enter_context(Netif(driver, stack=stack, ip="10.77.0.1/24"))
+            made.netif.subscribe(AssignedIp, made.assigned)
+            made.netif.dhcps_config = DhcpsConfig(
                 start="10.77.0.100", end="10.77.0.120", dns=["10.77.0.1", "9.9.9.9"], domain="lab.test", **configured
             )
-            with Held(runtime):
-                made.server = made.stack.dhcp_server(netif.interface, config, made)
-                made.server.start()
+            made.netif.dhcps_start()
             ns.settle(TAP)
             return made
 
@@ -195,10 +191,9 @@ def test_dhclient_reboots_with_the_lease_that_it_has_written_down(wire, tmp_path
     process = made.ns.start(*dhclient(made), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: written_down(made), 15, "dhclient's lease")
     end(process, signal.SIGKILL)
-    with Held(made.stack.runtime):
-        made.server.stop()
-        made.stack.dhcp_leases.clear()
-        made.server.start()
+    made.netif.dhcps_stop()
+    made.netif.stack.dhcp_leases.clear()
+    made.netif.dhcps_start()
     assert made.leased() == "10.77.0.100"
     process = made.ns.start(*dhclient(made), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: "REBOOT" in [call["event"] for call in made.told()], 15, "dhclient's reboot")
@@ -210,6 +205,7 @@ def test_dhclient_gives_its_lease_back(wire):
     made = wire()
     process = made.ns.start(*dhclient(made), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: written_down(made), 15, "dhclient's lease")
+    made.ns.exec("ping", "-c", "1", "-W", "5", "10.77.0.1")  # lest the one message be lost with a search for our MAC
     made.ns.exec(*dhclient(made, "-r"), timeout=20)
     wait_until(lambda: made.leased() == "None", 15, "dhclient's release")
     end(process)
