@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from netif.dhcp import DhcpcConfig, DhcpClient, LeaseHolder
+from netif.errors import NotSupported
 from netif.link import Buffer, Offload, Runtime, StackInterface
 
 
@@ -38,6 +40,9 @@ class BareStack:
 
     def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None:
         """It does not route."""
+
+    def dhcp_client(self, interface: StackInterface, config: DhcpcConfig, holder: LeaseHolder) -> DhcpClient:
+        raise NotSupported("this stack has no DHCP client: give the interface an address, as in ip='10.0.0.2/24'")
 
     def close(self, linger: float = 1.0) -> None:
         self.runtime.remove_stack(self)

@@ -16,6 +16,7 @@ import attrs
 
 if TYPE_CHECKING:
     from netif.account import Account
+    from netif.dhcp import DhcpcConfig, DhcpClient, LeaseHolder
     from netif.reachability import ReachabilityPolicy
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -235,6 +236,9 @@ class NetStack(Protocol):
         """An exception escaped: abort the connection in hand, so that the batch can go on."""
 
     def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None: ...
+    def dhcp_client(self, interface: StackInterface, config: DhcpcConfig, holder: LeaseHolder) -> DhcpClient:
+        """What obtains a lease for `interface`, not started yet. NotSupported."""
+
     def close(self, linger: float = 1.0) -> None: ...
 
 

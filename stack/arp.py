@@ -17,6 +17,7 @@ from netif.wire import ethernet
 from netif.wire.ip import format_address
 from stack.acd import DEFEND_INTERVAL, Claim, Told
 from stack.failure import failure
+from stack.link_local import is_link_local
 from stack.routing import Neighbour, Route
 
 if TYPE_CHECKING:
@@ -234,6 +235,8 @@ class Arp:
 
     def send(self, to: bytes, operation: int, spa: bytes, tha: bytes, tpa: bytes) -> None:
         mac = self.interface.mac
+        if is_link_local(spa):
+            to = ethernet.BROADCAST  # RFC 3927 2.5: so that a conflict is seen by whoever has it
         message = wire.emit(operation, mac, spa, tha, tpa)
         self.interface.transmit((ethernet.emit(to, mac, ethernet.ARP) + message,), None)
 
@@ -314,7 +317,7 @@ class Arp:
             self._defended_at[address] = stack.now
             stack.stats.count("arp_defended")
             self.announce(address)
-        elif stack.ip_config.conflict_policy == "yield":
+        elif stack.ip_config.conflict_policy == "yield" or is_link_local(address):  # RFC 3927 2.5: MUST
             del self._defended_at[address]
             stack.stats.count("arp_yielded")
             if address != interface.address:

@@ -22,6 +22,7 @@ from stack.subnet import Subnet, subnet
 if TYPE_CHECKING:
     from stack.endpoint import Endpoint
     from stack.igmp import Igmp
+    from stack.ip import Handler
     from stack.stack import Stack
 
 
@@ -53,6 +54,7 @@ class Interface:
         self.routes: tuple[StaticRoute, ...] = ()
         self.groups = Groups(self)
         self.igmp: Igmp | None = None  # where there may be routers to tell
+        self.bootstrap: Handler | None = None  # takes UDP to addresses not ours: a DHCP client's (RFC 2131 4.1)
         self.is_up = False
         self.blocked = False
         self.waiting: dict[Endpoint, None] = {}

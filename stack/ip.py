@@ -83,6 +83,8 @@ class Ip:
             handler = self.group_handlers.get(protocol)
         elif interface.is_loopback:
             handler = self.handlers.get(protocol)
+        elif interface.bootstrap is not None and protocol == UDP:
+            handler = interface.bootstrap
         else:
             interface.drop("ip_not_for_us")
             return

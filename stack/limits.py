@@ -43,6 +43,8 @@ class Limits:
     memberships: int = bound(20, "memberships_full")  # groups a socket joins; Linux' igmp_max_memberships
     membership_sources: int = bound(10, "memberships_full")  # in the filter of one of them; Linux' igmp_max_msf
     group_query_sources: int = bound(64, "group_query_widened")  # asked for in the queries that wait for an answer
+    dhcp_message: int = bound(4096, "dhcpc_too_long")  # bytes that a server may say at a time
+    dhcp_list: int = bound(64, "dhcpc_option_ignored")  # addresses, routes or names in one option
     syn_table: int = bound(1024, "syn_table_full")
     fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client
     time_wait: int = bound(16384, "time_wait_full")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
-from netif.dhcp import AddressGiver, DhcpsConfig, DhcpServer, GivenLease
+from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, GivenLease, LeaseHolder
 from netif.errors import NotSupported
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
@@ -255,6 +255,14 @@ class Stack:
         if not isinstance(interface, EthernetInterface):
             raise NotSupported(f"{interface!r} is no Ethernet: nobody can ask there for an address")
         return Server(interface, config, giver)
+
+    def dhcp_client(self, interface: StackInterface, config: DhcpcConfig, holder: LeaseHolder) -> DhcpClient:
+        """It asks from its `start` on."""
+        from stack.dhcp.client import Client
+
+        if not isinstance(interface, EthernetInterface):
+            raise NotSupported(f"{interface!r} is no Ethernet: no server gives addresses there")
+        return Client(interface, config, holder)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> blocking.socket:
         from stack.socket.blocking import socket

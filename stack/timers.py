@@ -7,6 +7,7 @@ Maintenance (ageing, TIME-WAIT) keeps time as the rest does, but is no reason to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 
@@ -23,6 +24,19 @@ class Timed:
     def expire(self, now: float) -> None:
         """The deadline came; it was cleared before this call."""
         raise NotImplementedError
+
+
+class Alarm(Timed):
+    """A deadline beside its owner's own: `ring(now)` is called when it comes."""
+
+    __slots__ = ("ring",)
+
+    def __init__(self, ring: Callable[[float], None]) -> None:
+        super().__init__()
+        self.ring = ring
+
+    def expire(self, now: float) -> None:
+        self.ring(now)
 
 
 _Entry = tuple[float, int, Timed]

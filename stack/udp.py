@@ -50,7 +50,7 @@ class Udp:
     def receive(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
-        sport, dport, end = _open(src, dst, frame, start, end, offload)
+        sport, dport, end = open_datagram(src, dst, frame, start, end, offload)
         endpoint = self._connected.get((dst, dport, src, sport))
         if endpoint is None:
             held = self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport))
@@ -79,7 +79,7 @@ class Udp:
     def receive_group(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
-        sport, dport, end = _open(src, dst, frame, start, end, offload)
+        sport, dport, end = open_datagram(src, dst, frame, start, end, offload)
         source = (src, sport)
         taken = False
         for endpoint in self.ports.get(dport, ()):
@@ -166,7 +166,9 @@ def _remove(table: dict[Key, list[UdpEndpoint]], key: Key, endpoint: UdpEndpoint
             del table[key]
 
 
-def _open(src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None) -> tuple[int, int, int]:
+def open_datagram(
+    src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
+) -> tuple[int, int, int]:
     """(sport, dport, end of the payload), once the checksum is right or vouched for."""
     sport, dport, length, checksum = parse(frame, start, end)
     end = start + length

@@ -238,6 +238,11 @@ ELSEWHERE = {
     "dhcps_unknown_client": "",
     "dhcps_claim": "",
     "dhcps_pool_empty": "",
+    "dhcpc_too_long": "",
+    "dhcpc_not_for_us": "",
+    "dhcpc_unexpected": "",
+    "dhcpc_other_server": "",
+    "dhcpc_unusable": "",
     # by connections in a conversation: tests/stack/tcp
     "tcp_unacceptable": "",
     "tcp_paws": "",
