@@ -9,6 +9,7 @@ meanwhile if it is in use. RFC 2131 3.1 to 3.7, 4.1 and 4.4; states in `client_s
 from __future__ import annotations
 
 import logging
+from ipaddress import IPv4Address
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ class Client:
         self._sent = 0  # messages in this state
         self._sent_at = 0.0
         self._refusals = 0  # NAKs since the last lease
+        self._declined: IPv4Address | None = None  # not to be wished for again
         self._early = 1.0  # the share of T1 and T2 that is waited for
         self._server_mac = BROADCAST  # where the last ACK came from
         self._door: Door | None = None
@@ -200,7 +202,7 @@ class Client:
         assert door is not None
         if self._state is SELECTING:
             wanted = address
-            if wanted is None and self.config.requested is not None:
+            if wanted is None and self.config.requested not in (None, self._declined):
                 wanted = self.config.requested.packed
             door.send(self._message(MessageType.DISCOVER, requested=wanted))
         elif self._state is REQUESTING:
@@ -348,7 +350,7 @@ class Client:
         address, server = lease.ip_info.ip.packed, lease.server.packed
         self._door.send(self._message(MessageType.DECLINE, requested=address, server=server))
         self._drop_claim()
-        self._asked = None
+        self._asked, self._declined = None, lease.ip_info.ip
         self._rest(INIT)
         self._lose(f"{format_mac(mac)} uses it")
         self._arm(self.stack.now + DECLINE_WAIT)

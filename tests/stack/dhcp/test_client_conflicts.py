@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from netif.dhcp import DhcpcConfig
 from netif.wire import arp, ethernet
 from netif.wire import dhcp_options as option
@@ -53,6 +55,18 @@ def test_whoever_has_it_already_keeps_it():
     wire.after(0.2)
     assert option.REQUESTED_IP not in wire.says(DISCOVER).options
     assert wire.stack.stats["dhcpc_declined"] == 1
+
+
+def test_an_address_that_was_declined_is_wished_for_no_more():
+    wire = Leasing(DhcpcConfig(requested=IPv4Address(OFFERED))).start()
+    asked = wire.says(DISCOVER)
+    assert asked.options[option.REQUESTED_IP] == OFFERED
+    wire.answer(OFFER, asked)
+    wire.answer(ACK, wire.says(REQUEST))
+    wire.gets(answers(OFFERED, bytes(4), OTHER_MAC))
+    wire.says(DECLINE)
+    wire.after(10)
+    assert option.REQUESTED_IP not in wire.says(DISCOVER).options
 
 
 def test_before_means_that_it_is_used_only_when_nobody_has_it():
