@@ -213,6 +213,11 @@ class Arp:
         claim = self.claims[address] = Claim(self, address, told)
         return claim
 
+    def address_of(self, mac: bytes) -> bytes | None:
+        """Of several neighbours with this MAC the one confirmed last."""
+        known = [entry for entry in self.entries.values() if entry.mac == mac and entry.state is not INCOMPLETE]
+        return known[-1].address if known else None
+
     def announce(self, address: bytes) -> None:
         """Gratuitous ARP: a request for an address of our own (RFC 5227 3)."""
         self.send(ethernet.BROADCAST, wire.REQUEST, address, _NOBODY, address)

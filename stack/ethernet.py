@@ -185,6 +185,10 @@ class EthernetInterface(Interface):
         """
         self.groups.join(group, sources)
 
+    def address_of(self, mac: bytes) -> bytes | None:
+        """The IPv4 address of a neighbour that we have heard of, by its MAC."""
+        return self.arp.address_of(mac)
+
     def leave(self, group: bytes) -> None:
         self.groups.leave(group)
 

@@ -164,6 +164,14 @@ def test_a_probe_is_answered_and_not_learned(rig: Rig):
     assert not rig.interface.arp.entries
 
 
+def test_a_neighbour_is_found_by_its_mac(rig: Rig, socket: UdpEndpoint):  # esp_netif_arp_get_client_by_mac
+    assert rig.interface.address_of(PEER_MAC) is None
+    rig.gets(asks(PEER, US))
+    assert rig.interface.address_of(PEER_MAC) == PEER
+    socket.send_to(b"x", (GATEWAY, 9))
+    assert rig.interface.address_of(bytes(6)) is None, "whom we look for has no MAC yet"
+
+
 def test_a_known_neighbour_that_moves_is_followed(met: Rig):
     met.gets(asks(PEER, PEER, OTHER_MAC))  # its own gratuitous request
     met.gets(echo())
