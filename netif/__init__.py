@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from netif.config import IpInfo as IpInfo
     from netif.config import NetifConfig as NetifConfig
     from netif.config import NetstackConfig as NetstackConfig
+    from netif.dhcp import DhcpcConfig as DhcpcConfig
+    from netif.dhcp import DhcpsConfig as DhcpsConfig
+    from netif.dhcp import DhcpStatus as DhcpStatus
+    from netif.dhcp import Lease as Lease
+    from netif.dhcp import RelayedPool as RelayedPool
     from netif.errors import DhcpAlreadyStarted as DhcpAlreadyStarted
     from netif.errors import DhcpAlreadyStopped as DhcpAlreadyStopped
     from netif.errors import DhcpcStartFailed as DhcpcStartFailed
@@ -36,11 +41,19 @@ if TYPE_CHECKING:
     from netif.errors import InvalidArg as InvalidArg
     from netif.errors import InvalidParams as InvalidParams
     from netif.errors import InvalidState as InvalidState
+    from netif.errors import Ip6AddrFailed as Ip6AddrFailed
+    from netif.errors import Mld6Failed as Mld6Failed
     from netif.errors import NetifError as NetifError
+    from netif.errors import NoMem as NoMem
     from netif.errors import NotFound as NotFound
     from netif.errors import NotSupported as NotSupported
     from netif.errors import TxFailed as TxFailed
     from netif.esp import *  # noqa: F403
+    from netif.event_bus import ANY_BASE as ANY_BASE
+    from netif.event_bus import ANY_ID as ANY_ID
+    from netif.event_bus import IP_EVENT as IP_EVENT
+    from netif.event_bus import EventBus as EventBus
+    from netif.events import AssignedIp as AssignedIp
     from netif.events import DriverFailed as DriverFailed
     from netif.events import Event as Event
     from netif.events import GotIp as GotIp
@@ -50,6 +63,7 @@ if TYPE_CHECKING:
     from netif.events import NetifDown as NetifDown
     from netif.events import NetifUp as NetifUp
     from netif.events import Reachable as Reachable
+    from netif.events import TxRx as TxRx
     from netif.events import Unreachable as Unreachable
     from netif.link import LinkCaps as LinkCaps
     from netif.link import Medium as Medium
@@ -79,32 +93,45 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "components.lan": "Host Lan",
     "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
+    "netif.dhcp": "DhcpStatus DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """
         DhcpAlreadyStarted DhcpAlreadyStopped DhcpNotStopped DhcpcStartFailed DhcpsStartFailed DnsNotConfigured
-        DriverAttachFailed IfNotReady InitFailed InvalidArg InvalidParams InvalidState NetifError NotFound
-        NotSupported TxFailed
+        DriverAttachFailed IfNotReady InitFailed InvalidArg InvalidParams InvalidState Ip6AddrFailed Mld6Failed
+        NetifError NoMem NotFound NotSupported TxFailed
     """,
     "netif.esp": """
-        ip4addr_aton ip4addr_ntoa netif_action_add_ip6_address netif_action_connected netif_action_disconnected
-        netif_action_got_ip netif_action_join_ip6_multicast_group netif_action_leave_ip6_multicast_group
+        DhcpOp DhcpOption DhcpsLease event_handler_instance_register event_handler_instance_unregister
+        event_handler_register event_handler_unregister event_loop_create_default event_loop_delete_default
+        event_post ip4addr_aton ip4addr_ntoa netif_action_add_address netif_action_add_ip6_address
+        netif_action_connected netif_action_disconnected netif_action_got_ip
+        netif_action_join_ip6_multicast_group netif_action_join_multicast_group
+        netif_action_leave_ip6_multicast_group netif_action_leave_multicast_group netif_action_remove_address
         netif_action_remove_ip6_address netif_action_start netif_action_stop netif_add_ip6_address
-        netif_add_static_neighbor netif_attach netif_br_glue_add_port netif_br_glue_add_wifi_port
-        netif_br_glue_del netif_br_glue_new netif_bridge_add_port netif_bridge_fdb_add netif_bridge_fdb_remove
-        netif_create_ip6_linklocal netif_deinit netif_destroy netif_find_if netif_free_rx_buffer
-        netif_get_all_ip6 netif_get_all_preferred_ip6 netif_get_default_netif netif_get_desc netif_get_dns_info
-        netif_get_event_id netif_get_flags netif_get_handle_from_ifkey netif_get_handle_from_netif_impl
-        netif_get_ifkey netif_get_io_driver netif_get_ip6_global netif_get_ip6_linklocal netif_get_ip_info
-        netif_get_mac netif_get_mtu netif_get_netif_impl netif_get_nr_of_ifs netif_get_route_prio netif_init
-        netif_ip6_get_addr_type netif_is_netif_up netif_join_ip6_multicast_group netif_leave_ip6_multicast_group
-        netif_napt_disable netif_napt_enable netif_netstack_buf_free netif_netstack_buf_ref netif_new
-        netif_next_unsafe netif_ppp_get_params netif_ppp_set_auth netif_ppp_set_params netif_receive
-        netif_remove_ip6_address netif_remove_static_neighbor netif_set_default_netif netif_set_dns_info
-        netif_set_driver_config netif_set_ip4_addr netif_set_ip_info netif_set_link_speed netif_set_mac
-        netif_set_mtu netif_set_route_prio netif_sntp_deinit netif_sntp_init netif_sntp_reachability
-        netif_sntp_start netif_sntp_sync_wait netif_str_to_ip4 netif_str_to_ip6 netif_transmit
-        netif_transmit_wrap vfs_l2tap_eth_filter_frame vfs_l2tap_intf_register vfs_l2tap_intf_unregister
+        netif_add_static_neighbor netif_arp_get_client_by_mac netif_attach netif_br_glue_add_port
+        netif_br_glue_add_wifi_port netif_br_glue_del netif_br_glue_new netif_bridge_add_port
+        netif_bridge_fdb_add netif_bridge_fdb_remove netif_create_ip6_linklocal netif_deinit netif_destroy
+        netif_dhcpc_get_status netif_dhcpc_option netif_dhcpc_start netif_dhcpc_stop
+        netif_dhcps_get_clients_by_mac netif_dhcps_get_status netif_dhcps_option netif_dhcps_start
+        netif_dhcps_stop netif_find_if netif_free_rx_buffer netif_get_all_ip6 netif_get_all_preferred_ip6
+        netif_get_default_netif netif_get_desc netif_get_dns_info netif_get_event_id netif_get_flags
+        netif_get_handle_from_ifkey netif_get_handle_from_netif_impl netif_get_hostname netif_get_ifkey
+        netif_get_io_driver netif_get_ip6_global netif_get_ip6_linklocal netif_get_ip_info netif_get_mac
+        netif_get_mtu netif_get_netif_impl netif_get_netif_impl_index netif_get_netif_impl_name
+        netif_get_nr_of_ifs netif_get_old_ip_info netif_get_route_prio netif_init netif_ip6_get_addr_type
+        netif_is_netif_up netif_join_ip6_multicast_group netif_leave_ip6_multicast_group netif_napt_disable
+        netif_napt_enable netif_netstack_buf_free netif_netstack_buf_ref netif_new netif_next_unsafe
+        netif_ppp_get_params netif_ppp_set_auth netif_ppp_set_params netif_receive netif_remove_ip6_address
+        netif_remove_static_neighbor netif_set_default_netif netif_set_dns_info netif_set_driver_config
+        netif_set_hostname netif_set_ip4_addr netif_set_ip_info netif_set_link_speed netif_set_mac netif_set_mtu
+        netif_set_old_ip_info netif_set_route_prio netif_sntp_deinit netif_sntp_init netif_sntp_reachability
+        netif_sntp_start netif_sntp_sync_wait netif_str_to_ip4 netif_str_to_ip6 netif_tcpip_exec netif_transmit
+        netif_transmit_wrap netif_tx_rx_event_disable netif_tx_rx_event_enable vfs_l2tap_eth_filter_frame
+        vfs_l2tap_intf_register vfs_l2tap_intf_unregister
     """,
-    "netif.events": "DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp Reachable Unreachable",
+    "netif.event_bus": "ANY_BASE ANY_ID IP_EVENT EventBus",
+    "netif.events": """
+        AssignedIp DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp Reachable TxRx Unreachable
+    """,
     "netif.link": "LinkCaps Medium Offload",
     "netif.netif": "Netif",
     "netif.presets": """

@@ -5,32 +5,42 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+import attrs
+
 from netif.config import Address, DnsInfo, DnsType, Flags, IpInfo
-from netif.errors import DnsNotConfigured, InvalidArg, InvalidParams, NetifError
+from netif.errors import DnsNotConfigured, IfNotReady, InvalidArg, InvalidParams, NetifError, NotSupported
 from netif.esp.process import of_netif
 from netif.events import GotIp, LostIp
+from netif.lifecycle import Held
 from netif.link import StackInterface
 from netif.netif import Netif
-from netif.wire import ip
+from netif.wire import ethernet, ip
 
 __all__ = [
     "ip4addr_aton",
     "ip4addr_ntoa",
+    "netif_arp_get_client_by_mac",
     "netif_get_desc",
     "netif_get_dns_info",
     "netif_get_event_id",
     "netif_get_flags",
+    "netif_get_hostname",
     "netif_get_ifkey",
     "netif_get_ip_info",
     "netif_get_mac",
     "netif_get_mtu",
     "netif_get_netif_impl",
+    "netif_get_netif_impl_index",
+    "netif_get_netif_impl_name",
+    "netif_get_old_ip_info",
     "netif_is_netif_up",
     "netif_set_dns_info",
+    "netif_set_hostname",
     "netif_set_ip4_addr",
     "netif_set_ip_info",
     "netif_set_mac",
     "netif_set_mtu",
+    "netif_set_old_ip_info",
     "netif_str_to_ip4",
     "netif_str_to_ip6",
 ]
@@ -45,6 +55,29 @@ def netif_get_ip_info(netif: Netif) -> IpInfo:
 @of_netif
 def netif_set_ip_info(netif: Netif, info: IpInfo) -> None:
     netif.set_ip_info(info)
+
+
+@of_netif
+def netif_get_old_ip_info(netif: Netif) -> IpInfo:
+    """The last address that was valid, with which GotIp.ip_changed compares; empty after LostIp."""
+    return netif.old_ip_info
+
+
+@of_netif
+def netif_set_old_ip_info(netif: Netif, info: IpInfo) -> None:
+    netif.old_ip_info = info
+
+
+@of_netif
+def netif_get_hostname(netif: Netif) -> str:
+    """ "" before the first start, unless one was set; then at first the stack's name."""
+    return netif.hostname
+
+
+@of_netif
+def netif_set_hostname(netif: Netif, name: str) -> None:
+    """At most 32 bytes; sent with DHCP from the next exchange on. At any time."""
+    netif.set_hostname(name)
 
 
 @of_netif
@@ -80,6 +113,15 @@ def netif_get_dns_info(netif: Netif, kind: DnsType) -> DnsInfo:
 
 @of_netif
 def netif_set_dns_info(netif: Netif, kind: DnsType, info: DnsInfo) -> None:
+    """Of this interface alone. With DHCP_SERVER also what its clients are offered (MAIN, BACKUP): before it starts."""
+    if not netif.flags & Flags.DHCP_SERVER:
+        netif.set_dns_info(kind, info)
+        return
+    if kind not in (DnsType.MAIN, DnsType.BACKUP):
+        raise InvalidParams(f"netif_set_dns_info: {kind!r} is not offered to clients; give DnsType.MAIN or BACKUP")
+    main, backup = (info if each is kind else netif.get_dns_info(each) for each in (DnsType.MAIN, DnsType.BACKUP))
+    offered = tuple(each.ip for each in (main, backup) if each is not None)
+    netif.dhcps_config = attrs.evolve(netif.dhcps_config, dns=offered)
     netif.set_dns_info(kind, info)
 
 
@@ -115,6 +157,42 @@ def netif_get_event_id(netif: Netif, event_type: type[GotIp] | type[LostIp]) -> 
 def netif_get_netif_impl(netif: Netif) -> StackInterface | None:
     """The interface as its stack sees it; None before the start."""
     return netif.interface
+
+
+@of_netif
+def netif_get_netif_impl_index(netif: Netif) -> int:
+    """The interface's number in its stack, from 1; -1 before the start."""
+    return netif.impl_index
+
+
+@of_netif
+def netif_get_netif_impl_name(netif: Netif) -> str:
+    """Two letters and a number, as "en1"; InvalidParams before the start."""
+    return netif.impl_name
+
+
+@of_netif
+def netif_arp_get_client_by_mac(netif: Netif, mac: str | bytes) -> IPv4Address | None:
+    """Which neighbour the interface knows by this MAC; None: nobody. NotSupported by a stack that cannot say."""
+    look_up = getattr(_started(netif, "netif_arp_get_client_by_mac"), "address_of", None)
+    if look_up is None:
+        raise NotSupported(f"netif_arp_get_client_by_mac: the stack of {netif!r} does not tell its neighbours")
+    with Held(netif.runtime):
+        found = look_up(_mac(mac))
+    return None if found is None else IPv4Address(found)
+
+
+def _started(netif: Netif, function: str) -> StackInterface:
+    if netif.interface is None:
+        raise IfNotReady(f"{function}: {netif!r} is not started; attach a driver first")
+    return netif.interface
+
+
+def _mac(mac: str | bytes) -> bytes:
+    try:
+        return ethernet.parse_mac(mac) if isinstance(mac, str) else bytes(mac)
+    except (TypeError, ValueError) as error:
+        raise InvalidParams(f"mac: {error}") from None
 
 
 def netif_set_ip4_addr(a: int, b: int, c: int, d: int) -> IPv4Address:

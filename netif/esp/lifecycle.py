@@ -1,11 +1,11 @@
-"""Interfaces made, attached, acted upon, found and ended: esp_netif.h's life-cycle, actions, look-up and default."""
+"""Interfaces made, attached, found and ended: esp_netif.h's life-cycle, look-up and default."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 from netif.closing import close_all
 from netif.config import DriverIfconfig, NetifConfig
@@ -16,12 +16,9 @@ from netif.link import Buffer, Offload, StackInterface
 from netif.netif import LINGER, Netif
 from netif.push import PushDriver
 
+Result = TypeVar("Result")
+
 __all__ = [
-    "netif_action_connected",
-    "netif_action_disconnected",
-    "netif_action_got_ip",
-    "netif_action_start",
-    "netif_action_stop",
     "netif_attach",
     "netif_deinit",
     "netif_destroy",
@@ -39,6 +36,7 @@ __all__ = [
     "netif_set_default_netif",
     "netif_set_driver_config",
     "netif_set_route_prio",
+    "netif_tcpip_exec",
     "netif_transmit",
 ]
 
@@ -64,6 +62,7 @@ def netif_new(config: NetifConfig) -> Netif:
         raise InvalidParams(f"{config!r} is no NetifConfig; give base=, driver= and stack= in one")
     netif = Netif(config=config)
     netif.join(process.registry)
+    netif.bus = process.bus
     process.made[netif] = None
     return netif
 
@@ -112,36 +111,6 @@ def netif_transmit(netif: Netif, buffers: Buffer | tuple[Buffer, ...], offload: 
     check(netif, "netif_transmit")
     with Held(netif.runtime):
         return netif.transmit(buffers if isinstance(buffers, tuple) else (buffers,), offload)
-
-
-# Actions are usable as event handlers, `(netif, base, id, data)`: start to got_ip ignore what follows the netif, the
-# others act on the last argument.
-
-
-@of_netif
-def netif_action_start(netif: Netif, *_event: object) -> None:
-    netif.start()
-
-
-@of_netif
-def netif_action_stop(netif: Netif, *_event: object) -> None:
-    netif.stop()
-
-
-@of_netif
-def netif_action_connected(netif: Netif, *_event: object) -> None:
-    netif.connected()
-
-
-@of_netif
-def netif_action_disconnected(netif: Netif, *_event: object) -> None:
-    netif.disconnected()
-
-
-@of_netif
-def netif_action_got_ip(netif: Netif, *_event: object) -> None:
-    """Log the address, in one line."""
-    netif.log_address()
 
 
 def netif_find_if(predicate: Callable[..., object], *context: object) -> Netif | None:
@@ -197,3 +166,10 @@ def netif_set_default_netif(netif: Netif | None) -> None:
         raise InvalidState(f"{netif!r} belongs to no stack; attach it first")
     with Held(None if registry.stack is None else registry.stack.runtime):
         registry.set_default(netif)
+
+
+def netif_tcpip_exec(function: Callable[..., Result], *context: object) -> Result:
+    """Call `function(*context)` while nothing of the default stack runs. It may not block, nor enter a socket."""
+    stack = process.registry.stack
+    with Held(None if stack is None else stack.runtime):
+        return function(*context)

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from netif.errors import InvalidArg
+from netif.event_bus import EventBus
 from netif.lifecycle import State
 from netif.link import NetStack
 from netif.netif import Netif
@@ -17,10 +18,12 @@ R = TypeVar("R")
 
 
 class Process:
-    """The interfaces that `netif_new` made, the registry of the default stack, and what else ends with them."""
+    """The interfaces that `netif_new` made, the default stack's registry, the default event loop, and what ends with
+    them."""
 
     def __init__(self) -> None:
         self.registry = Registry()  # becomes the default stack's own
+        self.bus = EventBus()
         self.made: dict[Netif, None] = {}
         self.endings: list[Callable[[], object]] = []
 
@@ -30,7 +33,7 @@ class Process:
 
     def take(self) -> tuple[list[Netif], list[Callable[[], object]]]:
         """(interfaces, endings) to be ended; from here on there is nothing."""
-        ended = list(self.open()), self.endings
+        ended = list(self.open()), [self.bus.close, *self.endings]
         Process.__init__(self)
         return ended
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from netif import esp
-from netif.config import DnsInfo, DnsType, Flags, IpInfo
+from netif.config import DnsInfo, DnsType, Flags, IpEvent, IpInfo
 from netif.errors import (
     DnsNotConfigured,
     IfNotReady,
@@ -213,6 +215,56 @@ def test_event_ids_are_the_configurations(new_config):
         esp.netif_get_event_id(netif, LinkUp)
 
 
+def test_neighbours_are_a_matter_of_the_stack(new_config, new_driver):
+    netif = esp.netif_new(new_config())
+    with pytest.raises(IfNotReady, match="netif_arp_get_client_by_mac"):
+        esp.netif_arp_get_client_by_mac(netif, "02:00:00:00:00:01")
+    esp.netif_attach(netif, new_driver())
+    with pytest.raises(NotSupported, match="does not tell its neighbours"):
+        esp.netif_arp_get_client_by_mac(netif, "02:00:00:00:00:01")
+
+
+def test_events_reach_the_default_loop(new_config, new_driver):
+    heard = []
+    esp.event_loop_create_default()
+    esp.event_handler_register(esp.IP_EVENT, esp.ANY_ID, lambda arg, base, event_id, data: heard.append(event_id))
+    netif = esp.netif_new(new_config(flags=Flags.AUTOUP, get_ip_event=0x1234))
+    esp.netif_attach(netif, new_driver())
+    assert heard == [IpEvent.NETIF_UP, 0x1234]
+    esp.netif_deinit()
+    assert heard == [IpEvent.NETIF_UP, 0x1234, IpEvent.NETIF_DOWN]
+    again = esp.netif_new(new_config(flags=Flags.AUTOUP))
+    esp.netif_attach(again, new_driver())
+    assert len(heard) == 3, "the loop has ended with the rest, and what was registered there"
+
+
+def test_actions_are_handlers_of_posted_events(new_config, new_driver):
+    done = threading.Event()
+    netif = esp.netif_new(new_config())
+    esp.netif_attach(netif, new_driver())
+    esp.event_handler_register("ETH_EVENT", "CONNECTED", esp.netif_action_connected, netif)
+    instance = esp.event_handler_instance_register("ETH_EVENT", esp.ANY_ID, lambda *_event: done.set())
+    esp.event_post("ETH_EVENT", "CONNECTED")
+    assert done.wait(10)
+    assert netif.is_up
+    esp.event_handler_instance_unregister("ETH_EVENT", esp.ANY_ID, instance)
+    with pytest.raises(InvalidArg, match="what registering returned"):
+        esp.event_handler_instance_unregister("ETH_EVENT", esp.ANY_ID, None)
+
+
+def test_traffic_is_told_on_request(new_config, new_driver):
+    heard = []
+    esp.event_handler_register(esp.IP_EVENT, IpEvent.TX_RX, lambda arg, base, event_id, data: heard.append(data))
+    netif = esp.netif_new(new_config(flags=Flags.AUTOUP))
+    esp.netif_attach(netif, new_driver())
+    esp.netif_transmit(netif, b"untold")
+    esp.netif_tx_rx_event_enable(netif)
+    esp.netif_transmit(netif, b"told")
+    esp.netif_tx_rx_event_disable(netif)
+    esp.netif_transmit(netif, b"untold")
+    assert [(each.length, each.sent) for each in heard] == [(4, True)]
+
+
 def test_addresses_as_text():
     assert esp.netif_str_to_ip4("192.168.5.1") == esp.netif_set_ip4_addr(192, 168, 5, 1)
     assert esp.ip4addr_ntoa(esp.ip4addr_aton("10.0.0.1")) == "10.0.0.1"
@@ -237,6 +289,6 @@ def test_function_with_nothing_behind_it_answers_by_name(name):
 
 
 def test_all_names_of_the_module_are_exported():
-    public = {name for name in vars(esp) if name.startswith(("netif_", "ip4addr_", "vfs_", "NETIF_"))}
+    public = {name for name in vars(esp) if name.startswith(("netif_", "event_", "ip4addr_", "vfs_", "NETIF_"))}
     assert public <= set(esp.__all__)
     assert set(esp.__all__) <= set(vars(esp))

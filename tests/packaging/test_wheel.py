@@ -73,8 +73,11 @@ def test_python_m_beside_foreign_modules_names_them_and_the_remedy(scripts, crow
 
 
 def test_a_users_type_checker_sees_the_lazy_names(scripts, tmp_path):
-    (tmp_path / "program.py").write_text("import netif\nreveal_type(netif.Lan)\nreveal_type(netif.Tap)\n")
+    names = ("netif.Lan", "netif.Tap", "netif.netif_new", "netif.esp.netif_attach", "netif.NETIF_INHERENT_DEFAULT_ETH")
+    shown = "".join(f"reveal_type({name})\n" for name in names)
+    (tmp_path / "program.py").write_text(f"import netif\nfrom netif import netif_new\n{shown}")
     checked = run(sys.executable, "-m", "mypy", "--python-executable", scripts / "python", "program.py", cwd=tmp_path)
     assert 'Revealed type is "Any"' not in checked.stdout
-    assert "Lan" in checked.stdout
-    assert "Tap" in checked.stdout
+    assert "error:" not in checked.stdout
+    for shape in ("Lan", "Tap", "NetifConfig", "Netif", "InherentConfig"):
+        assert shape in checked.stdout
