@@ -10,6 +10,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from netif.errors import NoMem
 from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
 from stack.acd import Told
@@ -179,11 +180,10 @@ class EthernetInterface(Interface):
         self.arp.output(route, packets, offload)
 
     def join(self, group: bytes, sources: tuple[bytes, ...] = ()) -> None:
-        """Take what is sent to this multicast group too, with `sources` from these alone; as often as `leave` follows.
-
-        ValueError: not a group. OSError(ENOBUFS): too many (`limits.groups`).
-        """
-        self.groups.join(group, sources)
+        try:
+            self.groups.join(group, sources)
+        except OSError:
+            raise NoMem(f"group: {self.name} is in {len(self.groups)} groups; raise Limits.groups") from None
 
     def address_of(self, mac: bytes) -> bytes | None:
         """The IPv4 address of a neighbour that we have heard of, by its MAC."""

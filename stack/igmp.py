@@ -330,7 +330,7 @@ def receive(
         interface.drop("igmp_type")
     elif kind == wire.QUERY:
         query = wire.parse_query(frame, start, end)
-        if _is_of_this_link(interface, query, dst, frame, start):
+        if _is_of_this_link(interface, query, src, dst, frame, start):
             igmp.queried(query)
         else:
             interface.drop("igmp_misdirected")
@@ -342,8 +342,13 @@ def receive(
         igmp.reported(group)
 
 
-def _is_of_this_link(interface: Interface, query: Query, dst: bytes, frame: Buffer, start: int) -> bool:
-    """RFC 3376 9.1: no query without router alert, none about all groups that is sent to another."""
+def _is_of_this_link(interface: Interface, query: Query, src: bytes, dst: bytes, frame: Buffer, start: int) -> bool:
+    """RFC 3376 9.1: no query without router alert, none about all groups that is sent to another.
+
+    One that is sent to our own address (4.1.12) may come from anywhere, so that it must bear a neighbour's.
+    """
+    if not is_multicast(dst) and (query.version == 1 or not interface.on_link(src)):
+        return False
     if query.group == ANY and is_multicast(dst) and dst != ALL_HOSTS:
         return False
     options = bytes(frame[interface.link_length + 20 : start])

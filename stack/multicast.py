@@ -9,11 +9,12 @@ from __future__ import annotations
 from errno import ENOBUFS
 from typing import TYPE_CHECKING, NamedTuple
 
+from netif.errors import InvalidParams
 from netif.wire.ip import format_address
 from stack.failure import failure
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Collection, Hashable
 
     from stack.interface import Interface
 
@@ -39,8 +40,10 @@ def is_multicast(address: bytes) -> bool:
     return len(address) == 4 and 224 <= address[0] < 240
 
 
-def merged(filters: Iterable[Filter]) -> Filter:
+def merged(filters: Collection[Filter]) -> Filter:
     """RFC 3376 3.2: whoever excludes outweighs all who include."""
+    if EVERYBODY in filters:  # as nearly always, and soon found
+        return EVERYBODY
     included: set[bytes] = set()
     excluded: set[bytes] | None = None
     for include, sources in filters:
@@ -82,7 +85,7 @@ class Groups(dict[bytes, Membership]):
     def listen(self, holder: Hashable, group: bytes, wanted: Filter) -> None:
         """RFC 3376 2: from now on `holder` wants this of `group`; NOBODY: to hear of it no more.
 
-        ValueError: not a group. OSError: ENOBUFS, as many as the interface may have (`limits.groups`).
+        InvalidParams: not a group. OSError: ENOBUFS, as many as the interface may have (`limits.groups`).
         """
         membership = self.get(group)
         if membership is None:
@@ -124,7 +127,7 @@ class Groups(dict[bytes, Membership]):
 
     def _room_for(self, group: bytes) -> Membership:
         if not is_multicast(group):
-            raise ValueError(f"group is {format_address(group)}; it must be in 224.0.0.0/4")
+            raise InvalidParams(f"group: {format_address(group)} is none; take one of 224.0.0.0/4, as in 239.1.2.3")
         stack = self.interface.stack
         if len(self) >= stack.limits.groups:
             stack.stats.count("groups_full")

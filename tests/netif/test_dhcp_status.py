@@ -202,7 +202,7 @@ def test_stack_without_dhcp_is_named(make, stack):
         make(flags=Flags.AUTOUP, ip="10.0.0.2/24").dhcps_start()
 
 
-def test_client_needs_room_for_its_messages(make):                    # RFC 2131 2
+def test_client_needs_room_for_its_messages(make):  # RFC 2131 2
     netif = make(mtu=575)
     with pytest.raises(DhcpcStartFailed, match="576"):
         netif.connected()
@@ -348,7 +348,7 @@ def test_lease_without_name_servers_clears_nobody_elses(bound, make, stack, runt
     assert bound.dns == (b"\x0a\0\0\xfd", b"\x0a\0\0\xfc")
 
 
-def test_default_waits_for_the_lease(make, stack, runtime):           # 2.4
+def test_default_waits_for_the_lease(make, stack, runtime):  # 2.4
     static = make(flags=Flags.AUTOUP, ip="10.0.1.1/24")
     netif = make(route_prio=100)
     netif.connected()
@@ -416,7 +416,7 @@ def test_delay_may_be_none_at_all(new_driver, new_config, stack, runtime, heard)
     netif.close()
 
 
-def test_starting_dhcp_anew_puts_lost_ip_off(make, runtime, heard):   # 3.4
+def test_starting_dhcp_anew_puts_lost_ip_off(make, runtime, heard):  # 3.4
     netif = make(flags=Flags.AUTOUP, ip="10.0.0.1/24")
     netif.subscribe(LostIp, heard)
     netif.dhcpc_start()
@@ -579,7 +579,7 @@ def test_client_is_not_heard_after_it_was_stopped(bound, stack, runtime, heard):
 
 
 @pytest.mark.parametrize("end", ["close", "stop", "power_off"])
-def test_no_timer_is_left_behind(bound, runtime, heard, end):         # esp-idf 15218
+def test_no_timer_is_left_behind(bound, runtime, heard, end):  # esp-idf 15218
     tell(runtime, bound.lease_lost, "expired")
     bound.subscribe(LostIp, heard)
     getattr(bound, end)()
@@ -634,7 +634,7 @@ def test_options_may_be_set_before_the_first_start_and_not_while_it_runs(make, s
         netif.dhcpc_config = "kitchen"
 
 
-def test_hostname_may_be_set_at_any_time(make, stack):                # appendix A: get_set_hostname
+def test_hostname_may_be_set_at_any_time(make, stack):  # appendix A: get_set_hostname
     netif = make()
     assert netif.hostname == "foreign", "the stack's, by itself"
     netif.hostname = "kitchen-light"
@@ -735,9 +735,7 @@ def test_waiting_for_an_assignment_is_for_the_next_one(make, stack, runtime):
     netif = make(flags=SERVER, ip="10.0.0.1/24")
     giver = stack.servers[0].giver
     tell(runtime, giver.assigned, b"\2\0\0\0\0\x09", IPv4Address("10.0.0.9"), "first")
-    runtime.script.append(
-        lambda: tell(runtime, giver.assigned, b"\2\0\0\0\0\x09", IPv4Address("10.0.0.9"), "second")
-    )
+    runtime.script.append(lambda: tell(runtime, giver.assigned, b"\2\0\0\0\0\x09", IPv4Address("10.0.0.9"), "second"))
     assert netif.wait_for(AssignedIp, timeout=5).hostname == "second"
 
 

@@ -153,7 +153,7 @@ def test_event_id_of_none_is_no_event(new_config, new_driver, bus, told):  # esp
     assert told[-1][2] == 0
 
 
-def test_actions_are_handlers(netif, bus, runtime):                   # 1.2: (netif, base, id, data)
+def test_actions_are_handlers(netif, bus, runtime):  # 1.2: (netif, base, id, data)
     bus.register("ETH_EVENT", 2, netif_action_connected, netif)
     bus.register("ETH_EVENT", 3, netif_action_disconnected, netif)
     post(runtime, bus, ("ETH_EVENT", 2))

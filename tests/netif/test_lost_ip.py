@@ -202,7 +202,7 @@ def test_waiting_for_lost_ip_is_no_deadlock(lan):
     assert isinstance(task.result(), LostIp)
 
 
-def test_garp_is_said_every_minute_and_keeps_nobody_waiting(lan):    # flag GARP (2.4)
+def test_garp_is_said_every_minute_and_keeps_nobody_waiting(lan):  # flag GARP (2.4)
     host, other = lan.host("one"), lan.host("other")
     host.netif.stop()
     host.netif.flags |= Flags.GARP

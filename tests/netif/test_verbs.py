@@ -102,9 +102,7 @@ def test_driver_is_told_which_groups_to_let_in(new_config, driver, runtime):  # 
     netif = Netif(config=config)
 
     def post_attach(netif, handle):
-        netif.set_driver_config(
-            DriverIfconfig(set_mac_filter=lambda handle, mac, add: told.append((handle, mac, add)))
-        )
+        netif.set_driver_config(DriverIfconfig(set_mac_filter=lambda handle, mac, add: told.append((handle, mac, add))))
 
     driver.post_attach = post_attach
     netif.mac_filter(b"\x01\x00\x5e\0\0\1", True)
