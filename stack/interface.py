@@ -47,7 +47,7 @@ class Interface:
         self.gateway = b""  # 4 bytes, or empty
         self.withdrawn = b""  # an address that may come back: what uses it waits
         self.dns: tuple[bytes, ...] = ()  # of what is bound to this interface
-        self.search: tuple[str, ...] = ()
+        self.search: tuple[str, ...] = ()  # domains in which names are looked for
         self.broadcast = b""  # the subnet's, or empty
         self.broadcasts = frozenset((BROADCAST,))  # of all its subnets
         self.aliases: dict[bytes, Subnet] = {}  # further addresses

@@ -33,6 +33,12 @@ class Limits:
     udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
     path_mtus: int = bound(1024, "path_mtus_full")  # destinations whose path is narrower than the link
     redirects: int = bound(1024, "redirects_full")  # destinations with another first hop
+    dns_queries: int = bound(256, "dns_queries_full")  # questions on their way at once
+    dns_cache_bytes: int = bound(1 << 20, "dns_cache_full")
+    dns_aliases: int = bound(16, "dns_aliases_full")  # from the name that was asked for to the one with the address
+    dns_strangers: int = bound(16, "dns_strangers_full")  # wrong answers to one question until it goes by TCP
+    dns_servers: int = bound(8, "dns_servers_full")  # that one question is put to
+    dns_search: int = bound(32, "dns_search_full")  # domains in which one name is looked for
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
     addresses: int = bound(64, "addresses_full")  # of an interface, beside its first
     static_routes: int = bound(256, "static_routes_full")  # of an interface

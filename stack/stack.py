@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netif.link import Attachment
+    from stack.dns.config import DnsConfig
+    from stack.dns.resolver import Resolver
     from stack.socket import blocking
     from stack.socket.aio import HostAio
 
@@ -58,6 +60,7 @@ class Stack:
         limits: Limits | None = None,
         tcp: TcpConfig | None = None,
         ip: IpConfig | None = None,
+        dns: DnsConfig | None = None,
     ) -> None:
         """Joins `runtime`, or else the process's default one."""
         if runtime is None:
@@ -79,8 +82,10 @@ class Stack:
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
         self.hosts: dict[str, bytes] = {}  # names that its sockets know
-        self.dns: tuple[bytes, ...] = ()
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
+        self.dns: tuple[bytes, ...] = ()  # name servers: the default interface's
+        self.search: tuple[str, ...] = ()  # domains in which names are looked for, where the interface names none
+        self.dns_config = dns
         self.registry: Registry | None = None  # of its netifs
         self.interfaces: list[Interface] = []  # the links; the loopback is not among them
         self.links: dict[int, Interface] = {}  # all that is attached, up or not, by index
@@ -279,6 +284,44 @@ class Stack:
 
         return create_connection(address, *arguments, stack=self, **options)
 
+    def getaddrinfo(self, host: str | None, port: str | int | None, *arguments: int, **options: int) -> list[Any]:
+        from stack.socket import getaddrinfo
+
+        return getaddrinfo(host, port, *arguments, stack=self, **options)
+
+    def gethostbyname(self, hostname: str) -> str:
+        from stack.socket import gethostbyname
+
+        return gethostbyname(hostname, stack=self)
+
+    def gethostbyname_ex(self, hostname: str) -> tuple[str, list[str], list[str]]:
+        from stack.socket import gethostbyname_ex
+
+        return gethostbyname_ex(hostname, stack=self)
+
+    def gethostbyaddr(self, address: str) -> tuple[str, list[str], list[str]]:
+        from stack.socket import gethostbyaddr
+
+        return gethostbyaddr(address, stack=self)
+
+    def getnameinfo(self, sockaddr: tuple[str, int], flags: int = 0) -> tuple[str, str]:
+        from stack.socket import getnameinfo
+
+        return getnameinfo(sockaddr, flags, stack=self)
+
+    def getfqdn(self, name: str = "") -> str:
+        from stack.socket import getfqdn
+
+        return getfqdn(name, stack=self)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """Made, and imported, when the first name is to be looked up."""
+        from stack.dns.config import DnsConfig
+        from stack.dns.resolver import Resolver
+
+        return Resolver(self, self.dns_config or DnsConfig())
+
     @cached_property
     def aio(self) -> HostAio:
         """The same, awaiting."""
@@ -331,6 +374,8 @@ class Stack:
     def _end(self) -> None:
         """Abort whatever was bound to no link, and leave the runtime."""
         error = failure(ENETDOWN)
+        if "resolver" in vars(self):
+            self.resolver.close()
         self.tcp.abort(self.loopback, error)
         bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
         bound += (one for held in self.raw.listeners.values() for one in held)

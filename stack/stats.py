@@ -88,6 +88,8 @@ DROPS: dict[str, str] = {
     "challenge_ack_rate": "a challenge ACK not sent, to keep to the rate limit",
     "reset_rate": "a RST not sent, to keep to the rate limit",
     "syn_table_full": "too many half-open connections",
+    # DNS
+    "dns_mismatch": "a DNS message that is not the answer to what was asked there (RFC 5452 9.1)",
 }
 
 COUNTERS: dict[str, str] = {
@@ -126,6 +128,12 @@ COUNTERS: dict[str, str] = {
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",
     "socket_memory_pressure": "times when the sockets held too much, and each had to make do with little",
+    "dns_queries_full": "names not looked up because too many others were on their way",
+    "dns_cache_full": "DNS answers forgotten early for want of room",
+    "dns_aliases_full": "DNS aliases that led in a circle, or too far",
+    "dns_strangers_full": "DNS questions that went by TCP because too many wrong answers came",
+    "dns_servers_full": "times when there were more name servers than one question is put to",
+    "dns_search_full": "times when there were more search domains than one name is looked for in",
     "syn_cookies_sent": "SYNs answered without keeping anything, for want of room (RFC 4987)",
     "syn_cookies_received": "connections made of the answer to such a SYN-ACK",
     "syn_cookies_failed": "answers to a SYN-ACK that we never sent, or too long ago",

@@ -8,13 +8,13 @@ This package is the only part of the stack that may block or know a loop.
 from __future__ import annotations
 
 import socket as _kernel
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from stack.socket import names as _names
 from stack.socket import resolver as _resolver
 from stack.socket.blocking import socket
 from stack.socket.constants import *  # noqa: F403 - this module is the stdlib's names
-from stack.socket.constants import EAI_NONAME, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, herror
+from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -34,20 +34,32 @@ def create_connection(
     all_errors: bool = False,
     stack: Stack | None = None,
 ) -> socket:
-    """Connect to `(host, port)`; the stdlib's arguments. Raises OSError, TimeoutError, gaierror."""
-    made = socket(stack=stack)
+    """Connect to `(host, port)`, to each of the host's addresses until one answers; the stdlib's arguments.
+
+    Raises OSError, TimeoutError, gaierror: of the last address, or ExceptionGroup of all with `all_errors`.
+    """
+    host, port = address
+    reasons: list[OSError] = []
+    for *_, where in getaddrinfo(host, port, 0, SOCK_STREAM, stack=stack):
+        made = socket(stack=stack)
+        try:
+            if timeout is not _UNSET:
+                made.settimeout(timeout)
+            if source_address:
+                made.bind(source_address)
+            made.connect(where)
+            return made
+        except BaseException as reason:
+            made.close()
+            if not isinstance(reason, OSError):
+                raise
+            reasons.append(reason)
     try:
-        if timeout is not _UNSET:
-            made.settimeout(timeout)
-        if source_address:
-            made.bind(source_address)
-        made.connect(address)
-    except BaseException as reason:
-        made.close()
-        if all_errors and isinstance(reason, OSError):
-            raise ExceptionGroup("create_connection failed", [reason]) from None
-        raise
-    return made
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", reasons)
+        raise reasons[-1]
+    finally:
+        reasons.clear()  # no cycle by way of a traceback
 
 
 def create_server(
@@ -73,12 +85,6 @@ def create_server(
     return made
 
 
-def _default_hosts() -> Mapping[str, bytes]:
-    from stack import default_stack
-
-    return default_stack().hosts
-
-
 def getaddrinfo(
     host: str | bytes | None,
     port: str | bytes | int | None,
@@ -86,34 +92,44 @@ def getaddrinfo(
     type: int = 0,
     proto: int = 0,
     flags: int = 0,
+    *,
+    stack: Stack | None = None,
 ) -> list[Any]:
-    """As the stdlib's, by the default stack's names. Raises gaierror."""
-    return list(_resolver.getaddrinfo(host, port, family, type, proto, flags, hosts=_default_hosts()))
+    """As the stdlib's, IPv4 answers only; names by the stack's hosts table and its name servers. Raises gaierror."""
+    asker = _host(stack)
+    steps = _resolver.getaddrinfo(host, port, family, type, proto, flags, hosts=asker.hosts)
+    return list(_names.ask(asker, steps))
 
 
-def gethostbyname(hostname: str) -> str:
-    return _resolver.format_endpoint((_resolver.look_up(hostname, _default_hosts()), 0))[0]
+def gethostbyname(hostname: str, *, stack: Stack | None = None) -> str:
+    asker = _host(stack)
+    return _names.ask(asker, _resolver.address_of(hostname, asker.hosts))
+
+
+def gethostbyname_ex(hostname: str, *, stack: Stack | None = None) -> tuple[str, list[str], list[str]]:
+    asker = _host(stack)
+    return _names.ask(asker, _resolver.gethostbyname_ex(hostname, asker.hosts))
+
+
+def gethostbyaddr(address: str, *, stack: Stack | None = None) -> tuple[str, list[str], list[str]]:
+    """By the stack's hosts table, else by PTR records. Raises herror, gaierror."""
+    asker = _host(stack)
+    return _names.ask(asker, _resolver.gethostbyaddr(address, asker.hosts))
+
+
+def getnameinfo(sockaddr: tuple[str, int], flags: int, *, stack: Stack | None = None) -> tuple[str, str]:
+    """Names where they are known and not refused by NI_NUMERICHOST/NI_NUMERICSERV, else numbers."""
+    asker = _host(stack)
+    return _names.ask(asker, _resolver.getnameinfo(sockaddr, flags, asker.hosts))
 
 
 def gethostname() -> str:
-    from stack import default_stack
-
-    return default_stack().name
+    return _host(None).name
 
 
-def getfqdn(name: str = "") -> str:
-    return name or gethostname()
-
-
-def gethostbyaddr(address: str) -> tuple[str, list[str], list[str]]:
-    """The name of one of the stack's `hosts`, or of localhost. Raises herror."""
-    packed = _resolver.look_up(address, {})
-    names = [name for name, known in _default_hosts().items() if known == packed]
-    if packed == _resolver.LOOPBACK:
-        names.append("localhost")
-    if not names:
-        raise herror(1, "Unknown host")
-    return names[0], names[1:], [address]
+def getfqdn(name: str = "", *, stack: Stack | None = None) -> str:
+    asker = _host(stack)
+    return _names.ask(asker, _resolver.getfqdn(name, asker.name, asker.hosts))
 
 
 def if_nameindex(*, stack: Stack | None = None) -> list[tuple[int, str]]:
@@ -135,23 +151,6 @@ def _host(stack: Stack | None) -> Stack:
     from stack import default_stack
 
     return default_stack() if stack is None else stack
-
-
-def getnameinfo(address: tuple[str, int], flags: int) -> tuple[str, str]:
-    """Names where they are known and not refused by NI_NUMERICHOST/NI_NUMERICSERV, else numbers."""
-    host, port = address[0], str(address[1])
-    if not flags & _kernel.NI_NUMERICHOST:
-        try:
-            host = gethostbyaddr(host)[0]
-        except herror:
-            if flags & _kernel.NI_NAMEREQD:
-                raise _kernel.gaierror(EAI_NONAME, "Name or service not known") from None
-    if not flags & _kernel.NI_NUMERICSERV:
-        try:
-            port = _kernel.getservbyport(address[1], "udp" if flags & _kernel.NI_DGRAM else "tcp")
-        except OSError:
-            port = str(address[1])
-    return host, port
 
 
 def has_dualstack_ipv6() -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
-from stack.socket import options, resolver
+from stack.socket import names, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending, enlist
 from stack.socket.blocking import attempts_for
 from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
@@ -78,8 +78,17 @@ class AsyncSocket:
         made = AsyncSocket(self._runtime, self._core.accepted(connection))
         return made, resolver.format_endpoint(connection.remote)
 
+    async def _resolved(self, unknown: resolver.UnknownName, address: tuple[str, int]) -> resolver.Address:
+        core = self._core
+        steps = resolver.address_of(unknown.host, core.stack.hosts)
+        return await names.ask_async(core.stack, steps, getattr(core.endpoint, "interface", None)), address[1]
+
     async def connect(self, address: tuple[str, int]) -> None:
-        if not self._once(self._core.connect, address):
+        try:
+            begun = self._once(self._core.connect, address)
+        except resolver.UnknownName as unknown:
+            begun = self._once(self._core.connect, await self._resolved(unknown, address))
+        if not begun:
             await self._do("connect", WRITE, self._core.connected)
 
     async def recv(self, bufsize: int) -> bytes:
@@ -100,7 +109,10 @@ class AsyncSocket:
             await self._do("sendall", WRITE, Sending(self._core, data, 0).attempt)
 
     async def sendto(self, data: Buffer, address: tuple[str, int]) -> int:
-        return await self._do("sendto", WRITE, partial(self._core.send_to, data, address))
+        try:
+            return await self._do("sendto", WRITE, partial(self._core.send_to, data, address))
+        except resolver.UnknownName as unknown:
+            return await self.sendto(data, await self._resolved(unknown, address))
 
     def shutdown(self, how: int) -> None:
         self._once(self._core.shutdown, how)
@@ -151,19 +163,30 @@ class AsyncSocket:
 class Connecting:
     """A connection under way: `await` it for the socket, or enter it by `async with`."""
 
-    __slots__ = ("_address", "_socket")
+    __slots__ = ("_address", "_host", "_socket")
 
-    def __init__(self, made: AsyncSocket, address: tuple[str, int]) -> None:
-        self._socket = made
+    def __init__(self, host: HostAio, address: tuple[str, int]) -> None:
+        self._host = host
+        self._socket = host.socket()
         self._address = address
 
     async def _connect(self) -> AsyncSocket:
+        """To the first of the host's addresses that answers."""
         try:
-            await self._socket.connect(self._address)
+            host, port = self._address
+            found = await self._host.getaddrinfo(host, port, type=SOCK_STREAM)
         except BaseException:
             self._socket.close()
             raise
-        return self._socket
+        while True:
+            try:
+                await self._socket.connect(found.pop(0)[4])
+                return self._socket
+            except BaseException as error:
+                self._socket.close()
+                if not found or not isinstance(error, OSError):
+                    raise
+                self._socket = self._host.socket()
 
     def __await__(self) -> Generator[Any, None, AsyncSocket]:
         return self._connect().__await__()
@@ -187,7 +210,7 @@ class HostAio:
         return AsyncSocket(self._stack.runtime, attempts_for(self._stack, kind, protocol))
 
     def create_connection(self, address: tuple[str, int]) -> Connecting:
-        return Connecting(self.socket(), address)
+        return Connecting(self, address)
 
     def create_server(self, address: tuple[str, int], *, backlog: int = 128) -> AsyncSocket:
         made = self.socket()
@@ -199,3 +222,25 @@ class HostAio:
             made.close()
             raise
         return made
+
+    async def getaddrinfo(
+        self, host: str | bytes | None, port: str | bytes | int | None, *arguments: int, **options: int
+    ) -> list[resolver.AddressInfo]:
+        """As the stdlib's (and the loop's). Raises gaierror."""
+        steps = resolver.getaddrinfo(host, port, *arguments, **options, hosts=self._stack.hosts)
+        return await names.ask_async(self._stack, steps)
+
+    async def gethostbyname(self, hostname: str) -> str:
+        return await names.ask_async(self._stack, resolver.address_of(hostname, self._stack.hosts))
+
+    async def gethostbyname_ex(self, hostname: str) -> tuple[str, list[str], list[str]]:
+        return await names.ask_async(self._stack, resolver.gethostbyname_ex(hostname, self._stack.hosts))
+
+    async def gethostbyaddr(self, address: str) -> tuple[str, list[str], list[str]]:
+        return await names.ask_async(self._stack, resolver.gethostbyaddr(address, self._stack.hosts))
+
+    async def getnameinfo(self, sockaddr: tuple[str, int], flags: int = 0) -> tuple[str, str]:
+        return await names.ask_async(self._stack, resolver.getnameinfo(sockaddr, flags, self._stack.hosts))
+
+    async def getfqdn(self, name: str = "") -> str:
+        return await names.ask_async(self._stack, resolver.getfqdn(name, self._stack.name, self._stack.hosts))

@@ -32,7 +32,7 @@ from socket import (
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
-from stack.socket import options, resolver
+from stack.socket import names, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending
 from stack.socket.waiting import Waiting, closed
 
@@ -84,7 +84,16 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         return made
 
     def bind(self, address: object, /) -> None:
-        self._once(self._core.bind, address)
+        try:
+            self._once(self._core.bind, address)
+        except resolver.UnknownName as unknown:
+            self._once(self._core.bind, self._resolved(unknown, address))
+
+    def _resolved(self, unknown: resolver.UnknownName, address: Any) -> resolver.Address:
+        """The address with its host looked up; as in the stdlib that takes its time, even where nothing else may."""
+        core = self._core
+        steps = resolver.address_of(unknown.host, core.stack.hosts)
+        return names.ask(core.stack, steps, getattr(core.endpoint, "interface", None)), address[1]
 
     def listen(self, backlog: int = 128, /) -> None:
         self._once(self._core.listen, backlog)
@@ -95,6 +104,12 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         return made, resolver.format_endpoint(connection.remote)
 
     def connect(self, address: object, /) -> None:
+        try:
+            self._connect(address)
+        except resolver.UnknownName as unknown:
+            self._connect(self._resolved(unknown, address))
+
+    def _connect(self, address: object) -> None:
         core, runtime = self._core, self._runtime
         runtime.enter()
         try:
@@ -277,7 +292,10 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
             return self.send(data, flags)  # as in Linux, a connected stream ignores the address
         self._check_whole(flags)
         attempt = partial(self._core.send_to, data, address)
-        return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
+        try:
+            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
+        except resolver.UnknownName as unknown:
+            return self.sendto(data, flags, self._resolved(unknown, address))
 
     def _check_whole(self, flags: int) -> None:
         """What only a stream can do, or nobody here: one datagram does not wait for the rest of another."""
@@ -286,7 +304,10 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
 
     def _send_first(self, data: Buffer, address: object) -> int:
         """Connect and send (RFC 7413); where the server has given no cookie yet, one after the other."""
-        sent = self._once(self._core.open_with, data, address)
+        try:
+            sent = self._once(self._core.open_with, data, address)
+        except resolver.UnknownName as unknown:
+            sent = self._once(self._core.open_with, data, self._resolved(unknown, address))
         if sent is None:
             if self._timeout == 0.0:
                 raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))

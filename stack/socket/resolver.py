@@ -1,7 +1,8 @@
 """Names and numbers: what `getaddrinfo` and its kin answer, and how an address argument becomes bytes.
 
-Knows literals, `localhost`, the stack's own `hosts` table and the services file; asks nobody (there is no resolver).
-IPv4 only: AF_INET6 is refused by errno, as on a host without IPv6. Errors are those of the stdlib (RFC 3493 section 6).
+Knows literals, the stack's `hosts`, the services file, and which questions to put to the DNS: the functions below that
+are generators yield those and are sent what was found; who waits meanwhile, and how, is `names`' knowledge.
+IPv4 only: AF_INET6 is refused by errno, as on a host without IPv6. Errors are the stdlib's (RFC 3493 6).
 """
 
 from __future__ import annotations
@@ -9,50 +10,123 @@ from __future__ import annotations
 import errno
 import os
 import socket as _kernel
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from socket import (
     AF_INET,
     AF_UNSPEC,
+    AI_CANONNAME,
+    AI_NUMERICHOST,
+    AI_NUMERICSERV,
     AI_PASSIVE,
+    NI_DGRAM,
+    NI_NAMEREQD,
+    NI_NUMERICHOST,
+    NI_NUMERICSERV,
     SOCK_DGRAM,
     SOCK_RAW,
     SOCK_STREAM,
     AddressFamily,
     SocketKind,
     gaierror,
+    herror,
 )
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from netif.wire import ip
+from stack.dns.hosts import LOOPBACK as LOOPBACK
+from stack.dns.hosts import known, names_of
 
+if TYPE_CHECKING:
+    from stack.dns.findings import Finding
+
+T = TypeVar("T")
 Address = tuple[str, int]
+AddressInfo: TypeAlias = tuple[AddressFamily, SocketKind, int, str, Address]
+Hosts: TypeAlias = Mapping[str, bytes]
 ANY = b"\0\0\0\0"
 BROADCAST = b"\xff\xff\xff\xff"
-LOOPBACK = b"\x7f\0\0\1"
 
-_PROTOCOLS = ((SOCK_STREAM, _kernel.IPPROTO_TCP), (SOCK_DGRAM, _kernel.IPPROTO_UDP), (SOCK_RAW, 0))
+_KINDS: tuple[tuple[int, int], ...] = (
+    (SOCK_STREAM, _kernel.IPPROTO_TCP),
+    (SOCK_DGRAM, _kernel.IPPROTO_UDP),
+    (SOCK_RAW, 0),
+)
+_SERVICES = {"domain": 53, "echo": 7, "ftp": 21, "http": 80, "https": 443, "ntp": 123, "smtp": 25, "ssh": 22}
+_WORDS = {
+    _kernel.EAI_ADDRFAMILY: "Address family for hostname not supported",
+    _kernel.EAI_AGAIN: "Temporary failure in name resolution",
+    _kernel.EAI_FAIL: "Non-recoverable failure in name resolution",
+    _kernel.EAI_FAMILY: "ai_family not supported",
+    _kernel.EAI_NODATA: "No address associated with hostname",
+    _kernel.EAI_NONAME: "Name or service not known",
+    _kernel.EAI_SERVICE: "Servname not supported for ai_socktype",
+    _kernel.EAI_SOCKTYPE: "ai_socktype not supported",
+}
+_OUTCOMES = {  # of a question to the DNS
+    "NO_DATA": (_kernel.EAI_NODATA, ""),
+    "NO_NAME": (_kernel.EAI_NONAME, ""),
+    "AGAIN": (_kernel.EAI_AGAIN, ""),
+    "UNASKED": (_kernel.EAI_NONAME, " (no name server is configured)"),
+    "FAILED": (_kernel.EAI_FAIL, ""),
+}
 
 
-def look_up(host: str, hosts: Mapping[str, bytes]) -> bytes:
+class Wanted(NamedTuple):
+    """A question to the DNS."""
+
+    name: str
+    kind: str  # "A" ...
+    search: bool = True
+
+
+Steps: TypeAlias = Generator[Wanted, "Finding", T]
+
+
+class UnknownName(gaierror):
+    """`host` is no literal and not in the hosts table: who can wait may ask the DNS."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(_kernel.EAI_NONAME, f"{_WORDS[_kernel.EAI_NONAME]}: {host!r}")
+        self.host = host
+
+
+def _fail(number: int, about: str = "") -> NoReturn:
+    raise gaierror(number, _WORDS[number] + about)
+
+
+# addresses as arguments
+
+
+def look_up(host: str, hosts: Hosts) -> bytes:
     """The 4 bytes that `host` stands for: a literal, `""` (any), `<broadcast>`, `localhost` or a name in `hosts`.
 
-    Raises gaierror(EAI_NONAME) for any other name.
+    UnknownName for any other, a gaierror(EAI_NONAME).
     """
     if host == "":
         return ANY
     if host == "<broadcast>":
         return BROADCAST
-    if (known := hosts.get(host)) is not None:
-        return known
-    if host.rstrip(".").lower() == "localhost":
-        return LOOPBACK
+    if (address := known(host, hosts)) is not None or (address := literal(host)) is not None:
+        return address
+    raise UnknownName(host)
+
+
+def literal(host: str) -> bytes | None:
+    """The 4 bytes of an address in numbers: dotted decimal, or as inet_aton(3) reads it (127.1, 0x7f000001)."""
     try:
         return ip.parse_address(host)
     except ValueError:
-        raise gaierror(_kernel.EAI_NONAME, f"Name or service not known: {host!r}") from None
+        pass
+    if not host[:1].isdigit() or not host.isascii() or any(char.isspace() for char in host):
+        return None
+    try:
+        return _kernel.inet_aton(host)
+    except OSError:
+        return None
 
 
-def parse_endpoint(address: object, hosts: Mapping[str, bytes], caller: str) -> tuple[bytes, int]:
-    """`(host, port)` as the stdlib takes it -> `(4 bytes, port)`. TypeError, OverflowError and gaierror as there."""
+def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, int]:
+    """`(host, port)` as the stdlib takes it -> `(4 bytes, port)`. TypeError, OverflowError and UnknownName."""
     if not isinstance(address, tuple):
         raise TypeError(f"{caller}(): AF_INET address must be tuple, not {type(address).__name__}")
     if len(address) != 2:
@@ -73,6 +147,14 @@ def format_endpoint(address: tuple[bytes, int]) -> Address:
     return ip.format_address(address[0]), address[1]
 
 
+def refuse_family(family: int) -> None:
+    if family not in (-1, AF_INET):
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+
+# the stdlib's functions
+
+
 def getaddrinfo(
     host: str | bytes | None,
     port: str | bytes | int | None,
@@ -81,43 +163,158 @@ def getaddrinfo(
     proto: int = 0,
     flags: int = 0,
     *,
-    hosts: Mapping[str, bytes] | None = None,
-) -> list[tuple[AddressFamily, SocketKind, int, str, Address]]:
+    hosts: Hosts,
+) -> Steps[list[AddressInfo]]:
     """IPv4 answers only, in the stdlib's shape and order. Raises gaierror."""
     if family not in (AF_UNSPEC, AF_INET):
-        raise gaierror(_kernel.EAI_FAMILY, "ai_family not supported")
-    if isinstance(host, bytes):
-        host = host.decode("idna")
+        _fail(_kernel.EAI_FAMILY)
+    if host is None and port is None:
+        _fail(_kernel.EAI_NONAME)
+    ports = _ports(port, type, proto, flags)
     if host is None:
-        address = ANY if flags & AI_PASSIVE else LOOPBACK
+        canonical, addresses = "", [ANY if flags & AI_PASSIVE else LOOPBACK]
     else:
-        address = look_up(host, hosts or {})
-    answers: list[tuple[AddressFamily, SocketKind, int, str, Address]] = []
-    for kind, protocol in _PROTOCOLS:
-        if type not in (0, kind) or (proto and protocol and proto != protocol):
-            continue
-        number = _port_number(port, kind)
-        if number is not None:
-            answers.append((AF_INET, SocketKind(kind), protocol or proto, "", (ip.format_address(address), number)))
-    if not answers:
-        raise gaierror(_kernel.EAI_SERVICE, "Servname not supported for ai_socktype")
+        canonical, addresses = yield from _addresses(_text(host), hosts, bool(flags & AI_NUMERICHOST))
+    answers: list[AddressInfo] = []
+    for address in addresses:
+        for kind, protocol, number in ports:
+            first = canonical if flags & AI_CANONNAME and not answers else ""
+            answers.append((AF_INET, SocketKind(kind), protocol, first, (ip.format_address(address), number)))
     return answers
 
 
-def _port_number(port: str | bytes | int | None, kind: int) -> int | None:
+def _text(host: str | bytes) -> str:
+    try:
+        return host.decode("ascii") if isinstance(host, bytes) else host
+    except UnicodeDecodeError:
+        _fail(_kernel.EAI_NONAME, f": {host!r}")
+
+
+def _addresses(host: str, hosts: Hosts, numeric: bool = False) -> Steps[tuple[str, list[bytes]]]:
+    """(canonical name, addresses)."""
+    if (address := literal(host)) is not None:
+        return host, [address]
+    if ":" in host:
+        _fail(_kernel.EAI_ADDRFAMILY, f": {host!r}")  # IPv6's: we speak IPv4 alone
+    if numeric or not host:
+        _fail(_kernel.EAI_NONAME, f": {host!r}")
+    if (address := known(host, hosts)) is not None:
+        return host, [address]
+    finding = yield Wanted(host, "A")
+    if not finding.records:
+        number, why = _OUTCOMES[finding.outcome.name]
+        _fail(number, f": {host!r}{why}")
+    return format_name(finding.canonical), list(dict.fromkeys(record.data for record in finding.records))
+
+
+def format_name(name: bytes) -> str:
+    from netif.wire import dns
+
+    return dns.format_name(name)
+
+
+def _ports(port: str | bytes | int | None, type: int, proto: int, flags: int) -> list[tuple[int, int, int]]:
+    """[(kind, protocol, port)] of the sockets that fit; as glibc has it, the first if the caller narrows them."""
+    fitting = [
+        (kind, protocol or proto)
+        for kind, protocol in _KINDS
+        if type in (0, kind) and (not proto or not protocol or proto == protocol)
+    ]
+    if not fitting:
+        _fail(_kernel.EAI_SOCKTYPE)
+    if type or proto:
+        fitting = fitting[:1]
+        if fitting[0][0] == SOCK_RAW and port is not None:
+            _fail(_kernel.EAI_SERVICE)
+    ports = [
+        (kind, protocol, number)
+        for kind, protocol in fitting
+        if (number := _port_number(port, kind, flags)) is not None
+    ]
+    if not ports:
+        _fail(_kernel.EAI_SERVICE)
+    return ports
+
+
+def _port_number(port: str | bytes | int | None, kind: int, flags: int) -> int | None:
     if port is None:
         return 0
     if isinstance(port, int):
-        return port
+        return port if port >= 0 else None
     text = port.decode("ascii") if isinstance(port, bytes) else port
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
+    if flags & AI_NUMERICSERV:
+        _fail(_kernel.EAI_NONAME)
+    if kind == SOCK_RAW:
+        return None
     try:
         return _kernel.getservbyname(text, "tcp" if kind == SOCK_STREAM else "udp")
     except OSError:
-        return None
+        return _SERVICES.get(text)
 
 
-def refuse_family(family: int) -> None:
-    if family not in (-1, AF_INET):
-        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+def address_of(host: str, hosts: Hosts) -> Steps[str]:
+    """The first address of a host, as gethostbyname and an address argument have it."""
+    if host in ("", "<broadcast>"):
+        return ip.format_address(look_up(host, hosts))
+    _, addresses = yield from _addresses(host, hosts)
+    return ip.format_address(addresses[0])
+
+
+def gethostbyname_ex(host: str, hosts: Hosts) -> Steps[tuple[str, list[str], list[str]]]:
+    """(canonical name, aliases, addresses)."""
+    canonical, addresses = yield from _addresses(host, hosts)
+    asked = host.removesuffix(".")
+    aliases = [asked] if asked.lower() != canonical.lower() else []
+    return canonical, aliases, [ip.format_address(address) for address in addresses]
+
+
+def gethostbyaddr(host: str, hosts: Hosts) -> Steps[tuple[str, list[str], list[str]]]:
+    """(name, aliases, [address]) of an address, or of a name's first one. Raises herror, gaierror."""
+    address = ip.parse_address((yield from address_of(host, hosts)))
+    names = yield from _names(address, hosts)
+    if not names:
+        raise herror(1, "Unknown host")
+    return names[0], names[1:], [ip.format_address(address)]
+
+
+def _names(address: bytes, hosts: Hosts) -> Steps[list[str]]:
+    """By the hosts table, else by PTR records; empty: nobody knows one."""
+    names = names_of(address, hosts)
+    if not names:
+        from netif.wire import dns
+
+        finding = yield Wanted(format_name(dns.reverse_name(address)) + ".", "PTR", False)
+        names = [format_name(record.data) for record in finding.records]
+    return names
+
+
+def getnameinfo(sockaddr: tuple[str, int], flags: int, hosts: Hosts) -> Steps[tuple[str, str]]:
+    """Names where they are known and not refused by NI_NUMERICHOST and NI_NUMERICSERV, else numbers."""
+    host, port = sockaddr[0], sockaddr[1] & 0xFFFF
+    address = literal(host)
+    if address is None:
+        _fail(_kernel.EAI_NONAME, f": {host!r}")
+    names = [] if flags & NI_NUMERICHOST else (yield from _names(address, hosts))
+    if not names and flags & NI_NAMEREQD:
+        _fail(_kernel.EAI_NONAME, f": {host!r}")
+    service = str(port)
+    if not flags & NI_NUMERICSERV:
+        try:
+            service = _kernel.getservbyport(port, "udp" if flags & NI_DGRAM else "tcp")
+        except OSError:
+            service = next((name for name, number in _SERVICES.items() if number == port), service)
+    return names[0] if names else ip.format_address(address), service
+
+
+def getfqdn(name: str, own: str, hosts: Hosts) -> Steps[str]:
+    """The first of a host's names with a dot in it; `own`: what we are called. Never raises."""
+    name = name.strip()
+    if name in ("", "0.0.0.0"):
+        name = own
+    try:
+        first, aliases, _ = yield from gethostbyaddr(name, hosts)
+    except OSError:
+        return name
+    return next((each for each in [first, *aliases] if "." in each), first)
