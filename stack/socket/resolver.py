@@ -51,7 +51,10 @@ _KINDS: tuple[tuple[int, int], ...] = (
     (SOCK_DGRAM, _kernel.IPPROTO_UDP),
     (SOCK_RAW, 0),
 )
-_SERVICES = {"domain": 53, "echo": 7, "ftp": 21, "http": 80, "https": 443, "ntp": 123, "smtp": 25, "ssh": 22}
+_SERVICES = {  # where the system has no list
+    "tcp": {"domain": 53, "echo": 7, "ftp": 21, "http": 80, "https": 443, "mqtt": 1883, "smtp": 25, "ssh": 22},
+    "udp": {"domain": 53, "echo": 7, "ntp": 123, "tftp": 69},
+}
 _WORDS = {
     _kernel.EAI_ADDRFAMILY: "Address family for hostname not supported",
     _kernel.EAI_AGAIN: "Temporary failure in name resolution",
@@ -248,10 +251,11 @@ def _port_number(port: str | bytes | int | None, kind: int, flags: int) -> int |
         _fail(_kernel.EAI_NONAME)
     if kind == SOCK_RAW:
         return None
+    transport = "tcp" if kind == SOCK_STREAM else "udp"
     try:
-        return _kernel.getservbyname(text, "tcp" if kind == SOCK_STREAM else "udp")
+        return _kernel.getservbyname(text, transport)
     except OSError:
-        return _SERVICES.get(text)
+        return _SERVICES[transport].get(text)
 
 
 def address_of(host: str, hosts: Hosts) -> Steps[str]:
@@ -301,10 +305,11 @@ def getnameinfo(sockaddr: tuple[str, int], flags: int, hosts: Hosts) -> Steps[tu
         _fail(_kernel.EAI_NONAME, f": {host!r}")
     service = str(port)
     if not flags & NI_NUMERICSERV:
+        transport = "udp" if flags & NI_DGRAM else "tcp"
         try:
-            service = _kernel.getservbyport(port, "udp" if flags & NI_DGRAM else "tcp")
+            service = _kernel.getservbyport(port, transport)
         except OSError:
-            service = next((name for name, number in _SERVICES.items() if number == port), service)
+            service = next((name for name, number in _SERVICES[transport].items() if number == port), service)
     return names[0] if names else ip.format_address(address), service
 
 
