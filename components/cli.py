@@ -15,6 +15,7 @@ from components.command import run
 COMMANDS = {
     "demo": "a network of hosts in this process: messages, loss, a trace, a capture",
     "ping": "is HOST there, and how far away?",
+    "resolve": "what does the DNS say about NAME?",
     "tcp_client": "send messages to a TCP server",
     "tcp_server": "echo to TCP clients",
     "udp_client": "send datagrams to a UDP server",

@@ -62,3 +62,8 @@ def test_the_page_on_tunables_runs():
 def test_the_page_on_ip_runs():
     program = "\n".join(blocks("docs/ip.md"))
     exec(compile(program, "docs/ip.md", "exec"), {"__name__": "ip"})
+
+
+def test_the_page_on_names_runs():
+    program = "\n".join(blocks("docs/dns.md"))
+    exec(compile(program, "docs/dns.md", "exec"), {"__name__": "dns"})
