@@ -49,11 +49,10 @@ def digest(message: Message, name: Name, kind: int, most_aliases: int) -> Findin
         if aliases is None:
             return _without_data(message, tuple(names), ttl)
         ttl = min(ttl, aliases[0].ttl)
-        target = aliases[0].data
-        if len(names) > most_aliases or target.lower() in {known.lower() for known in names}:
+        if len(names) > most_aliases:  # or in a circle
             return Finding(Outcome.FAILED, tuple(names))
-        names.append(target)
-    ttl = min(ttl, *(record.ttl for record in records)) if len(records) > 1 else min(ttl, records[0].ttl)
+        names.append(aliases[0].data)
+    ttl = min(ttl, min(record.ttl for record in records))
     return Finding(Outcome.FOUND, tuple(names), tuple(records), ttl)
 
 

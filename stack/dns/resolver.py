@@ -187,7 +187,7 @@ class Lookup(Endpoint):
     def _weigh(self, finding: Finding) -> None:
         names = self._followed + finding.names[1:]
         if finding.outcome is Outcome.ALIAS:
-            self._follow(names, finding)
+            self._follow(names)
         elif finding.outcome not in (Outcome.NO_DATA, Outcome.NO_NAME):
             self.answer = attrs.evolve(finding, names=names)
         else:
@@ -198,9 +198,9 @@ class Lookup(Endpoint):
             else:
                 self.answer = self._without or attrs.evolve(finding, names=names)
 
-    def _follow(self, names: tuple[Name, ...], finding: Finding) -> None:
-        circle = finding.canonical.lower() in {name.lower() for name in self._followed}
-        if circle or len(names) > self.stack.limits.dns_aliases + 1:
+    def _follow(self, names: tuple[Name, ...]) -> None:
+        """To the last of them, unless that was too far, or round and round."""
+        if len(names) > self.stack.limits.dns_aliases + 1:
             self.stack.stats.count("dns_aliases_full")
             self.answer = Finding(Outcome.FAILED, names)
         else:

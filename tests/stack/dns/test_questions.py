@@ -103,6 +103,17 @@ def test_the_hosts_table_comes_first(scene, www):
     assert not server.asked
 
 
+def test_case_does_not_matter(scene, www):  # RFC 4343
+    scene.server(www, record("Alias.Test", "CNAME", "WWW.test"))
+    assert scene.ask("wWw.tEst") == ["192.0.2.1"]
+    assert scene.ask("alias.test") == ["192.0.2.1"]
+
+
+def test_an_address_said_twice_is_one(scene, www):
+    scene.server(www, www)
+    assert scene.ask("www.test") == ["192.0.2.1"]
+
+
 # aliases
 
 
@@ -275,6 +286,15 @@ def test_ttls_are_clamped(scene):
     assert len(server.asked) == 2
 
 
+def test_negative_ttls_are_clamped(scene):
+    server = scene.server()
+    scene.configure(negative_ttl_max=10)
+    scene.fails("www.test")
+    scene.lan.run_for(11)
+    scene.fails("www.test")
+    assert len(server.asked) == 2
+
+
 def test_those_who_ask_the_same_share_one_question(scene, www):  # RFC 5452 5
     server = scene.server(www)
     ask = scene.client.stack.gethostbyname
@@ -289,11 +309,11 @@ def test_those_who_ask_the_same_share_one_question(scene, www):  # RFC 5452 5
 
 @pytest.fixture
 def elsewhere(scene):
-    """Another netif of the client, on a wire of its own with a server."""
+    """Another netif of the client, on a wire with the Lan's addresses where a server has the first one's address."""
     near, far = pair()
     there = Stack("there", runtime=scene.lan.runtime)
-    netif = Netif(near, stack=scene.client.stack, ip="10.7.0.1/24", if_key="elsewhere", route_prio=1)
-    server = Host(scene.lan, "there", there, Netif(far, stack=there, ip="10.7.0.2/24"))
+    netif = Netif(near, stack=scene.client.stack, ip="10.0.0.101/24", if_key="elsewhere", route_prio=-1)
+    server = Host(scene.lan, "there", there, Netif(far, stack=there, ip="10.0.0.2/24"))
     yield netif, NameServer(scene.lan, server, record("www.test", "A", "10.7.0.9"))
     scene.lan.closing = True
     there.close(0)
@@ -302,14 +322,31 @@ def elsewhere(scene):
 def test_an_interface_with_servers_of_its_own(scene, elsewhere, www):
     netif, theirs = elsewhere
     ours = scene.server(www)
+    assert ours.address == theirs.address
     netif.interface.set_dns((theirs.address,), ("other.test",))
     found = scene.look_up("www.test", interface=netif.interface)
     assert [record.data for record in found.records] == [bytes((10, 7, 0, 9))]
-    assert theirs.asked[0].source[0] == "10.7.0.1"
+    assert theirs.asked[0].source[0] == "10.0.0.101"
     assert scene.ask("www.test") == ["192.0.2.1"]  # what one said is not what another would
     assert len(ours.asked) == 1
     scene.look_up("www", interface=netif.interface)
     assert theirs.names[1:] == ["www.other.test", "www"]
+
+
+def test_a_socket_bound_to_an_interface_asks_its_servers(scene, elsewhere, www):
+    netif, theirs = elsewhere
+    scene.server(www)
+    netif.interface.set_dns((theirs.address,), ())
+
+    def connect():
+        with scene.client.socket(type=socket.SOCK_DGRAM) as udp:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"elsewhere")
+            with pytest.raises(OSError, match=r"route|unreachable"):
+                udp.connect(("www.test", 9))
+
+    scene.run(connect)
+    assert theirs.names == ["www.test"]
+    assert not scene.servers[0].asked
 
 
 def test_an_interface_without_servers_asks_the_stacks(scene, elsewhere, www):

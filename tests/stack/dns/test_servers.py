@@ -188,6 +188,18 @@ def test_who_does_not_know_edns_is_asked_without(scene, rcode, repeats):  # RFC 
     assert [asked.message.edns for asked in server.asked] == [1232, None, None]
 
 
+def test_only_so_many_are_remembered_to_be_old(lan):
+    from stack.limits import Limits
+    from tests.stack.dns.conftest import Scene
+
+    scene = Scene(lan, lan.host("client", limits=Limits(dns_servers=2)))
+    servers = [scene.server(says=lambda asked: asked.reply(rcode=dns.FORMERR, edns=None)) for _ in range(3)]
+    for server in [*servers, servers[0]]:
+        scene.client.stack.dns = (server.address,)
+        scene.fails("www.test")
+    assert [asked.message.edns for asked in servers[0].asked] == [1232, None] * 2
+
+
 def test_edns_can_be_switched_off(scene, www):
     server = scene.server(www)
     scene.configure(edns=0)
@@ -322,12 +334,15 @@ def test_the_last_to_give_up_ends_the_query(scene):
 
 
 def test_a_stack_that_closes_lets_its_callers_go(scene):
-    scene.server(says=silent)
+    servers = [scene.server(says=silent), scene.server(says=silent)]
     task = scene.client.spawn(lambda: gives_up(scene, "www.test"))
     scene.lan.run_for(0.5)
     scene.client.stack.close(0)
-    scene.lan.run_until(task.done)
+    _, seconds = took(scene, lambda: scene.lan.run_until(task.done))
     assert task.result() == socket.EAI_AGAIN
+    assert seconds == 0
+    assert not scene.client.stack.udp.ports
+    assert [len(server.asked) for server in servers] == [1, 0]
 
 
 def test_questions_on_their_way_are_bounded(lan):
