@@ -333,7 +333,11 @@ def test_the_last_to_give_up_ends_the_query(scene):
     assert len(server.asked) == 1
 
 
-def test_a_stack_that_closes_lets_its_callers_go(scene):
+def test_a_stack_that_closes_lets_its_callers_go(lan):
+    from stack.limits import Limits
+    from tests.stack.dns.conftest import Scene
+
+    scene = Scene(lan, lan.host("client", limits=Limits(flush_rounds=1)))  # its last flush does not settle by itself
     servers = [scene.server(says=silent), scene.server(says=silent)]
     task = scene.client.spawn(lambda: gives_up(scene, "www.test"))
     scene.lan.run_for(0.5)
