@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from components.lan import Host
+from netif.config import DnsInfo, DnsType
 from netif.netif import Netif
 from netif.wire import dns
 from netif.wire.dns import Mx, Record, Srv, parse_name
@@ -317,6 +318,18 @@ def elsewhere(scene):
     yield netif, NameServer(scene.lan, server, record("www.test", "A", "10.7.0.9"))
     scene.lan.closing = True
     there.close(0)
+
+
+def test_a_netifs_servers_are_asked_while_it_is_the_default(scene, www):
+    first, second = scene.server(www), scene.server(www)
+    scene.configure(ttl_max=0)
+    netif = scene.client.netif
+    netif.set_dns_info(DnsType.MAIN, DnsInfo(second.host.ip))
+    assert scene.ask("www.test") == ["192.0.2.1"]
+    assert (len(first.asked), len(second.asked)) == (0, 1)
+    netif.set_dns_info(DnsType.MAIN, None)
+    with pytest.raises(socket.gaierror, match="no name server"):
+        scene.ask("www.test")
 
 
 def test_an_interface_with_servers_of_its_own(scene, elsewhere, www):
