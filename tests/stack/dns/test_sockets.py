@@ -158,9 +158,17 @@ def test_names_of_an_address_that_has_none(named):
         named.run(lambda: stack.gethostbyaddr("192.0.2.77"))
 
 
-def test_the_modules_functions_are_those_of_the_default_stack():
-    import stack.socket as ours
+@pytest.fixture
+def ours():
+    """Our module; the default stack that it makes goes with the test."""
+    import stack.socket
+    from netif import netif_deinit
 
+    yield stack.socket
+    netif_deinit()
+
+
+def test_the_modules_functions_are_those_of_the_default_stack(ours):
     assert ours.gethostbyname("127.0.0.1") == "127.0.0.1"
     assert ours.gethostbyname_ex("localhost") == ("localhost", [], ["127.0.0.1"])
     assert ours.gethostbyaddr("127.0.0.1") == ("localhost", [], ["127.0.0.1"])
