@@ -109,7 +109,7 @@ def look_up(host: str, hosts: Hosts) -> bytes:
         return ANY
     if host == "<broadcast>":
         return BROADCAST
-    if (address := known(host, hosts)) is not None or (address := literal(host)) is not None:
+    if (address := literal(host)) is not None or (address := known(host, hosts)) is not None:
         return address
     raise UnknownName(host)
 
