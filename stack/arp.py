@@ -8,6 +8,7 @@ and answered once in a while, or given way to (RFC 5227 2.4).
 from __future__ import annotations
 
 import enum
+import logging
 from errno import EHOSTUNREACH
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,6 +23,8 @@ from stack.routing import Neighbour, Route
 
 if TYPE_CHECKING:
     from stack.ethernet import EthernetInterface
+
+logger = logging.getLogger(__name__)
 
 TRIES = 3  # requests before giving up
 RETRY_INTERVAL = 1.0  # seconds between requests (RFC 1122 2.3.2.1: at most one a second)
@@ -272,6 +275,9 @@ class Arp:
     def _confirm(self, entry: ArpEntry, mac: bytes) -> None:
         stack = self.interface.stack
         self.entries[entry.address] = self.entries.pop(entry.address)  # now the last
+        if entry.mac != mac:
+            verb = "added" if entry.mac == _NOBODY else "changed"
+            logger.info("ARP cache: %s %s @ %s", verb, format_address(entry.address), ethernet.format_mac(mac))
         entry.mac = mac
         entry.confirmed_at = stack.now
         entry.become(REACHABLE, stack.now + REACHABLE_TIME * (0.5 + stack.dice.random()))

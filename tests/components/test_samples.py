@@ -278,6 +278,14 @@ def test_ping_gives_up_after_its_timeout(lan):
     assert lan.now() == pytest.approx(2.5, abs=0.1)
 
 
+def test_whom_arp_has_found_is_logged_once(lan, caplog):
+    caplog.set_level(logging.INFO, logger="stack.arp")
+    one, other = lan.host("one"), lan.host("other")
+    finish(lan, one.spawn(lambda: ping(one.stack, other.ip, count=3, say=lambda line: None)))
+    said = [record.getMessage() for record in caplog.records]
+    assert sorted(said) == [f"ARP cache: added {host.ip} @ {host.mac}" for host in (one, other)]
+
+
 def test_what_a_peer_sends_cannot_steer_the_terminal():
     assert printable(b"plain\r\n") == "plain"
     assert printable(b"\x1b[2J\x07") == "\\x1b[2J\\x07"
