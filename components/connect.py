@@ -1,8 +1,8 @@
 """One way to join a network for every command: what example_connect is in ESP-IDF.
 
-From a Choice (flags.py) to a stack on a wire (wires.py), with faults and captures around it as asked, and its orderly
-end. Without a wire a second host in this process plays the other part. Everything that a person got wrong leaves here
-as a Complaint; what the application does with its sockets is its own affair.
+From a Choice (flags.py) to a stack on a wire (wires.py) with an address (addressing.py), with faults and captures
+around it as asked, and its orderly end. Without a wire a second host in this process plays the other part. Everything
+that a person got wrong leaves here as a Complaint; what the application does with its sockets is its own affair.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv4Interface
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 
 from components import wires
+from components.addressing import await_address, set_servers
 from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
 from netif.wire.ip import format_address, parse_address
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 DEFAULT_IP = IPv4Interface("192.168.5.100/24")  # tapif_io's
 DEFAULT_GATEWAY = IPv4Address("192.168.5.1")
+HOSTNAME = "host"  # without --hostname
 LINGER = 1.0  # seconds for the connections' orderly end
-ADDRESS_WAIT = 5.0  # seconds; a static address is there as soon as the link is up
 AGAIN = 0.1  # seconds; a signal that finds the main thread on its way to sleep is seen only when it wakes
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,9 @@ class Joined:
 
 
 @contextmanager
-def connect(choice: Choice) -> Iterator[Joined]:
-    """Join the network; leave it in order at the end."""
-    set_up_logging(choice.verbose)
+def connect(choice: Choice, *, says: TextIO | None = None) -> Iterator[Joined]:
+    """Join the network; leave it in order at the end. `says`: where a sample's lines go, if not to stdout."""
+    set_up_logging(choice.verbose, says or sys.stdout)
     kind, rest = wires.split(choice.wire)
     with told_once(), ExitStack() as closing:
         runtime = make_runtime(choice, closing)
@@ -81,7 +82,7 @@ def connect(choice: Choice) -> Iterator[Joined]:
             return
         choice = with_addresses(choice, kind)
         driver = wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
-        here = join(choice, driver, runtime, closing, peer=choice.gateway)
+        here = join(choice, driver, runtime, closing)
         with ends_with(here.netif, choice.wire):
             yield here
 
@@ -114,6 +115,8 @@ def ends_with(netif: Netif, wire: str) -> Iterator[None]:
 
 def with_addresses(choice: Choice, kind: str) -> Choice:
     """The addresses that this kind of wire has by default."""
+    if choice.dhcp:
+        return choice
     if choice.ip is None and kind == "unix":
         raise Complaint("--ip is missing: on unix: every host says its own, such as --ip 10.0.0.1/24 and 10.0.0.2/24")
     address = choice.ip or DEFAULT_IP
@@ -125,26 +128,42 @@ def with_addresses(choice: Choice, kind: str) -> Choice:
     return attrs.evolve(choice, ip=address, gateway=gateway)
 
 
-def join(choice: Choice, driver: Driver, runtime: Runtime, closing: ExitStack, *, peer: object = None) -> Joined:
-    """A host on `driver`, with faults and captures as chosen, up and addressed; `closing` ends it in order."""
+def join(
+    choice: Choice,
+    driver: Driver,
+    runtime: Runtime,
+    closing: ExitStack,
+    *,
+    peer: object = None,
+    gives: bool = False,
+) -> Joined:
+    """A host on `driver`, with faults and captures as chosen, up and addressed; `closing` ends it in order. It serves
+    DHCP if it `gives` addresses."""
+    from netif.config import Flags
+    from netif.errors import NetifError
     from netif.netif import Netif
     from stack import Stack
-    from tapio import impair
 
-    assert choice.ip is not None
-    stack = Stack(runtime=runtime)
+    stack = Stack(choice.hostname or HOSTNAME, runtime=runtime)
     closing.callback(stack.close)
-    wrapped = sniffed(impair(driver, loss=choice.loss, delay=choice.delay), choice, runtime, closing)
+    wrapped = faulty(driver, choice, runtime, closing)
+    ip = str(choice.ip) if choice.ip else None
     gateway = str(choice.gateway) if choice.gateway else None
     try:
-        netif = Netif(wrapped, stack=stack, ip=str(choice.ip), gateway=gateway, mac=choice.mac, mtu=choice.mtu)
-    except (OSError, ValueError) as error:
+        how: dict[str, Any] = {"ip": ip, "gateway": gateway, "mac": choice.mac, "mtu": choice.mtu, "dhcp": choice.dhcp}
+        flags = Flags.AUTOUP | (Flags.DHCP_SERVER if gives else 0)
+        netif = Netif(wrapped, stack=stack, flags=flags, **how)
+    except (OSError, ValueError, NetifError) as error:
         raise Complaint(wires.tell(choice.wire, error)) from error
     closing.callback(netif.close, linger=LINGER)
     if choice.mtu is not None and netif.mtu < choice.mtu:
         raise Complaint(f"--mtu: {choice.mtu} is more than {choice.wire} takes: {netif.mtu}")
-    wait_for_address(netif, choice.timeout)
-    return Joined(stack, netif, str(choice.ip.ip), str(peer) if peer is not None else None)
+    set_servers(netif, choice.dns)
+    try:
+        info = await_address(netif, choice)
+    except TimeoutError as error:
+        raise GaveUp(error) from None
+    return Joined(stack, netif, str(info.ip), str(peer) if peer else str(info.gw) if int(info.gw) else None)
 
 
 @contextmanager
@@ -162,32 +181,27 @@ def told_once() -> Iterator[None]:
         logger.removeFilter(is_no_warning)
 
 
-def wait_for_address(netif: Netif, timeout: float | None) -> None:
-    from netif.events import GotIp
-
-    wait = ADDRESS_WAIT if timeout is None else timeout
-    if netif.wait_for(GotIp, wait) is None:
-        raise GaveUp(f"no address within {wait:g} s: the link is down")
-
-
 def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack) -> Joined:
-    """Two hosts of this process, one wire; the other one has the gateway's address."""
+    """Two hosts of this process, one wire; the other one has the gateway's address, and gives us ours by DHCP."""
     from tapio import pair
 
-    choice = with_addresses(choice, "pair")
-    assert choice.ip is not None
-    others = (address for address in choice.ip.network.hosts() if address != choice.ip.ip)
-    other_ip = choice.gateway or next(others)
+    plan = with_addresses(attrs.evolve(choice, dhcp=False), "pair")
+    assert plan.ip is not None
+    others = (address for address in plan.ip.network.hosts() if address != plan.ip.ip)
+    other_ip = plan.gateway or next(others)
     ours, others_end = pair()
-    theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{choice.ip.network.prefixlen}"), mtu=choice.mtu)
-    other = join(theirs, others_end, runtime, closing, peer=choice.ip.ip)
-    return attrs.evolve(join(choice, ours, runtime, closing, peer=other_ip), other=other)
+    theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{plan.ip.network.prefixlen}"), mtu=choice.mtu)
+    other = join(theirs, others_end, runtime, closing, gives=choice.dhcp)
+    here = join(choice if choice.dhcp else plan, ours, runtime, closing, peer=other_ip)
+    return attrs.evolve(here, other=attrs.evolve(other, peer=here.ip))
 
 
-def sniffed(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack) -> Driver:
-    """Outermost: what is captured is what the host sent and got, lost frames among the sent ones."""
-    from tapio import PcapngWriter, Sniff, TextTrace
+def faulty(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack) -> Driver:
+    """`driver` with faults and captures as chosen. The captures are outermost: what they show is what the host sent
+    and got, lost frames among the sent ones."""
+    from tapio import PcapngWriter, Sniff, TextTrace, impair
 
+    impaired = impair(driver, loss=choice.loss, delay=choice.delay)
     sinks: list[Any] = []
     if choice.pcapng is not None:
         try:
@@ -198,7 +212,7 @@ def sniffed(driver: Driver, choice: Choice, runtime: Runtime, closing: ExitStack
         sinks.append(writer)
     if choice.verbose > 1:
         sinks.append(TextTrace(sys.stderr))
-    return Sniff(driver, *sinks) if sinks else driver
+    return Sniff(impaired, *sinks) if sinks else impaired
 
 
 def make_runtime(choice: Choice, closing: ExitStack) -> Runtime:
@@ -209,12 +223,12 @@ def make_runtime(choice: Choice, closing: ExitStack) -> Runtime:
     return runtime
 
 
-def set_up_logging(verbose: int) -> None:
+def set_up_logging(verbose: int, says: TextIO) -> None:
     """The samples' lines go to stdout, as the originals' do; what the link does goes to stderr, with -v."""
     samples = logging.getLogger("components")
     samples.setLevel(logging.INFO)
     samples.propagate = False
-    samples.handlers[:] = [EspStyle(sys.stdout)]
+    samples.handlers[:] = [EspStyle(says)]
     rest = logging.getLogger()
     rest.setLevel(logging.INFO if verbose else logging.WARNING)
     rest.handlers[:] = [EspStyle(sys.stderr)]

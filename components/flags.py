@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from components.command import Complaint
+from netif.config import DnsType, check_hostname
 from netif.wire import ethernet, ip
 
 MTU_MIN, MTU_MAX = 68, 65521  # RFC 791 3.2; what a TAP device takes
@@ -28,6 +29,9 @@ class Choice:
     wire: str = "pair:"
     ip: IPv4Interface | None = None
     gateway: IPv4Address | None = None
+    dhcp: bool = False
+    dns: tuple[IPv4Address, ...] = ()  # the one to ask first in front
+    hostname: str = ""
     mac: bytes | None = None
     mtu: int | None = None  # bytes of an IP packet
     loss: float = 0.0  # of the frames, in each direction
@@ -52,6 +56,27 @@ def parse_interface(text: str) -> IPv4Interface:
 
 def parse_gateway(text: str) -> IPv4Address:
     return IPv4Address(ip.parse_address(text))
+
+
+def parse_servers(text: str) -> tuple[IPv4Address, ...]:
+    servers = tuple(parse_gateway(one.strip()) for one in text.split(","))
+    if len(servers) > len(DnsType):
+        raise ValueError(f"{len(servers)} name servers are too many: write at most {len(DnsType)}")
+    return servers
+
+
+def parse_hostname(text: str) -> str:
+    try:
+        return check_hostname(text)
+    except ValueError as error:
+        raise ValueError(str(error).partition(": ")[2]) from None  # which flag it is will be said
+
+
+def parse_truth(text: str) -> bool:
+    truth = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}.get(text.lower())
+    if truth is None:
+        raise ValueError(f"{text} is neither yes nor no: write 1 or 0")
+    return truth
 
 
 def parse_mac(text: str) -> str | bytes:
@@ -108,6 +133,8 @@ def parse_seed(text: str) -> int:
 FLAGS: tuple[tuple[str, str, str, Callable[[str], Any], str], ...] = (
     ("--ip", "ip", "A/LEN", parse_interface, "our address, such as 192.168.5.100/24 (the default on a TAP and a pair)"),
     ("--gw", "gateway", "A", parse_gateway, "the gateway, such as 192.168.5.1"),
+    ("--dns", "dns", "A[,A]", parse_servers, "the name servers to ask, before those that DHCP tells of"),
+    ("--hostname", "hostname", "H", parse_hostname, "our name, which a DHCP server is told too"),
     ("--mac", "mac", "M", parse_mac, "our MAC address, or `random` (by default the same at every start)"),
     ("--mtu", "mtu", "N", parse_mtu, "the largest IP packet, in bytes (1500)"),
     ("--loss", "loss", "P", parse_share, "lose this share of the frames in each direction, such as 1%%"),
@@ -122,7 +149,7 @@ wires:
   -i pair:               no device at all: a second host in this process plays the other part (the default)
   -i unix:PATH           between two processes, no root: the first to come is the switch for all others; wants --ip
   -i tap:NAME[,create]   a TAP device of this machine (make_tap_netif makes one); plain NAME does as well
-each flag has a twin in the environment: NETIF_WIRE, NETIF_IP, NETIF_GW, NETIF_MAC, NETIF_MTU, NETIF_LOSS ...
+each flag has a twin in the environment: NETIF_WIRE, NETIF_IP, NETIF_GW, NETIF_DHCP=1, NETIF_MAC, NETIF_LOSS ...
 
 two shells of an ordinary user, a server in one and a client in the other:
   {program} tcp_server -i unix:/tmp/lan --ip 10.0.0.1/24
@@ -135,6 +162,7 @@ def add_flags(parser: argparse.ArgumentParser, *, program: str = "netif") -> Non
     parser.epilog = WIRES.format(program=program)
     group = parser.add_argument_group("the wire")
     group.add_argument("-i", dest="wire", metavar="WIRE", help="which wire to use, see below")
+    group.add_argument("--dhcp", action="store_true", help="ask a DHCP server for our address, instead of --ip")
     for flag, field, metavar, _parse, text in FLAGS:
         group.add_argument(flag, dest=field, metavar=metavar, help=text)
     group.add_argument("--once", action="store_true", help="end after the first exchange or client")
@@ -149,22 +177,49 @@ def choice_of(options: argparse.Namespace, environment: Mapping[str, str] | None
     if wire:
         chosen["wire"] = wire
     for flag, field, _metavar, parse, _help in FLAGS:
-        twin = "NETIF_" + flag[2:].upper()
         said, text = flag, getattr(options, field)
         if text is None:
-            said, text = twin, environment.get(twin) or None
-        if text is None:
-            continue
-        try:
-            chosen[field] = parse(text.strip())
-        except ValueError as error:
-            raise Complaint(f"{said}: {error}") from None
+            said = twin(flag)
+            text = environment.get(said) or None
+        if text is not None:
+            chosen[field] = parsed(said, parse, text)
     if chosen.get("mac") == "random":
         chosen["mac"] = random_mac(chosen.get("seed"))
-    choice = Choice(**chosen)
-    if choice.ip is not None and choice.gateway is not None and choice.gateway not in choice.ip.network:
-        raise Complaint(f"--gw: {choice.gateway} is not in {choice.ip.network}, where --ip puts us")
-    return choice
+    choose_address(chosen, options, environment)
+    return Choice(**chosen)
+
+
+def twin(flag: str) -> str:
+    """The variable that says the same."""
+    return "NETIF_" + flag[2:].upper()
+
+
+def parsed(said: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text.strip())
+    except ValueError as error:
+        raise Complaint(f"{said}: {error}") from None
+
+
+def choose_address(chosen: dict[str, Any], options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """--ip or --dhcp: a flag of the one wins over the other's twin, and what goes only with the other is no longer."""
+    said = environment.get("NETIF_DHCP")
+    wanted = options.dhcp or (parsed("NETIF_DHCP", parse_truth, said) if said else False)
+    if wanted and "ip" in chosen:
+        if options.dhcp == (options.ip is not None):
+            first, other = ("--dhcp", "--ip") if options.dhcp else ("NETIF_DHCP", "NETIF_IP")
+            raise Complaint(f"{first} and {other} exclude each other: have an address given, or say one")
+        wanted = options.dhcp
+    if not wanted:
+        ip, gateway = chosen.get("ip"), chosen.get("gateway")
+        if ip is not None and gateway is not None and gateway not in ip.network:
+            raise Complaint(f"--gw: {gateway} is not in {ip.network}, where --ip puts us")
+        return
+    if options.gateway is not None:
+        raise Complaint("--gw: with --dhcp the server says which gateway there is")
+    chosen["dhcp"] = True
+    chosen.pop("ip", None)
+    chosen.pop("gateway", None)
 
 
 def random_mac(seed: int | None) -> bytes:

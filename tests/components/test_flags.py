@@ -55,6 +55,31 @@ def test_every_flag_has_a_twin_in_the_environment():
     assert choice == choose(*words.split(), *more.split())
 
 
+def test_an_address_is_asked_for_by_flag_and_by_environment():
+    words = ("--dhcp", "--dns", "10.0.0.53, 10.0.0.54", "--hostname", "kitchen-light")
+    choice = choose(*words)
+    assert choice.dhcp
+    assert choice.dns == (IPv4Address("10.0.0.53"), IPv4Address("10.0.0.54"))
+    assert choice.hostname == "kitchen-light"
+    assert choice == choose(NETIF_DHCP="1", NETIF_DNS="10.0.0.53,10.0.0.54", NETIF_HOSTNAME="kitchen-light")
+    assert not choose(NETIF_DHCP="no").dhcp
+    assert not choose(NETIF_DHCP="").dhcp
+
+
+def test_of_an_address_and_dhcp_the_flag_wins_over_the_environment():
+    asked = choose("--dhcp", NETIF_IP="10.0.0.2/24", NETIF_GW="10.0.0.1")
+    assert (asked.dhcp, asked.ip, asked.gateway) == (True, None, None)
+    said = choose("--ip", "10.0.0.2/24", NETIF_DHCP="1", NETIF_GW="10.0.0.1")
+    assert (said.dhcp, said.ip, said.gateway) == (False, IPv4Interface("10.0.0.2/24"), IPv4Address("10.0.0.1"))
+
+
+def test_two_places_for_the_address_at_once_are_a_mistake():
+    with pytest.raises(Complaint, match=r"^--dhcp and --ip exclude each other"):
+        choose("--dhcp", "--ip", "10.0.0.2/24")
+    with pytest.raises(Complaint, match=r"^NETIF_DHCP and NETIF_IP exclude each other"):
+        choose(NETIF_DHCP="1", NETIF_IP="10.0.0.2/24")
+
+
 def test_a_flag_wins_over_its_twin_and_an_empty_twin_says_nothing():
     assert choose("--mtu", "1300", NETIF_MTU="1400").mtu == 1300
     assert choose(NETIF_MTU="").mtu is None
@@ -80,6 +105,11 @@ def test_a_random_mac_is_a_locally_administered_station_and_follows_the_seed():
         ("--ip 10.0.0.1/33", "--ip: "),
         ("--gw nonsense", "--gw: 'nonsense' is not an IPv4 address"),
         ("--ip 10.0.0.1/24 --gw 10.0.1.1", "--gw: 10.0.1.1 is not in 10.0.0.0/24"),
+        ("--dhcp --gw 10.0.0.1", "--gw: with --dhcp the server says which gateway there is"),
+        ("--dns here", "--dns: 'here' is not an IPv4 address"),
+        ("--dns 10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4", "--dns: 4 name servers are too many: write at most 3"),
+        ("--hostname under_score!", "--hostname: 'under_score!' has more than letters, digits"),
+        ("--hostname " + "x" * 40, "--hostname: "),
         ("--mac 01:00:00:00:00:01", "--mac: 01:00:00:00:00:01 is no station's address"),
         ("--mac zebra", "--mac: "),
         ("--mtu 20", "--mtu: 20 is out of range: write 68 to 65521"),
@@ -112,6 +142,8 @@ def test_a_mistake_is_told_in_one_line_that_names_it(words, says):
 def test_a_mistake_in_the_environment_names_the_variable():
     with pytest.raises(Complaint, match=r"^NETIF_MTU: 20 is out of range"):
         choose(NETIF_MTU="20")
+    with pytest.raises(Complaint, match=r"^NETIF_DHCP: perhaps is neither yes nor no: write 1 or 0"):
+        choose(NETIF_DHCP="perhaps")
 
 
 @given(flag=st.sampled_from([flag for flag, *_ in FLAGS]), value=st.text(max_size=40))
