@@ -9,12 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from socket import AF_INET, SOCK_DGRAM
+from typing import Any
 
 from components.command import GaveUp, Parser, run
 from components.serving import Sockets, printable
 from components.small_services import SELF_ANSWERING
 from components.tcp_client import PORT, describe, parse_port
 from components.udp_client import udp_client
+
+LAST_WAIT = 0.5  # seconds for the last answer to leave: whom it is for may have to be looked for first, by ARP
 
 log = logging.getLogger("components.udp_server")
 
@@ -47,7 +50,15 @@ def udp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: f
                 log.warning("Error occurred during sending: %s", describe(error))
                 continue
             if once:
+                let_it_leave(net)
                 return
+
+
+def let_it_leave(net: Any) -> None:
+    """The kernel sends on by itself; a stack of ours is about to end with us."""
+    runtime = getattr(net, "runtime", None)
+    if runtime is not None:
+        runtime.sleep(LAST_WAIT)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

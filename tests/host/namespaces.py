@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import itertools
 import os
+import select
 import shutil
 import socket
 import struct
@@ -181,6 +182,14 @@ def end(process: subprocess.Popen[Any], signal_number: int = 15, patience: float
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()
+
+
+def heard(process: subprocess.Popen[bytes], timeout: float = 15.0) -> bytes:
+    """What a program says next on its stdout."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], timeout)
+    assert ready, f"{process.args} has said nothing within {timeout:g} s"
+    return os.read(process.stdout.fileno(), 65536)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.host.namespaces import Namespace, wait_until
+from tests.host.namespaces import Namespace, heard, wait_until
 
 pytestmark = pytest.mark.host
 
@@ -33,7 +33,7 @@ def test_tcp_client_talks_to_nc(ns, netif):
     server = nc(ns, "-l", KERNEL, "3333")
     wait_until(lambda: listening(ns, "t"), what="nc's start")
     client = netif("tcp_client", "--once")
-    assert os.read(server.stdout.fileno(), 100) == b"Message from netif "
+    assert heard(server) == b"Message from netif "
     os.write(server.stdin.fileno(), b"OK: got it\n")
     status, out, err = client.finish()
     assert (status, err) == (0, "")
@@ -67,7 +67,7 @@ def test_udp_client_talks_to_nc(ns, netif):
     server = nc(ns, "-u", "-l", KERNEL, "3333")
     wait_until(lambda: listening(ns, "u"), what="nc's start")
     client = netif("udp_client", "--once")
-    assert os.read(server.stdout.fileno(), 100) == b"Message from netif "
+    assert heard(server) == b"Message from netif "
     os.write(server.stdin.fileno(), b"OK: got it\n")
     status, out, err = client.finish()
     assert (status, err) == (0, "")
@@ -84,7 +84,7 @@ def test_nc_reaches_udp_server(ns, netif):
     server.until("Waiting for data")
     asking = nc(ns, "-u", OURS, "3333")
     os.write(asking.stdin.fileno(), b"Data to ESP\n")
-    assert os.read(asking.stdout.fileno(), 100) == b"Data to ESP\n"
+    assert heard(asking) == b"Data to ESP\n"
     status, out, err = server.finish()
     assert (status, err) == (0, "")
     lines = [re.sub(rf"{KERNEL}:\d+", "NC", line) for line in re.findall(r"I \(\d+\) udp_server: (.*)", out)]
