@@ -182,7 +182,7 @@ def _main(argv: Sequence[str] | None) -> int:
     choice = choice_of(options)
     port = PORT if options.url is None else parse_url(options.url).port
 
-    with connect(choice, says=sys.stderr) as here:
+    with connect(choice, says=sys.stderr if options.output is None else sys.stdout) as here:
         other = here.other
         if other is not None:
             other.play(lambda: http_server(other.stack, port))
