@@ -32,6 +32,8 @@ def configuration(stack: NetStack | None, config: NetifConfig | None, given: Arg
     ip, if_key, flags = given["ip"], given["if_key"], given["flags"]
     if stack is None:
         raise InvalidParams("Netif needs stack=, as in Netif(driver, stack=host), or config=")
+    if given["dhcp"] and ip:
+        raise InvalidParams(f"Netif has dhcp= and ip={ip!r} too; the address comes from a server, so leave out ip=")
     base = InherentConfig(
         if_key=registry_of(stack).free_key() if if_key is None else if_key,
         flags=(Flags.AUTOUP if flags is None else flags) | (Flags.DHCP_CLIENT if given["dhcp"] else 0),

@@ -80,6 +80,8 @@ class Obtaining(Routed):
         """
         with Held(self.runtime):
             self._refuse_closed("start the DHCP client of")
+            if self.flags & Flags.DHCP_SERVER or self._dhcps is not None:
+                raise DhcpcStartFailed(f"{self!r} gives addresses by DHCP: it cannot ask for one on the same wire")
             if self._dhcpc_status is DhcpStatus.STARTED:
                 raise DhcpAlreadyStarted(f"the DHCP client of {self!r} is started already")
             if self.is_up:
@@ -149,8 +151,9 @@ class Obtaining(Routed):
             if self.flags & flag and status is not DhcpStatus.STOPPED:
                 verb = "dhcpc_stop" if flag is Flags.DHCP_CLIENT else "dhcps_stop"
                 raise DhcpNotStopped(f"{self!r} has {flag.name}; {verb}() before an address is set")
-        if self._dhcpc is not None:
-            raise DhcpNotStopped(f"{self!r} obtains its address; dhcpc_stop() before one is set")
+        if self._dhcpc is not None or self._dhcps is not None:
+            verb = "dhcpc_stop" if self._dhcpc is not None else "dhcps_stop"
+            raise DhcpNotStopped(f"DHCP of {self!r} runs; {verb}() before an address is set")
 
     def _awaits_address(self) -> bool:
         if self._dhcpc_status is DhcpStatus.INIT:
@@ -215,8 +218,8 @@ class Obtaining(Routed):
         """Give addresses; once the link is up, if it is down. DhcpAlreadyStarted, DhcpsStartFailed, NotSupported."""
         with Held(self.runtime):
             self._refuse_closed("start the DHCP server of")
-            if self.flags & Flags.DHCP_CLIENT:
-                raise DhcpsStartFailed(f"{self!r} has DHCP_CLIENT: it cannot give addresses on the wire that it asks")
+            if self.flags & Flags.DHCP_CLIENT or self._dhcpc is not None:
+                raise DhcpsStartFailed(f"{self!r} obtains its address by DHCP: it cannot give any on the same wire")
             if self._dhcps_status is DhcpStatus.STARTED:
                 raise DhcpAlreadyStarted(f"the DHCP server of {self!r} is started already")
             if self.is_up:

@@ -180,6 +180,11 @@ def test_python_style_is_connected_at_once(new_driver, stack):
         assert netif.flags == Flags.AUTOUP | Flags.DHCP_CLIENT
 
 
+def test_address_beside_dhcp_is_a_mistake_in_python_style(new_driver, stack):
+    with pytest.raises(InvalidParams, match="leave out ip="):
+        Netif(new_driver(), stack=stack, dhcp=True, ip="10.0.0.1/24")
+
+
 def test_client_without_the_flag_is_started_by_hand_alone(make):
     netif = make(flags=Flags.AUTOUP, ip="10.0.0.1/24")
     assert netif.dhcpc_status is INIT
@@ -710,9 +715,21 @@ def test_address_of_a_server_is_set_while_it_is_stopped(make):
     assert netif.dhcps_status is STARTED
 
 
-def test_client_interface_gives_no_addresses(make):
-    with pytest.raises(DhcpsStartFailed, match="DHCP_CLIENT"):
+def test_one_interface_does_not_both_give_and_obtain(make):
+    with pytest.raises(DhcpsStartFailed, match="obtains"):
         make().dhcps_start()
+    with pytest.raises(DhcpcStartFailed, match="gives"):
+        make(flags=SERVER, ip="10.0.0.1/24").dhcpc_start()
+    netif = make(flags=Flags.AUTOUP, ip="10.0.0.1/24")
+    netif.dhcps_start()
+    with pytest.raises(DhcpcStartFailed, match="gives"):
+        netif.dhcpc_start()
+    with pytest.raises(DhcpNotStopped, match="dhcps_stop"):
+        netif.set_ip_info("10.0.0.2/24")
+    netif.dhcps_stop()
+    netif.dhcpc_start()
+    with pytest.raises(DhcpsStartFailed, match="obtains"):
+        netif.dhcps_start()
 
 
 def test_assigned_addresses_are_told(make, stack, runtime, heard):
