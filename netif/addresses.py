@@ -101,6 +101,7 @@ class Addressed(Identity):
             self._alarm.cancel()
         if info != told or self._withdrawn:
             self._held, self._withdrawn = info, False
+            self._aliases.pop(info.ip.packed, None)  # it is one no longer
             self.interface.set_addresses(*info.packed())
         elif not always:
             return
@@ -153,6 +154,8 @@ class Addressed(Identity):
             self._alarm.cancel()
         self._held = self._old = NOTHING
         self._withdrawn = False
+        if self._awaits_address():  # a static one stays, for when the link comes back
+            self._info = NOTHING
         self._choose(Cause.LOST_IP)
         self._publish(LostIp(self._netif, self.config.base.lost_ip_event))
 

@@ -55,6 +55,7 @@ class Identity(Frames, Observable):
         self._own_mtu = self.mtu  # without what a lease asks for
         self._leased_mtu: int | None = None
         self._hostname = base.hostname
+        self._leased_hostname = ""
         self._untold = 0  # TxRx events under way
         self._filtered: dict[bytes, None] = {}  # group MACs that are wanted
 
@@ -91,23 +92,24 @@ class Identity(Frames, Observable):
 
     @property
     def hostname(self) -> str:
-        """Sent with DHCP; at first the stack's name. "" before the first start."""
-        if self._hostname or self.stack is None:
-            return self._hostname
-        try:
-            return check_hostname(self.stack.name)
-        except InvalidParams:
-            return ""
+        """The one that was set, else what a lease says, else the stack's name; "" before the first start."""
+        return self._hostname or self._leased_hostname or self._default_hostname()
 
     @hostname.setter
     def hostname(self, name: str) -> None:
         self.set_hostname(name)
 
     def set_hostname(self, name: str) -> None:
-        """At any time; it counts from the next exchange of DHCP. At most 32 bytes, else the present one stays."""
+        """Sent with DHCP, from the next exchange on; at any time. At most 32 bytes, else the present one stays."""
         with Held(self.runtime):
             self._hostname = check_hostname(name)
             self._renamed()
+
+    def _default_hostname(self) -> str:
+        try:
+            return "" if self.stack is None else check_hostname(self.stack.name)
+        except InvalidParams:
+            return ""
 
     def _renamed(self) -> None:
         """There is another hostname."""

@@ -8,15 +8,15 @@ stopped is not heard. Refuses to know the protocol.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from netif.addresses import NOTHING
 from netif.config import MTU_MIN, DnsInfo, DnsType, Flags, InherentConfig, NetifConfig
-from netif.dhcp import DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, DhcpStatus, Lease
+from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, DhcpStatus, Lease, LeaseHolder
 from netif.errors import (
     DhcpAlreadyStarted,
     DhcpAlreadyStopped,
@@ -29,6 +29,7 @@ from netif.errors import (
 )
 from netif.events import AssignedIp, GotIp
 from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held, State
+from netif.link import StackInterface
 from netif.routed import Routed
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ logger = logging.getLogger("netif")
 
 LEAST_DHCP_MTU = 576  # bytes; RFC 2131 2: a client is prepared to receive that much
 _KINDS = (DnsType.MAIN, DnsType.BACKUP)
+
+# as `link.NetStack` has them, of a stack that has any
+MakeClient: TypeAlias = Callable[[StackInterface, DhcpcConfig, LeaseHolder], DhcpClient]
+MakeServer: TypeAlias = Callable[[StackInterface, DhcpsConfig, AddressGiver], DhcpServer]
 
 
 class Obtaining(Routed):
@@ -105,10 +110,10 @@ class Obtaining(Routed):
         assert self.interface is not None
         if self._own_mtu < LEAST_DHCP_MTU:
             raise DhcpcStartFailed(f"{self!r} has an mtu of {self._own_mtu}; DHCP needs {LEAST_DHCP_MTU} at least")
-        make = getattr(self.stack, "dhcp_client", None)
+        make: MakeClient | None = getattr(self.stack, "dhcp_client", None)
         if make is None:
             raise NotSupported(f"{self!r}: its stack has no DHCP client; give it an address, as in ip='10.0.0.2/24'")
-        client: DhcpClient = make(self.interface, self._present_config(), self)
+        client = make(self.interface, self._present_config(), self)
         self._withdraw()
         self._miss(again=True)
         self._client_does(action)
@@ -140,7 +145,7 @@ class Obtaining(Routed):
 
     def _present_config(self) -> DhcpcConfig:
         config = self._dhcpc_config
-        return attrs.evolve(config, hostname=self._hostname or config.hostname or self.hostname)
+        return attrs.evolve(config, hostname=self._hostname or config.hostname or self._default_hostname())
 
     def _renamed(self) -> None:
         if self._dhcpc is not None:
@@ -170,6 +175,7 @@ class Obtaining(Routed):
         self._fit_mtu()
         servers = zip(_KINDS, lease.dns, strict=False)
         self._leased_servers = {kind: DnsInfo(server) for kind, server in servers}
+        self._leased_hostname = lease.hostname
         self._search = lease.search or ((lease.domain,) if lease.domain else ())
         self._tell_dns()
         self._lead(lease.routes)
@@ -190,6 +196,7 @@ class Obtaining(Routed):
         self._info = NOTHING
         self._leased_mtu = None
         self._fit_mtu()
+        self._leased_hostname = ""
         self._leased_servers, self._search = {}, ()
         self._tell_dns()
         self._lead(())
@@ -254,13 +261,13 @@ class Obtaining(Routed):
         assert self.interface is not None
         if not self.has_address:
             raise DhcpsStartFailed(f"{self!r} has no address, and so none to give; set one first")
-        make = getattr(self.stack, "dhcp_server", None)
+        make: MakeServer | None = getattr(self.stack, "dhcp_server", None)
         if make is None:
             raise NotSupported(f"{self!r}: its stack has no DHCP server")
         config = self._dhcps_config
         if not config.dns:
             config = attrs.evolve(config, dns=tuple(IPv4Address(server) for server in self.dns))
-        server: DhcpServer = make(self.interface, config, self)
+        server = make(self.interface, config, self)
         server.start()
         self._dhcps = server
         self._server_does(action)

@@ -507,6 +507,7 @@ def test_cable_that_stays_unplugged_loses_the_address(bound, stack, runtime, hea
     bound.subscribe(LostIp, heard)
     runtime.pass_time(120)
     assert heard == ["LostIp"]
+    assert not bound.ip_info
     bound.replug()
     tell(runtime, bound.leased, LEASE)
     assert stack.interfaces[0].addresses == LEASE.ip_info.packed()
@@ -650,6 +651,18 @@ def test_hostname_may_be_set_at_any_time(make, stack):  # appendix A: get_set_ho
     with pytest.raises(InvalidParams, match="33"):
         netif.hostname = "k" * 33
     assert netif.hostname == "k" * 32
+
+
+def test_hostname_of_a_lease_is_ours_unless_another_was_set(bound, stack, runtime):  # RFC 2132 3.14
+    tell(runtime, bound.leased, attrs.evolve(LEASE, hostname="porch"))
+    assert bound.hostname == "porch"
+    bound.hostname = "kitchen"
+    assert bound.hostname == stack.clients[0].config.hostname == "kitchen"
+    bound.hostname = ""
+    assert bound.hostname == "porch"
+    assert stack.clients[0].config.hostname == "foreign", "what a server says is not said to it"
+    bound.dhcpc_stop()
+    assert bound.hostname == "foreign"
 
 
 def test_hostname_before_the_start(new_config, new_driver):

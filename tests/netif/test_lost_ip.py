@@ -215,6 +215,26 @@ def test_garp_is_said_every_minute_and_keeps_nobody_waiting(lan):  # flag GARP (
     assert other.netif.counters.rx_frames - seen == 3
 
 
+def test_aliases_outlive_a_stop_and_may_become_the_address(lan):
+    host, other = lan.host("one"), lan.host("other")
+    host.netif.add_address("10.0.0.99/24")
+    host.netif.stop()
+    host.netif.start()
+    assert set(host.stack.ip.local) == {b"\x0a\0\0\1", b"\x0a\0\0\x63"}
+
+    def ask():
+        with host.create_server(("10.0.0.99", 7)), other.create_connection(("10.0.0.99", 7)) as s:
+            return s.getpeername()
+
+    task = other.spawn(ask)
+    lan.run_until(task.done)
+    assert task.result() == ("10.0.0.99", 7)
+    host.netif.ip_info = "10.0.0.99/24"
+    host.netif.stop()
+    host.netif.start()
+    assert set(host.stack.ip.local) == {b"\x0a\0\0\x63"}
+
+
 def test_config_is_what_the_machine_gets(lan):
     host, configs = lan.host("kitchen"), []
     host.stack.dhcp_client = lambda interface, config, holder: (
