@@ -514,6 +514,27 @@ def test_cable_that_stays_unplugged_loses_the_address(bound, stack, runtime, hea
     assert bound.wait_for(GotIp).ip_changed
 
 
+def test_link_that_goes_after_the_lease_does_not_put_lost_ip_off(bound, runtime, heard):  # 3.4
+    bound.subscribe(LostIp, heard)
+    tell(runtime, bound.lease_lost, "expired")
+    runtime.pass_time(60)
+    bound.unplug()
+    runtime.pass_time(60)
+    assert heard == ["LostIp"]
+
+
+def test_link_that_comes_back_leaves_a_lost_lease_its_time(bound, stack, runtime, heard):
+    bound.disconnected()
+    bound.subscribe(LostIp, heard)
+    runtime.pass_time(60)
+    bound.connected()
+    assert heard == []
+    tell(runtime, bound.leased, LEASE)
+    assert bound.wait_for(GotIp).ip_changed is False
+    runtime.pass_time(1000)
+    assert heard == []
+
+
 def test_disconnected_ends_what_was_unplugged(bound, stack):
     bound.unplug()
     bound.disconnected()
@@ -541,6 +562,9 @@ def test_reboot_has_the_link_as_it_was(bound, stack):
     assert bound.is_up
     assert bound.dhcpc_status is STARTED
     assert stack.clients[1].previous == LEASE
+    bound.disconnected()
+    bound.connected()
+    assert stack.clients[2].previous is None, "it is asked for once"
 
 
 def test_address_that_no_server_gave_is_not_asked_for(make, stack, runtime):

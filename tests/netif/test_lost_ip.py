@@ -13,6 +13,7 @@ import pytest
 from components.lan import Lan
 from netif import Flags, GotIp, IpInfo, LostIp
 from netif.dhcp import DhcpcConfig, Lease
+from netif.errors import InvalidParams
 
 
 @pytest.fixture
@@ -187,10 +188,12 @@ def test_connection_ends_when_another_lease_comes(lan, leased):
 def test_connection_ends_when_no_lease_comes(lan, leased):
     client, tell = leased
     tell("lease_lost", "expired")
+    assert client.netif.interface.held == b"\x0a\0\0\x4d"
     lan.run_for(119)
     assert not client.task.done()
     lan.run_for(2)
     assert isinstance(client.task.result(), ConnectionAbortedError)
+    assert client.netif.interface.held == b""
 
 
 def test_waiting_for_lost_ip_is_no_deadlock(lan):
@@ -233,6 +236,8 @@ def test_aliases_outlive_a_stop_and_may_become_the_address(lan):
     host.netif.stop()
     host.netif.start()
     assert set(host.stack.ip.local) == {b"\x0a\0\0\x63"}
+    with pytest.raises(InvalidParams, match="none that"):
+        host.netif.remove_address("10.0.0.99")
 
 
 def test_config_is_what_the_machine_gets(lan):

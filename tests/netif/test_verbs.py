@@ -176,6 +176,13 @@ def test_traffic_events_tell_each_frame(netif, driver, runtime):
     assert len(told) == 3
 
 
+def test_traffic_events_open_no_link(netif, driver, runtime):
+    netif.disconnected()
+    netif.enable_traffic_events()
+    assert netif.transmit((b"x",), None)
+    assert driver.sent == []
+
+
 def test_frame_that_finds_no_room_is_not_told(netif, driver, runtime, heard):
     netif.subscribe(TxRx, heard)
     netif.enable_traffic_events()
