@@ -21,7 +21,7 @@ from netif.link import Alarm
 if TYPE_CHECKING:
     from netif.netif import Netif
 
-logger = logging.getLogger("netif")
+logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 NOTHING = IpInfo()
 NO_ADDRESS = bytes(4)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netif.netif import Netif
     from netif.registry import Registry
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 DEFAULT_MTU = 1500  # bytes
 TRAFFIC_WAITING = 1024  # TxRx events that no handler has had yet

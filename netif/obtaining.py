@@ -35,7 +35,7 @@ from netif.routed import Routed
 if TYPE_CHECKING:
     from netif.netif import Netif
 
-logger = logging.getLogger("netif")
+logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 LEAST_DHCP_MTU = 576  # bytes; RFC 2131 2: a client is prepared to receive that much
 _KINDS = (DnsType.MAIN, DnsType.BACKUP)

@@ -22,7 +22,7 @@ from netif.wire import ip
 if TYPE_CHECKING:
     from netif.netif import Netif
 
-logger = logging.getLogger("netif")
+logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 Route: TypeAlias = tuple[IPv4Network, IPv4Address]
 
