@@ -170,7 +170,7 @@ def test_over_a_lossy_wire_the_lease_is_obtained_and_kept(loss: float, seed: int
     wire = Leasing().start()
     server = LossyServer(wire, loss, seed)
     server.run(86400)
-    lost = {0.01: 0, 0.1: 12, 0.3: 250}[loss]
+    lost = {0.01: 0, 0.1: 2, 0.3: 60}[loss]
     assert len(wire.holder.lost) <= lost
     assert set(wire.holder.lost) <= {"the lease has expired"}
     server.loss = 0.0
