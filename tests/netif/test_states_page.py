@@ -31,3 +31,13 @@ def test_an_action_is_written_beside_its_step():
         PRESS = "press"
 
     assert "    ON --> OFF: press\n" in page([Machine("lamp.py", "LAMP", "", {"ON": {Switch.PRESS: "OFF"}, "OFF": {}})])
+
+
+def test_causes_and_what_is_done_are_rows():
+    class Cause(enum.Enum):
+        DARK = "it is dark"
+
+    class Choice(enum.Enum):
+        SHINE = "shine"
+
+    assert page([Machine("lamp.py", "LAMP", "", {Cause.DARK: Choice.SHINE})]).endswith("| it is dark | shine |\n")

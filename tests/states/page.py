@@ -1,7 +1,8 @@
 """docs/states.md: every state machine of the code as a diagram, drawn from the table that the code itself obeys.
 
 A table is a name of a module with the type `dict[State, ...]` of states that may follow, or of an action to the state
-that follows. What the page says of it is the first line of the module.
+that follows; `dict[Cause, Choice]`, both enums, is a table of what is done. What the page says of it is the first line
+of the module.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ ROOMS = ("netif", "tapio", "stack", "components")
 _TABLE = re.compile(
     r"^([A-Z][A-Z_]*): dict\[(\w+), (?:dict\[\w+, \2\]|frozenset\[\2\]|tuple\[\2, \.\.\.\])\] = ", re.MULTILINE
 )
+
+_CHOICES = re.compile(r"^([A-Z][A-Z_]*): dict\[\w+, \w+\] = ", re.MULTILINE)
 
 _BEGINNING = """\
 # States
@@ -38,10 +41,13 @@ class Machine(NamedTuple):
 def machines() -> Iterator[Machine]:
     for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
         where = str(path.relative_to(ROOT))
-        for name, _state in _TABLE.findall(path.read_text()):
+        text = path.read_text()
+        names = [name for name, _state in _TABLE.findall(text)]
+        for name in [*names, *_CHOICES.findall(text)]:
             module = import_module(where.removesuffix(".py").replace("/", "."))
-            about = (module.__doc__ or "").partition("\n")[0]
-            yield Machine(where, name, about, getattr(module, name))
+            about, table = (module.__doc__ or "").partition("\n")[0], getattr(module, name)
+            if name in names or all(isinstance(each, enum.Enum) for pair in table.items() for each in pair):
+                yield Machine(where, name, about, table)
 
 
 def page(drawn: list[Machine]) -> str:
@@ -51,9 +57,14 @@ def page(drawn: list[Machine]) -> str:
 def _lines(drawn: list[Machine]) -> Iterator[str]:
     yield _BEGINNING
     for machine in drawn:
-        yield f"\n## `{machine.where}`: {machine.name}\n\n{machine.about}\n\n```mermaid\nstateDiagram-v2\n"
-        yield from (f"    {step}\n" for step in _steps(machine.transitions))
-        yield "```\n"
+        yield f"\n## `{machine.where}`: {machine.name}\n\n{machine.about}\n\n"
+        if all(isinstance(following, enum.Enum) for following in machine.transitions.values()):
+            yield "| | |\n|---|---|\n"
+            yield from (f"| {cause.value} | {choice.value} |\n" for cause, choice in machine.transitions.items())
+        else:
+            yield "```mermaid\nstateDiagram-v2\n"
+            yield from (f"    {step}\n" for step in _steps(machine.transitions))
+            yield "```\n"
 
 
 def _steps(transitions: Mapping[Any, Any]) -> Iterator[str]:
