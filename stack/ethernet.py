@@ -86,12 +86,16 @@ class EthernetInterface(Interface):
     def link_up(self, caps: LinkCaps) -> None:
         if caps.medium is not Medium.ETHERNET:
             raise ValueError(f"{self.name} speaks Ethernet, its driver offers {caps.medium.value}")
+        is_fresh = self not in self.stack.interfaces
         self.stack.linked(self)
         self._send = self.netif.transmit
         super().link_up(caps)
         self.groups.listen(self, ALL_HOSTS, EVERYBODY)  # RFC 1112 7.2: from the start, and never reported
         for mac in self.group_macs:
             self._filter(mac)
+        if is_fresh:
+            for each in self.stack.ip.subscribers:
+                each.returned(self)
 
     def relinked(self) -> None:
         self.arp.clear()

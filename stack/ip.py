@@ -26,6 +26,7 @@ from stack.selection import fill, find, source
 if TYPE_CHECKING:
     from stack.interface import Interface
     from stack.stack import Stack
+    from stack.subscriptions import Subscriptions
 
 # (interface, src, dst, frame, start, end, offload): the payload is frame[start:end]
 Handler: TypeAlias = "Callable[[Interface, bytes, bytes, Buffer, int, int, Offload | None], None]"
@@ -56,6 +57,7 @@ class Ip:
         self.paths = PathMtus(stack)
         self.redirects = Redirects(stack)
         self.looped = Looped(stack)
+        self.subscribers: dict[Subscriptions, None] = {}  # of the sockets that have to do with groups
         self._back: dict[tuple[bytes, bytes], Route] = {}
         self._offloads: dict[tuple[int, int, int], Offload] = {}
 

@@ -94,7 +94,9 @@ class Mailbox(Endpoint, Generic[Item]):
             self.stack.owe(self)
 
     def multicast(self) -> Subscriptions:
-        """What it hears of groups and how it sends to them, from now on if not before."""
+        """What it hears of groups and how it sends to them, from now on if not before. OSError(EBADF): closed."""
+        if self.closed:
+            raise failure(EBADF)
         if self.groups is None:
             self.groups = Subscriptions(self)
         return self.groups

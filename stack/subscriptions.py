@@ -6,6 +6,7 @@ it there, unless IP_MULTICAST_ALL is off. What an interface hears, and who is to
 
 from __future__ import annotations
 
+from contextlib import suppress
 from errno import EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOBUFS, ENODEV
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class Subscriptions:
         self.source = ANY  # our address there, if it was chosen by that
         self.waits_for: Interface | None = None  # it was full when we sent last
         self.kept: list[Subscription] = []
+        self.stack.ip.subscribers[self] = None
 
     # what is heard
 
@@ -137,9 +139,20 @@ class Subscriptions:
 
     def close(self) -> None:
         """RFC 3376 2: memberships end with the socket."""
+        self.stack.ip.subscribers.pop(self, None)
         while self.kept:
             each = self.kept.pop()
             each.interface.groups.listen(self.owner, each.group, NOBODY)
+
+    def returned(self, interface: Interface) -> None:
+        """One of this name starts anew: go on there, where Linux would leave the socket deaf without a word."""
+        if self.interface is not None and self.interface.name == interface.name:
+            self.interface = interface
+        for each in self.kept:
+            if each.interface.name == interface.name:
+                each.interface = interface
+                with suppress(OSError):  # others were there first, and it is full: deaf after all, and counted
+                    self._listen(each, each.sources)
 
     def _listen(self, each: Subscription, sources: tuple[bytes, ...]) -> None:
         each.interface.groups.listen(self.owner, each.group, Filter(each.include, frozenset(sources)))

@@ -244,6 +244,19 @@ def test_a_query_about_a_group_need_not_be_answered_twice(rig: Rig):
     rig.sends()
 
 
+def test_the_earlier_time_counts_in_whatever_order(rig: Rig):
+    """Rules 1 and 4"""
+    joined(rig)
+    rig.gets(query(GROUP, max_resp=1.0), query(GROUP, max_resp=2000.0))
+    within(rig, 1.0)
+    rig.frames()
+    rig.gets(query(max_resp=1.0), *[query(GROUP, max_resp=2000.0)] * 3)
+    within(rig, 1.0)
+    rig.sends(V3 + "239.1.2.3 is_ex")
+    rig.after(4000.0)
+    rig.sends()
+
+
 def test_a_query_about_sources_is_answered_about_those_that_are_wanted(rig: Rig):
     groups = rig.interface.groups
     groups.listen("me", GROUP, Filter(True, frozenset((ALICE, BOB))))
@@ -422,6 +435,12 @@ def test_a_change_of_version_calls_off_what_was_to_be_repeated(rig: Rig):
     rig.sends("10.0.0.1 > 239.1.2.3: igmp report v2 239.1.2.3")
 
 
+def test_what_was_not_told_yet_is_told_in_the_version_of_who_has_come(rig: Rig):
+    rig.interface.join(GROUP)
+    rig.gets(query(version=2))
+    rig.sends("10.0.0.1 > 239.1.2.3: igmp report v2 239.1.2.3")
+
+
 def test_each_group_answers_an_older_querier_in_its_own_time(rig: Rig):
     groups = [bytes((239, 0, 0, last)) for last in range(20)]
     joined(rig, *groups)
@@ -449,6 +468,18 @@ def test_another_hosts_report_saves_ours(rig: Rig):
     rig.flush()
     rig.after(10.0)
     rig.sends()
+
+
+def test_who_reported_last_tells_of_leaving(rig: Rig):
+    """RFC 2236 3"""
+    joined(rig)
+    rig.gets(query(version=2), report(GROUP))
+    rig.gets(query(version=2))
+    rig.after(10.0)
+    rig.frames()
+    rig.interface.leave(GROUP)
+    rig.flush()
+    rig.sends("10.0.0.1 > 224.0.0.2: igmp leave 239.1.2.3")
 
 
 def test_who_joined_before_the_older_querier_came_tells_it_of_leaving(rig: Rig):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netif.link import LinkCaps
-from netif.wire import ethernet, icmp, ip
+from netif.wire import ethernet, icmp, igmp, ip
 from netif.wire.igmp import ALL_HOSTS
 from stack.ethernet import group_mac
 from stack.limits import Limits
@@ -17,7 +17,7 @@ from stack.path_mtu import DO
 from stack.raw import RAW, RawEndpoint
 from stack.subscriptions import Place
 from stack.udp import UdpEndpoint
-from tests.stack.multicasting import ALICE, BOB, CAROL, GROUP, OTHER_GROUP, V3, to_group
+from tests.stack.multicasting import ALICE, BOB, CAROL, GROUP, OTHER_GROUP, V3, records, to_group
 from tests.stack.rig import MASK, OUR_MAC, PEER, US, Rig, ScriptedWaiter, address, datagram, packet
 
 HERE = Place()
@@ -196,6 +196,7 @@ def test_memberships_end_with_their_socket(rig: Rig):
     other.abort(OSError(errno.ENETDOWN, "gone"))
     rig.flush()
     rig.sends(V3 + "239.1.2.3 to_in")
+    fails(errno.EBADF, other.multicast)
 
 
 def test_errors_of_joining_and_leaving(rig: Rig):
@@ -258,6 +259,33 @@ def test_a_link_that_is_gone_is_left_by_name_and_hears_nothing(two: Any):
     socket.close()
     rig.after(10.0)
     assert len(netif.sent) == 1
+
+
+def test_a_netif_that_starts_anew_finds_its_members(two: Any):
+    rig, netif, second = two
+    socket = member(rig, GROUP, place=Place(SECOND))
+    groups = socket.multicast()
+    groups.join_source(OTHER_GROUP, ALICE, Place(index=second.index))
+    groups.send_by(Place(SECOND))
+    gone = member(rig, GROUP, place=Place(SECOND))
+    second.detach()
+    gone.close()
+    netif, anew = rig.link("eth1", bytes.fromhex("020000000003"))
+    anew.set_addresses(SECOND, MASK, bytes(4))
+    rig.flush()
+    told = [each for buffers, _ in netif.sent if len(b"".join(buffers)) > 54 for each in records(b"".join(buffers))]
+    assert {(each.kind, each.group, each.sources) for each in told} == {
+        (igmp.TO_EX, GROUP, ()),
+        (igmp.ALLOW, OTHER_GROUP, (ALICE,)),
+    }
+    rig.gets(to_group(src=SECOND_PEER), by=anew)
+    assert socket.receive() == (b"x", (SECOND_PEER, 5000))
+    netif.sent.clear()
+    socket.send_to(b"x", (GROUP, 9))
+    assert len(netif.sent) == 1
+    fails(errno.EADDRINUSE, groups.join, GROUP, Place(SECOND))
+    groups.leave(GROUP, Place(SECOND))
+    assert GROUP not in anew.groups
 
 
 def test_a_link_that_is_gone_takes_no_more_from_a_socket_that_sends_by_it(two: Any):
