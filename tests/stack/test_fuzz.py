@@ -18,6 +18,7 @@ from tests.stack.fuzz.scene import Scene
 NO_FRAME_DOES = {
     "gso_format": "segment.py refuses it on the way out; what comes in is never cut",
     "icmp_no_route": "with a gateway there is a way back to everybody",
+    "igmp_record": "hosts read no reports of version 3",
     "ip_no_route": "an address or a route has to go away while something is sent",
     "ip_recut": "an MTU has to change while something is sent",
     "link_down": "while the link is down no frame comes in",

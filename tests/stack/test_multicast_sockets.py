@@ -147,6 +147,19 @@ def test_blocked_sources_are_not_heard(rig: Rig):
     assert socket.receive() is not None
 
 
+def test_the_mode_may_change_before_there_is_a_source(rig: Rig):
+    """Even by an option that fails, as Linux has it: from then on none but the included are heard."""
+    socket = member(rig, GROUP)
+    groups = socket.multicast()
+    fails(errno.EADDRNOTAVAIL, groups.filter_source, GROUP, ALICE, HERE, include=True, add=False)
+    rig.gets(to_group())
+    assert socket.receive() is None
+    assert GROUP not in rig.interface.groups
+    groups.join_source(GROUP, PEER, HERE)
+    rig.gets(to_group())
+    assert socket.receive() is not None
+
+
 def test_what_one_socket_blocks_another_may_want(rig: Rig):
     """RFC 3376 3.2: the link is asked for both, each hears its own."""
     one, other = member(rig, GROUP), member(rig)
@@ -451,6 +464,10 @@ def test_a_port_of_zero_and_a_full_driver(rig: Rig):
     assert waiter.woken
     assert socket.writable()
     assert socket.send_to(b"x", (GROUP, 9)) == 1
+    rig.netif.room = 0
+    member(rig).send_to(b"another's", (GROUP, 9))
+    assert rig.interface.blocked
+    assert socket.writable()  # which waits for nothing any more
 
 
 def test_groups_and_single_hosts_by_turns(met: Rig):
@@ -526,6 +543,17 @@ def test_what_comes_back_is_bounded():
     rig.flush()
     assert [socket.receive() is None for _ in range(6)] == [False] * 5 + [True]
     rig.drops(loopback_queue_full=4)
+
+
+def test_what_came_back_makes_room():
+    rig = Rig(limits=Limits(interface_queue_bytes=1500))
+    socket = member(rig, GROUP)
+    for _ in range(3):
+        socket.send_to(bytes(1000), (GROUP, 7))
+        socket.send_to(bytes(1000), (GROUP, 7))
+        rig.flush()
+        assert [socket.receive() is None for _ in range(3)] == [False, False, True]
+        rig.frames()
 
 
 def test_an_answer_to_what_comes_back_comes_back_as_well(rig: Rig):

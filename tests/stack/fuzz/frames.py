@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from netif.link import NONE, PARTIAL, VALID, Offload
-from netif.wire import ethernet, icmp, ip, tcp, udp
+from netif.wire import ethernet, icmp, igmp, ip, tcp, udp
 from netif.wire.checksum import complete, partial_sum, pseudo_header
 from netif.wire.options import emit_timestamp
 from netif.wire.tcp import ACK, FIN, PSH, RST, SYN, URG
@@ -242,6 +242,27 @@ class Attacker:
         kind = self.dice.choice((0x86DD, 0x8100, 0x0600, 46, 0x88CC))
         return ethernet.emit(self.dice.choice((OUR_MAC, *GROUP_MACS)), OTHER_MAC, kind) + self.dice.randbytes(60)
 
+    def _of_groups(self) -> bytes:
+        """IGMP of every version, and what is sent to the group that the victim is in."""
+        dice = self.dice
+        group = dice.choice(GROUPS)
+        where = self._from() | {"dst": group, "to": dice.choice(GROUP_MACS)}
+        if dice.random() < 0.2:
+            return datagram(b"to all", 5000, ECHO, **where)
+        sources = tuple(dice.choices(STRANGERS, k=dice.choice((0, 0, 1, 20))))
+        asked = dice.choice((igmp.ANY, GROUPS[-1]))
+        body = dice.choice(
+            (
+                igmp.emit(dice.choice((0x11, 0x12, 0x16, 0x17)), group, max_resp=dice.choice((0.0, 1.0))),
+                igmp.emit_query(igmp.Query(3, asked, 0.5, sources if any(asked) else ())),
+                igmp.emit_report([igmp.Record(dice.randrange(8), group, sources)]),
+            )
+        )
+        if dice.random() < 0.1:  # of no length that there is
+            body = b"\x11\0" + complete(0x1100).to_bytes(2, "big") + bytes(6)
+        frame = packet(body, ip.IGMP, **where)
+        return with_ip_header(frame, igmp.ROUTER_ALERT) if dice.random() < 0.8 else frame
+
     def _with_ip_options(self) -> bytes:
         """The IP header is longer than usual; its options say anything."""
         plain = self.dice.choice((Attacker._ping, Attacker._datagram, Attacker._knock))(self)
@@ -281,7 +302,7 @@ class Attacker:
 
     KINDS = (
         _ping, _ping, _icmp, _report, _report, _datagram, _datagram, _knock, _knock, _whole_handshake, _neighbour,
-        _neighbour, _protocol, _ethertype, _with_ip_options, _fragment_of_aimed,
+        _neighbour, _protocol, _ethertype, _of_groups, _with_ip_options, _fragment_of_aimed,
         _fragment, _fragment, _fragment,
     )  # fmt: skip
 
@@ -296,7 +317,7 @@ class Attacker:
             kind = dice.choice((ethernet.IP, ethernet.ARP))
             return ethernet.emit(OUR_MAC, OTHER_MAC, kind) + dice.randbytes(dice.randrange(120))
         if chance < 0.3:
-            protocol = dice.choice((ip.ICMP, ip.TCP, ip.UDP))
+            protocol = dice.choice((ip.ICMP, ip.IGMP, ip.TCP, ip.UDP))
             return packet(dice.randbytes(dice.randrange(60)), protocol, src=dice.choice(STRANGERS))
         frame = bytearray(self.aimed() if dice.random() < 0.5 else self.sound())
         if chance < 0.7:
@@ -333,10 +354,14 @@ def with_checksums(frame: bytes) -> bytes:
         changed[24:26] = b"\0\0"
         changed[24:26] = complete(partial_sum(bytes(changed[14:start]))).to_bytes(2, "big")
         end = min(14 + int.from_bytes(frame[16:18], "big"), len(frame))
-        at = {ip.ICMP: 2, ip.TCP: tcp.CHECKSUM_OFFSET, ip.UDP: udp.CHECKSUM_OFFSET}.get(frame[23])
+        at = {ip.ICMP: 2, ip.IGMP: 2, ip.TCP: tcp.CHECKSUM_OFFSET, ip.UDP: udp.CHECKSUM_OFFSET}.get(frame[23])
         if at is not None and start + at + 2 <= end:
             changed[start + at : start + at + 2] = b"\0\0"
-            pseudo = 0 if frame[23] == ip.ICMP else pseudo_header(frame[26:30], frame[30:34], frame[23], end - start)
+            pseudo = (
+                0
+                if frame[23] in (ip.ICMP, ip.IGMP)
+                else pseudo_header(frame[26:30], frame[30:34], frame[23], end - start)
+            )
             checksum = complete(partial_sum(bytes(changed[start:end])) + pseudo)
             changed[start + at : start + at + 2] = checksum.to_bytes(2, "big")
     return bytes(changed)

@@ -125,6 +125,9 @@ class Scene:
             Netif(self.wire.victim, stack=self.stack, ip="10.0.0.1/24", gateway="10.0.0.254", mac=OUR_MAC),
             Netif(self.wire.honest, stack=self.honest, ip="10.0.0.2/24", mac=HONEST_MAC),
         ]
+        interface = self.netifs[0].interface
+        assert interface is not None
+        interface.join(GROUPS[-1], STRANGERS[:8])  # the others are not wanted
         self.exchanges = 0
         self.resting = self.closing = False
         self.runtime.spawn(self._serve)
