@@ -20,6 +20,7 @@ from netif.errors import NotSupported
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
 from netif.wire.ip import format_address
+from stack import naming
 from stack.endpoint import Endpoint
 from stack.ethernet import EthernetInterface
 from stack.failure import failure
@@ -284,35 +285,12 @@ class Stack:
 
         return create_connection(address, *arguments, stack=self, **options)
 
-    def getaddrinfo(self, host: str | None, port: str | int | None, *arguments: int, **options: int) -> list[Any]:
-        from stack.socket import getaddrinfo
-
-        return getaddrinfo(host, port, *arguments, stack=self, **options)
-
-    def gethostbyname(self, hostname: str) -> str:
-        from stack.socket import gethostbyname
-
-        return gethostbyname(hostname, stack=self)
-
-    def gethostbyname_ex(self, hostname: str) -> tuple[str, list[str], list[str]]:
-        from stack.socket import gethostbyname_ex
-
-        return gethostbyname_ex(hostname, stack=self)
-
-    def gethostbyaddr(self, address: str) -> tuple[str, list[str], list[str]]:
-        from stack.socket import gethostbyaddr
-
-        return gethostbyaddr(address, stack=self)
-
-    def getnameinfo(self, sockaddr: tuple[str, int], flags: int = 0) -> tuple[str, str]:
-        from stack.socket import getnameinfo
-
-        return getnameinfo(sockaddr, flags, stack=self)
-
-    def getfqdn(self, name: str = "") -> str:
-        from stack.socket import getfqdn
-
-        return getfqdn(name, stack=self)
+    getaddrinfo = naming.getaddrinfo
+    gethostbyname = naming.gethostbyname
+    gethostbyname_ex = naming.gethostbyname_ex
+    gethostbyaddr = naming.gethostbyaddr
+    getnameinfo = naming.getnameinfo
+    getfqdn = naming.getfqdn
 
     @cached_property
     def resolver(self) -> Resolver:
