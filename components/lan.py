@@ -16,7 +16,12 @@ from ipaddress import IPv4Address, IPv4Network
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
+import attrs
+
 from netif.closing import aclose_all, close_all
+from netif.config import Flags
+from netif.dhcp import DhcpcConfig, DhcpsConfig
+from netif.events import GotIp
 from netif.netif import Netif
 from netif.wire import ethernet
 from stack import Stack
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
+PROBE = 0.02  # seconds for which the DHCP server waits for whoever has an address already
 POLL = 0.002  # seconds between two looks at a condition, on a clock that nobody steps
 
 
@@ -122,8 +128,10 @@ class Lan:
         pcapng: str | PathLike[str] | None = None,
         trace: TextIO | bool | None = None,
         strict: bool = True,
+        dhcp: bool | DhcpcConfig = False,
     ) -> None:
-        """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout)."""
+        """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout). `dhcp`: the first
+        address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said."""
         self.network = IPv4Network(subnet)
         self._free = self.network.hosts()
         self._taken: set[IPv4Address] = set()
@@ -139,6 +147,10 @@ class Lan:
             self.sinks.append(SentFrames(self._writer))
         if trace:
             self.sinks.append(SentFrames(TextTrace(sys.stdout if trace is True else trace)))
+        self.dhcp: DhcpcConfig | None = None
+        if dhcp:
+            serve(self.host("dhcp").netif, self.network)
+            self.dhcp = dhcp if isinstance(dhcp, DhcpcConfig) else DhcpcConfig()
 
     # hosts
 
@@ -162,18 +174,34 @@ class Lan:
         hold per direction or are pairs (out, in); `tx` and `rx` are rules of one direction."""
         if name in self.hosts:
             raise ValueError(f"there is a host {name!r} on this Lan already")
-        address = self._take(ip)
+        address = None if self.dhcp is not None and ip is None else self._take(ip)
         port = self.switch.port() if offload else self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False)
         driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
             driver = Sniff(driver, *self.sinks, name=name)
         stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits, ip=ip_config)
         stack.hosts = self.names
-        mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
-        netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)
+        if address is None:
+            netif = self._asking(driver, stack, mac, mtu)
+        else:
+            mac = mac or ethernet.format_mac(b"\x02\0" + address.packed)
+            netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)
+            self.names[name] = address.packed
         host = self.hosts[name] = Host(self, name, stack, netif)
-        self.names[name] = address.packed
         return host
+
+    def _asking(self, driver: Driver, stack: Stack, mac: str | None, mtu: int | None) -> Netif:
+        """It has an address, and its name is known, once the server has given it one."""
+        assert self.dhcp is not None
+        mac = mac or ethernet.format_mac(b"\x02\1" + len(self.hosts).to_bytes(4, "big"))
+        netif = Netif(driver, stack=stack, mac=mac, mtu=mtu, flags=Flags.DHCP_CLIENT)
+        netif.subscribe(GotIp, partial(self._named, stack.name))
+        netif.dhcpc_config = attrs.evolve(self.dhcp, hostname=stack.name)
+        netif.connected()
+        return netif
+
+    def _named(self, name: str, event: GotIp) -> None:
+        self.names[name] = event.ip_info.ip.packed
 
     def _take(self, wanted: str | None) -> IPv4Address:
         if wanted is not None:
@@ -262,6 +290,14 @@ class Lan:
 
     def __repr__(self) -> str:
         return f"<Lan {self.network}: {', '.join(self.hosts) or 'nobody yet'}>"
+
+
+def serve(netif: Netif, network: IPv4Network) -> None:
+    """Give all addresses of `network` behind the netif's own, but for those that hosts were made with."""
+    netif.dhcps_config = DhcpsConfig(
+        start=netif.ip_info.ip + 1, end=network.broadcast_address - 1, conflict_probe=PROBE, offer_router=False
+    )
+    netif.dhcps_start()
 
 
 def make_runtime(clock: str, seed: int | str, strict: bool) -> Runtime:

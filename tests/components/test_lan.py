@@ -13,6 +13,7 @@ import pytest
 
 from components.lan import Lan
 from netif.config import IpInfo
+from netif.dhcp import DhcpcConfig
 from netif.events import LostIp
 from netif.runtime import Deadlock
 from stack.ip_config import IpConfig
@@ -275,3 +276,53 @@ def test_a_host_that_gives_way_says_so_and_keeps_no_address():  # RFC 5227 2.4 b
 def test_an_unknown_clock_is_refused():
     with pytest.raises(ValueError, match='clock=\'sand\': write "virtual", "real" or "asyncio"'):
         Lan(clock="sand")  # type: ignore[arg-type]
+
+
+def test_hosts_may_take_their_addresses_from_a_server():
+    with Lan(seed=7, dhcp=True) as lan:
+        fixed = lan.host("fixed", ip="10.0.0.3")
+        hosts = [lan.host(name) for name in ("a", "b", "c")]
+        lan.run_until(lambda: lan.names.keys() >= {"a", "b", "c"}, 10)
+        assert lan.hosts["dhcp"].ip == "10.0.0.1"
+        assert sorted(host.ip for host in hosts) == ["10.0.0.2", "10.0.0.4", "10.0.0.5"]
+        given = lan.hosts["dhcp"].netif.dhcps_clients_by_mac([host.mac for host in hosts])
+        assert [str(address) for address in given.values()] == [host.ip for host in hosts]
+        hosts[0].spawn(echo(hosts[0]))
+        answer = fixed.spawn(ask(fixed, hosts[0]))
+        lan.run_until(answer.done)
+        assert answer.result() == b"hello"
+
+
+def test_how_hosts_ask_for_their_addresses_may_be_said():
+    with Lan(seed=7, dhcp=DhcpcConfig(requested="10.0.0.77", conflict_check="none")) as lan:
+        host = lan.host("a")
+        lan.run_until(lambda: bool(host.netif.ip_info), 10)
+        assert host.ip == "10.0.0.77"
+        assert host.netif.lease is not None
+        assert host.netif.lease.server == lan.hosts["dhcp"].netif.ip_info.ip
+
+
+def bound(lan: Lan, hosts: int, within: float, **faults) -> None:
+    """As many hosts start at the same moment; all have an address, each its own, after so many seconds."""
+    asking = [lan.host(f"host{n}", **faults) for n in range(hosts)]
+    lan.run_until(lambda: all(host.netif.ip_info for host in asking), within)
+    assert len({host.ip for host in asking}) == hosts
+    given = lan.hosts["dhcp"].netif.dhcps_clients_by_mac([host.mac for host in asking])
+    assert [str(address) for address in given.values()] == [host.ip for host in asking]
+
+
+def test_fifty_hosts_are_bound_within_ten_seconds():
+    with Lan(seed=7, dhcp=True) as lan:
+        bound(lan, 50, 10.0)
+
+
+def test_where_every_third_message_is_lost_they_are_bound_nevertheless():
+    """Four messages have to arrive: three quarters of the first tries fail."""
+    with Lan(seed=7, dhcp=True) as lan:
+        bound(lan, 20, 600.0, loss="30%", delay="1ms")
+
+
+@pytest.mark.slow
+def test_a_thousand_hosts_are_bound_within_ten_seconds():
+    with Lan(seed=7, subnet="10.0.0.0/16", dhcp=True) as lan:
+        bound(lan, 1000, 10.0)
