@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # `typing` alone would double what this import costs
 if TYPE_CHECKING:
     from components.lan import Host as Host
     from components.lan import Lan as Lan
+    from components.lease_file import LeaseFile as LeaseFile
     from netif import esp as esp
     from netif.config import DnsInfo as DnsInfo
     from netif.config import DnsType as DnsType
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
 
 _HOMES: dict[str, str] = {
     "components.lan": "Host Lan",
+    "components.lease_file": "LeaseFile",
     "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
     "netif.dhcp": "DhcpStatus DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """

@@ -30,6 +30,11 @@ def test_the_page_on_congestion_makes_a_control_that_works():
     exec(compile(program, "docs/congestion.md", "exec"), {"__name__": "congestion"})
 
 
+def test_the_page_on_the_dhcp_server_shows_one_at_work():
+    for n, program in enumerate(blocks("docs/dhcp_server.md")):
+        exec(compile(program, f"docs/dhcp_server.md {n}", "exec"), {"__name__": "serving"})
+
+
 def test_the_readmes_first_program_runs():
     first = blocks("README.md")[0]
     assert "Lan(" in first

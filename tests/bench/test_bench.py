@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.bench import leases
 from tests.bench.__main__ import BEGIN, END, ROWS, table, write
 from tests.bench.client import ROWS as CLIENT_ROWS
 from tests.bench.systems import BARE, KERNEL, OURS, Sample, systems
@@ -43,3 +46,11 @@ def test_the_kernel_and_the_bare_responder_answer_every_row():
                 sample = system.measure(row.name, 0.1)
                 assert sample.bytes > 0, (row.name, system.name)
                 assert sample.server_cpu > 0, (row.name, system.name)
+
+
+def test_hosts_are_bound_and_what_that_took_is_told(capsys):
+    leases.main(["10"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["hosts"] == 10
+    assert 0 < told["virtual"] < 10
+    assert told.keys() == {"hosts", "wall", "cpu", "virtual", "memory"}
