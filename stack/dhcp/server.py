@@ -317,13 +317,13 @@ class Server:
 
     def _known(self) -> tuple[GivenLease, ...]:
         """What was given before: by this stack, or by one that left it in the store."""
-        known = self.stack.dhcp_leases.get(self.interface.name)
-        if known is None and self.config.store is not None:
+        known = self.stack.dhcp_leases.get(self.interface.name, ())
+        if not known and self.config.store is not None:
             try:
                 known = tuple(self.config.store.load(self.stack.now))
             except OSError as error:
                 self._complain(error)
-        return known or ()
+        return known
 
     def _save(self, now: float) -> None:
         if self.config.store is not None:
