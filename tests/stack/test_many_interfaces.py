@@ -238,10 +238,11 @@ def test_a_link_that_comes_back_announces_every_address(aliased: Rig):
     aliased.sends("who-has 10.0.0.1 tell 10.0.0.1", "who-has 172.16.0.1 tell 172.16.0.1")
 
 
-def test_nobody_sends_from_our_further_address_to_us(aliased: Rig):
-    aliased.gets(echo(src=ALIAS, dst=US))
+def test_nobody_sends_from_our_further_address_or_its_broadcast_to_us(aliased: Rig):
+    everybody = address("172.16.0.255")
+    aliased.gets(echo(src=ALIAS, dst=US), echo(src=everybody, dst=ALIAS), asks(everybody, ALIAS))
     aliased.sends()
-    aliased.drops(ip_source=1)
+    aliased.drops(ip_source=2, arp_sender=1)
 
 
 def test_arp_answers_for_the_addresses_of_its_own_interface_alone(two: Any):

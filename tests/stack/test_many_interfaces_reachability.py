@@ -11,7 +11,8 @@ from netif import DnsInfo, DnsType
 from netif.errors import InvalidParams
 from netif.events import Event, Reachable, Unreachable
 from netif.reachability import ReachabilityPolicy
-from tests.stack.rig import GATEWAY, Rig, answers
+from netif.wire import icmp
+from tests.stack.rig import GATEWAY, Rig, answers, echo, icmp_error
 from tests.stack.uplinks import FAR, Uplinks
 
 EVERY_SECOND = {"interval": 1.0, "misses": 3, "answers": 2}
@@ -90,10 +91,11 @@ def test_an_interface_that_goes_takes_its_question_along(two: Uplinks):
 
 def test_nothing_is_counted_while_there_is_nobody_to_ask(two: Uplinks):
     told = watched(two, "eth")
-    two["eth"].netif.set_ip_info("10.0.1.2/24")  # no gateway any more
+    two["eth"].netif.disconnected()  # the link's own affair
     two.runtime.run_for(60)
     assert told == []
-    two["eth"].netif.disconnected()  # the link's own affair
+    two["eth"].netif.connected()
+    two["eth"].netif.set_ip_info("10.0.1.2/24")  # no gateway any more
     two.runtime.run_for(60)
     assert told == []
 
@@ -254,6 +256,41 @@ def test_a_netif_has_static_routes_and_keeps_them_over_a_restart(two: Uplinks):
     assert who(two) == "eth-gateway 10.0.1.2"
     with pytest.raises(InvalidParams, match=r"^route: .*8\.8\.0\.1/16"):
         netif.set_routes([("8.8.0.1/16", "10.0.2.1")])
+
+
+def test_an_error_is_no_answer_and_an_answer_that_comes_twice_is_one(rig: Rig):
+    told: list[bool] = []
+    rig.knows_peer(who=GATEWAY)
+    rig.interface.watch(ReachabilityPolicy(interval=3.0, misses=2, answers=2), told.append)
+    rig.after(0)
+    for _ in range(2):
+        (question,) = rig.frames()
+        rig.gets(icmp_error(icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, question, src=GATEWAY))
+        rig.after(3.0)
+    assert told == [False]
+    for expected in ([False], [False, True]):
+        (question,) = rig.frames()
+        ident, sequence = int.from_bytes(question[38:40], "big"), int.from_bytes(question[40:42], "big")
+        answer = echo(b"", kind=icmp.ECHO_REPLY, ident=ident, sequence=sequence, src=GATEWAY)
+        rig.gets(answer)
+        rig.gets(answer)
+        assert told == expected
+        rig.after(3.0)
+
+
+def test_a_priority_counts_within_a_subnet_from_the_next_election_by_hand_on():
+    """esp_netif_set_route_prio and esp_netif_set_default_netif(NULL)"""
+    world = Uplinks(eth=50, wifi=10, modem=5)
+    wifi, modem = world["wifi"].netif, world["modem"].netif
+    modem.set_ip_info("10.0.2.9/24")
+    neighbour = bytes((10, 0, 2, 7))
+    assert world.host.ip.route(neighbour).interface is wifi.interface
+    modem.set_route_prio(20)
+    assert modem.registry is not None
+    modem.registry.set_default(None)
+    assert default(world) == "eth"
+    assert world.host.ip.route(neighbour).interface is modem.interface
+    world.close()
 
 
 @pytest.mark.parametrize(

@@ -125,12 +125,13 @@ def test_a_device_cleared_leads_by_the_default_again(two: Uplinks):
 
 
 def test_a_ping_goes_out_by_its_device(two: Uplinks):
-    two["eth"].silence()
-
     def ping() -> bytes:
         with two.host.socket(type=SOCK_DGRAM, proto=IPPROTO_ICMP) as s:
-            s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"wifi")
             s.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 1), (FAR, 0))
+            s.recv(100)
+            two["eth"].theirs.interface.link_down()  # the gate is ours between two calls
+            s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"wifi")
+            s.sendto(struct.pack("!BBHHH", 8, 0, 0, 0, 2), (FAR, 0))
             return bytes(s.recv(100))
 
     assert two.do(ping)[0] == 0
@@ -246,6 +247,44 @@ def test_a_udp_socket_of_one_device_leaves_the_others_to_who_is_bound_to_none(tw
             return [unbound.recv(100), bound.recv(100)]
 
     assert two.do(hear) == [b"to wifi's address by eth", b"by wifi"]
+
+
+def test_a_datagram_goes_to_who_is_bound_to_its_interface_before_who_is_bound_to_none(two: Uplinks):
+    def hear() -> bytes:
+        with (
+            two.host.socket(type=SOCK_DGRAM) as bound,
+            two.host.socket(type=SOCK_DGRAM) as unbound,
+            two["wifi"].gateway.socket(type=SOCK_DGRAM) as sender,
+        ):
+            bound.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"wifi")
+            for s in (bound, unbound):
+                s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+                s.bind(("", 67))
+            sender.sendto(b"by wifi", ("10.0.2.2", 67))
+            return bytes(bound.recv(100))
+
+    assert two.do(hear) == b"by wifi"
+
+
+def test_a_connection_follows_the_device_that_it_is_bound_to(two: Uplinks):
+    def begin() -> Any:
+        stream = two.host.create_connection((FAR, 7))
+        stream.recv(100)
+        return stream
+
+    with two.do(begin) as stream:
+        stream.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"wifi")  # where nobody knows it
+
+        def talk() -> bytes:
+            stream.send(b"still there?")
+            return bytes(stream.recv(100))
+
+        talking = two.runtime.spawn(talk)
+        two.runtime.run_for(5.0)
+        assert not talking.done()
+        stream.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"")
+        two.runtime.run_until(talking.done, 60)
+        assert talking.result() == b"eth-gateway"
 
 
 def test_a_device_outlives_its_netif_s_stop_and_start(two: Uplinks):
@@ -376,9 +415,10 @@ def test_a_datagram_tells_its_interface_and_our_address_there(two: Uplinks):
             s.bind(("", 4000))
             s.setsockopt(IPPROTO_IP, IP_PKTINFO, 1)
             sender.setsockopt(SOL_SOCKET, SO_BROADCAST, 1)
-            for at in ("10.0.2.2", "10.0.2.255"):
+            for at in ("10.0.2.2", "10.0.2.255", "10.0.2.9"):
                 sender.sendto(b"x", (at, 4000))
-            return [struct.unpack("@i4s4s", s.recvmsg(10, 100)[1][0][2]) for _ in range(2)]
+            return [struct.unpack("@i4s4s", s.recvmsg(10, 100)[1][0][2]) for _ in range(3)]
 
-    ours = bytes((10, 0, 2, 2))
-    assert two.do(hear) == [(3, ours, ours), (3, ours, bytes((10, 0, 2, 255)))]
+    two["wifi"].netif.add_address("10.0.2.9/24")
+    ours, alias = bytes((10, 0, 2, 2)), bytes((10, 0, 2, 9))
+    assert two.do(hear) == [(3, ours, ours), (3, ours, bytes((10, 0, 2, 255))), (3, alias, alias)]
