@@ -6,7 +6,7 @@ sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 by
 
 from __future__ import annotations
 
-from errno import EADDRINUSE, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from netif.link import NONE, Buffer, Offload
@@ -267,6 +267,27 @@ class UdpEndpoint(Mailbox[Queued]):
         at = CHECKSUM_OFFSET if partial else None
         ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos, df=df)
         return size
+
+    def send_by(
+        self, data: Buffer, destination: Address | None, src: bytes | None, interface: Interface | None
+    ) -> int | None:
+        """As `send_to`, for once from this address of ours, and by this interface, where they are given."""
+        to = destination or self.remote
+        if to is None or (src is None and interface is None):
+            return self.send_to(data, destination)
+        self._check()
+        ip, usual, own = self.stack.ip, self._route, self._source()
+        route = ip.route(to[0], src or (own if any(own) else None), interface or self.interface)
+        route.owner = self
+        if not self.broadcast and ip.is_broadcast(to[0]):
+            raise failure(EACCES)
+        if is_multicast(to[0]):
+            return self._send_to_group(route, to[1], data)
+        self._route = route
+        try:
+            return self.send_to(data, destination)
+        finally:
+            self._route = usual
 
     def receive(self) -> tuple[bytes, Address] | None:
         """The oldest datagram and whose it is; None: would block. OSError: a pending error."""

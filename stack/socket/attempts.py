@@ -116,6 +116,10 @@ class Attempts:
     def send_to(self, data: Buffer, address: object) -> int | None:
         raise fail(errno.EOPNOTSUPP)
 
+    def send_message(self, data: Buffer, address: object, said: list[tuple[int, int, Buffer]]) -> int | None:
+        """As `send_to`, or `write` without an address, with what is said beside the data."""
+        raise fail(errno.EOPNOTSUPP)
+
     def local_address(self) -> tuple[bytes, int]:
         return resolver.ANY, 0
 

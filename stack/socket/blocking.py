@@ -318,9 +318,12 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
     def sendmsg(
         self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None
     ) -> int:
-        if list(ancdata):
-            raise OSError(errno.EOPNOTSUPP, "ancillary data is not supported")
-        data = b"".join(buffers)
+        """`ancdata`: IP_PKTINFO of a datagram, which chooses its source address and interface. OSError(EOPNOTSUPP)."""
+        data, said = b"".join(buffers), list(ancdata)
+        if said:
+            self._check_whole(flags)
+            attempt = partial(self._core.send_message, data, address, said)
+            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendmsg", WRITE, attempt)
         return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:

@@ -92,8 +92,17 @@ class Datagram(Packets):
     def send_to(self, data: Buffer, address: object) -> int | None:
         if self.write_shut:
             raise fail(errno.EPIPE)
-        host, port = resolver.parse_endpoint(address, self.stack.hosts, "sendto")
-        return self.udp.send_to(data, (resolver.LOOPBACK if host == resolver.ANY else host, port))
+        return self.udp.send_to(data, self._to(address, "sendto"))
+
+    def _to(self, address: object, call: str) -> tuple[bytes, int]:
+        host, port = resolver.parse_endpoint(address, self.stack.hosts, call)
+        return resolver.LOOPBACK if host == resolver.ANY else host, port
+
+    def send_message(self, data: Buffer, address: object, said: list[tuple[int, int, Buffer]]) -> int | None:
+        if self.write_shut:
+            raise fail(errno.EPIPE)
+        to = None if address is None else self._to(address, "sendmsg")
+        return self.udp.send_by(data, to, *ip_level.directions(said, self.stack))
 
     def local_address(self) -> tuple[bytes, int]:
         return self.udp.local

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Iterable
 from socket import IPPROTO_IP
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from netif.link import Buffer
 from netif.wire.ip_options import MAX_LENGTH, SOURCE_ROUTES, BadOptionError, padded, walk
 from stack.path_mtu import PROBE
 from stack.socket import group_options, options
 from stack.socket.attempts import fail
 from stack.socket.constants import IP_TOS, IP_TTL
+
+if TYPE_CHECKING:
+    from stack.interface import Interface
+    from stack.stack import Stack
 
 IP_HDRINCL, IP_OPTIONS, IP_RECVOPTS, IP_PKTINFO = 3, 4, 6, 8
 IP_MTU_DISCOVER, IP_RECVTTL, IP_RECVTOS, IP_MTU = 10, 12, 13, 14
@@ -93,6 +99,19 @@ def _parse_options(value: options.Value) -> bytes:
     if len(data) > MAX_LENGTH or kinds & SOURCE_ROUTES:  # as we refuse those of others
         raise options.invalid()
     return data
+
+
+def directions(said: Iterable[tuple[int, int, Buffer]], stack: Stack) -> tuple[bytes | None, Interface | None]:
+    """From which address of ours and by which interface sendmsg asks one datagram to go (IP_PKTINFO, as in ip(7): zero
+    leaves it open). OSError: EINVAL, ENODEV."""
+    src = interface = None
+    for level, kind, value in said:
+        if (level, kind) != (IPPROTO_IP, IP_PKTINFO) or len(value) < _PKTINFO.size:
+            raise options.invalid()
+        index, here, _ = _PKTINFO.unpack_from(value)
+        src = here if any(here) else None
+        interface = stack.interface(index) if index else None
+    return src, interface
 
 
 def ancillary(wants: int, header: bytes, index: int, here: bytes) -> Ancillary:

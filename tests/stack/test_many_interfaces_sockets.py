@@ -26,6 +26,7 @@ from stack.socket import (
     if_indextoname,
     if_nameindex,
     if_nametoindex,
+    inet_aton,
 )
 from stack.socket.ip_level import IP_PKTINFO
 from tests.stack.uplinks import FAR, Uplinks
@@ -422,3 +423,66 @@ def test_a_datagram_tells_its_interface_and_our_address_there(two: Uplinks):
     two["wifi"].netif.add_address("10.0.2.9/24")
     ours, alias = bytes((10, 0, 2, 2)), bytes((10, 0, 2, 9))
     assert two.do(hear) == [(3, ours, ours), (3, ours, bytes((10, 0, 2, 255))), (3, alias, alias)]
+
+
+def sent_with(two: Uplinks, *said: Any, to: Any = (FAR, 7)) -> bytes:
+    def ask() -> bytes:
+        with two.host.socket(type=SOCK_DGRAM) as s:
+            s.sendmsg([b"wh", b"o"], said, 0, to)
+            return bytes(s.recv(100))
+
+    return bytes(two.do(ask))
+
+
+def pktinfo(index: int = 0, source: str = "0.0.0.0") -> tuple[int, int, bytes]:
+    return IPPROTO_IP, IP_PKTINFO, struct.pack("@i4s4s", index, inet_aton(source), bytes(4))
+
+
+def test_one_datagram_chooses_its_interface_or_its_source(two: Uplinks):
+    assert sent_with(two, pktinfo(3)) == b"wifi-gateway 10.0.2.2"
+    assert sent_with(two, pktinfo(source="10.0.2.2")) == b"wifi-gateway 10.0.2.2"
+    assert sent_with(two, pktinfo()) == sent_with(two) == b"eth-gateway 10.0.1.2"
+
+
+def test_an_answer_goes_out_by_the_way_that_the_question_came(two: Uplinks):
+    """What a server does that is bound to no address, and has two uplinks."""
+
+    def serve() -> None:
+        with two.host.socket(type=SOCK_DGRAM) as s:
+            s.bind(("", 4000))
+            s.setsockopt(IPPROTO_IP, IP_PKTINFO, 1)
+            data, said, _, peer = s.recvmsg(100, 100)
+            s.sendmsg([data], said, 0, peer)
+
+    def ask() -> bytes:
+        with two["wifi"].gateway.socket(type=SOCK_DGRAM) as s:
+            s.bind((FAR, 0))
+            s.connect(("10.0.2.2", 4000))
+            s.send(b"question")
+            return bytes(s.recv(100))
+
+    two.runtime.spawn(serve)
+    asking = two.runtime.spawn(ask)
+    two.runtime.run_until(asking.done, 60)
+    assert asking.result() == b"question"
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (pktinfo(9), errno.ENODEV),
+        (pktinfo(source="10.9.9.9"), errno.EADDRNOTAVAIL),
+        ((IPPROTO_IP, IP_PKTINFO, b"short"), errno.EINVAL),
+        ((SOL_SOCKET, 1, b""), errno.EINVAL),
+    ],
+)
+def test_what_cannot_be_said_beside_a_datagram(two: Uplinks, said: Any, error: int):
+    with pytest.raises(OSError) as caught:
+        sent_with(two, said)
+    assert caught.value.errno == error
+
+
+def test_a_stream_takes_nothing_beside_its_data(two: Uplinks):
+    with two.do(lambda: two.host.create_connection((FAR, 7))) as s, pytest.raises(OSError) as caught:
+        s.sendmsg([b"x"], [pktinfo(2)])
+    assert caught.value.errno == errno.EOPNOTSUPP
