@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -29,7 +29,7 @@ from stack.socket import (
     inet_aton,
 )
 from stack.socket.ip_level import IP_PKTINFO
-from tests.stack.uplinks import FAR, Uplinks
+from tests.stack.uplinks import FAR, Uplinks, device, tcp_by, udp_by
 
 
 @pytest.fixture
@@ -47,32 +47,6 @@ def three() -> Iterator[Uplinks]:
     world.serve()
     yield world
     world.close()
-
-
-def tcp_by(world: Uplinks, prepare: Callable[[Any], object] = lambda _: None) -> str:
-    """Who answers at the far address, and what our address is there."""
-
-    def ask() -> str:
-        with world.host.socket() as s:
-            prepare(s)
-            s.connect((FAR, 7))
-            return str(s.recv(100).decode())
-
-    return str(world.do(ask))
-
-
-def udp_by(world: Uplinks, prepare: Callable[[Any], object] = lambda _: None) -> str:
-    def ask() -> str:
-        with world.host.socket(type=SOCK_DGRAM) as s:
-            prepare(s)
-            s.sendto(b"who", (FAR, 7))
-            return str(s.recv(100).decode())
-
-    return str(world.do(ask))
-
-
-def device(name: bytes) -> Callable[[Any], object]:
-    return lambda s: s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, name)
 
 
 BY = pytest.mark.parametrize("ask", [tcp_by, udp_by])
@@ -311,86 +285,6 @@ def test_a_device_outlives_its_netif_s_stop_and_start(two: Uplinks):
 
         assert two.do(ask) == b"wifi-gateway 10.0.2.2"
         assert reached(two, "wifi", "10.0.2.2") == b"hello en2\0"
-
-
-# the default changes
-
-
-def test_what_is_open_goes_on_when_the_default_changes_and_what_is_opened_goes_the_other_way(two: Uplinks):
-    def before() -> tuple[Any, Any]:
-        stream, datagrams = two.host.create_connection((FAR, 7)), two.host.socket(type=SOCK_DGRAM)
-        datagrams.connect((FAR, 7))
-        stream.recv(100)
-        return stream, datagrams
-
-    def both() -> list[bytes]:
-        stream.send(b"still there?")
-        datagrams.send(b"who")
-        return [stream.recv(100), datagrams.recv(100)]
-
-    stream, datagrams = two.do(before)
-    with stream, datagrams:
-        registry = two["wifi"].netif.registry
-        assert registry is not None
-        registry.set_default(two["wifi"].netif)
-        assert two.do(both) == [b"eth-gateway", b"eth-gateway 10.0.1.2"]
-        assert tcp_by(two) == "wifi-gateway 10.0.2.2"
-        registry.set_default(None)
-        assert tcp_by(two) == "eth-gateway 10.0.1.2"
-
-
-def test_an_unplugged_default_leaves_the_way_to_the_other_and_its_connections_wait(two: Uplinks):
-    def before() -> Any:
-        stream = two.host.create_connection((FAR, 7))
-        stream.recv(100)
-        return stream
-
-    stream = two.do(before)
-    with stream:
-        two["eth"].netif.disconnected()
-        assert tcp_by(two) == "wifi-gateway 10.0.2.2"
-        assert udp_by(two) == "wifi-gateway 10.0.2.2"
-
-        def wait() -> bytes:
-            stream.send(b"still there?")
-            return bytes(stream.recv(100))
-
-        waiting = two.runtime.spawn(wait)
-        two.runtime.run_for(2.0)
-        assert not waiting.done()
-        two["eth"].netif.connected()
-        two.runtime.run_until(waiting.done, 60)
-        assert waiting.result() == b"eth-gateway"
-        assert tcp_by(two) == "eth-gateway 10.0.1.2"
-
-
-def test_a_connection_over_an_interface_that_is_closed_ends(two: Uplinks):
-    def before() -> Any:
-        stream = two.host.create_connection((FAR, 7))
-        stream.recv(100)
-        return stream
-
-    with two.do(before) as stream:
-        two["eth"].netif.close(0)
-        with pytest.raises(OSError) as caught:
-            two.do(lambda: stream.recv(100))
-        assert caught.value.errno == errno.ENETDOWN
-    assert tcp_by(two) == "wifi-gateway 10.0.2.2"
-
-
-def test_both_uplinks_are_used_at_once(three: Uplinks):
-    def ask(name: str) -> Callable[[], str]:
-        def run() -> str:
-            with three.host.socket() as s:
-                s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, name.encode())
-                s.connect((FAR, 7))
-                return str(s.recv(100).decode())
-
-        return run
-
-    tasks = [three.runtime.spawn(ask(name)) for name in ("modem", "eth", "wifi")]
-    three.runtime.run_until(lambda: all(task.done() for task in tasks), 60)
-    assert [task.result().split()[0] for task in tasks] == ["modem-gateway", "eth-gateway", "wifi-gateway"]
 
 
 # names

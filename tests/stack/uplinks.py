@@ -10,6 +10,7 @@ from typing import Any
 from netif.netif import Netif
 from netif.runtime.virtual import VirtualRuntime
 from netif.wire.ip import parse_prefix
+from stack.socket import SO_BINDTODEVICE, SOCK_DGRAM, SOL_SOCKET
 from stack.stack import Stack
 from tapio.memory import pair
 
@@ -95,8 +96,6 @@ def _tcp_service(gateway: Stack, port: int) -> Callable[[], None]:
 
 def _udp_service(gateway: Stack, port: int) -> Callable[[], None]:
     def serve() -> None:
-        from stack.socket import SOCK_DGRAM
-
         with gateway.socket(type=SOCK_DGRAM) as service:
             service.bind((FAR, port))
             while True:
@@ -111,3 +110,29 @@ def _until_closed(serve: Callable[[], None]) -> None:
         serve()
     except OSError:
         return  # its stack is closed, or the connection was reset
+
+
+def tcp_by(world: Uplinks, prepare: Callable[[Any], object] = lambda _: None) -> str:
+    """Who answers at the far address, and what our address is there."""
+
+    def ask() -> str:
+        with world.host.socket() as s:
+            prepare(s)
+            s.connect((FAR, 7))
+            return str(s.recv(100).decode())
+
+    return str(world.do(ask))
+
+
+def udp_by(world: Uplinks, prepare: Callable[[Any], object] = lambda _: None) -> str:
+    def ask() -> str:
+        with world.host.socket(type=SOCK_DGRAM) as s:
+            prepare(s)
+            s.sendto(b"who", (FAR, 7))
+            return str(s.recv(100).decode())
+
+    return str(world.do(ask))
+
+
+def device(name: bytes) -> Callable[[Any], object]:
+    return lambda s: s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, name)
