@@ -1,7 +1,7 @@
 """Which interface, which first hop, which of our addresses: the choice behind every `Route`. RFC 1122 3.3.1, 3.3.4.
 
 In this order: the interface that the asker insists on; the one that owns the source address, out of which its own
-gateway leads though another be the default; the longest prefix; the default. Of several interfaces with one prefix
+gateway leads though another be the default; the longest prefix; the default. Of several interfaces with one prefix one
 that is up, of the highest route_prio, the newest. Any interface takes what is sent to any of our addresses (weak host
 model), but each speaks ARP for its own alone, so that a neighbour comes in, and is answered, where the address lives.
 """
