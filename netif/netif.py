@@ -170,18 +170,19 @@ class Netif(Obtaining):
             self._dhcp_connected()
 
     def disconnected(self) -> None:
-        """The link is taken down: connections wait, until LostIp, for it to come back. A lease is given back. Does
-        nothing if the link is down."""
+        """The link is taken down: connections wait, until LostIp, for it to come back. A lease is given back
+        unless it is to be restored. Does nothing if the link is down."""
         with Held(self.runtime):
             self._stop_client(Action.DISCONNECTED, release=not self.dhcpc_config.restore)
             self._link_down()
 
     def stop(self) -> None:
-        """Leave the stack; connections are reset, a lease is given back. The driver stays open, for another `start`."""
+        """Leave the stack; connections are reset, a lease is given back unless it is to be restored. The driver stays
+        open, for another `start`."""
         with Held(self.runtime):
             if self._state not in (State.CLOSING, State.CLOSED):
                 self._require("stop", State.STARTED, State.UP)
-                self._let_go(release=True)
+                self._let_go(release=not self.dhcpc_config.restore)
 
     # what is abrupt
 

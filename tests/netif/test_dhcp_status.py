@@ -467,6 +467,16 @@ def test_lease_to_be_restored_is_not_given_back(make, stack, runtime):
     assert stack.log[0] == "client stop"
     netif.connected()
     assert stack.clients[1].previous == LEASE
+    tell(runtime, netif.leased, LEASE)
+    netif.stop()
+    netif.start()
+    netif.connected()
+    assert stack.clients[2].previous == LEASE
+    assert "client release" not in stack.log
+    tell(runtime, netif.leased, LEASE)
+    netif.dhcpc_stop()
+    netif.dhcpc_start()
+    assert stack.clients[3].previous is None, "dhcpc_stop gives it back"
 
 
 def test_stop_gives_the_lease_back_before_connections_are_reset(bound, stack, heard):
