@@ -24,6 +24,8 @@ NO_FRAME_DOES = {
     "link_down": "while the link is down no frame comes in",
     "raw_queue_full": "nobody has a raw socket",
     "loopback_queue_full": "what a wire brings is never answered to ourselves",
+    **{reason: "nobody obtains or gives addresses" for reason in DROPS if reason.startswith("dhcp")},
+    **{reason: "nobody asks for names" for reason in DROPS if reason.startswith("dns_")},
 }
 MOST_GROWN = 16 << 20  # bytes
 
