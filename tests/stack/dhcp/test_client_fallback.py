@@ -91,6 +91,18 @@ def test_it_comes_into_play_again_when_a_lease_has_ended():
     assert wire.holder.ip == "192.168.5.100"
 
 
+def test_a_lease_that_nobody_confirms_is_better_until_it_ends():
+    wire, server = alone("192.168.5.100/24")
+    server.answers = True
+    server.run(1)
+    server.answers = False
+    wire.client.link_up()
+    server.run(100)
+    assert wire.holder.ip == "10.0.0.5"
+    server.run(35)
+    assert wire.holder.ip == "192.168.5.100"
+
+
 def test_a_link_that_comes_back_makes_sure_of_it():
     """RFC 3927 2.2"""
     wire, server = alone("link-local")

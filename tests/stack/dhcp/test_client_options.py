@@ -62,6 +62,10 @@ def test_everything_that_a_server_may_say():
     assert lease.options[150] == b"raw"
 
 
+def test_a_server_of_names_that_is_none_is_left_out():
+    assert leased(o6=bytes(4) + OTHER).dns == (IPv4Address(OTHER),)
+
+
 def test_a_server_that_says_next_to_nothing():
     lease = leased(mask=None)
     assert str(lease.ip_info) == "10.0.0.5/8"  # by its class
