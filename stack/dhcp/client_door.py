@@ -32,7 +32,6 @@ class Door(UdpEndpoint):
         super().__init__(client.stack)
         self.client = client
         self.interface = client.interface
-        self.reuse = True  # for the clients of other interfaces
         self.bind(ANY, CLIENT_PORT)
         client.interface.bootstrap = self.astray
 

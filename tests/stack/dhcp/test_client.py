@@ -89,6 +89,21 @@ def test_what_a_client_says_of_itself():
     assert 108 not in asked  # RFC 8925 2: nobody who has no IPv6 may offer to do without IPv4
 
 
+@pytest.mark.parametrize(("mtu", "largest"), [(1500, 1500), (1280, 1280), (68, 576), (9000, 1500)])
+def test_no_larger_answer_is_invited_than_the_link_takes(mtu, largest):
+    """RFC 2132 9.10: 576 at least."""
+    wire = Leasing(mtu=mtu).start()
+    assert wire.says(DISCOVER).options[option.MAX_SIZE] == largest.to_bytes(2, "big")
+
+
+def test_only_what_is_answered_asks_for_broadcast():
+    """RFC 2131 4.4.1, table 5"""
+    wire = Leasing(DhcpcConfig(broadcast=True, conflict_check="none")).start()
+    wire.bind()
+    wire.client.stop()
+    assert not wire.says(RELEASE).broadcast
+
+
 @pytest.mark.parametrize(
     ("client_id", "said"), [("mac", b"\1" + OUR_MAC), (b"\0myself", b"\0myself"), (b"", option.client_id(OUR_MAC))]
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+import pytest
+
 from netif.dhcp import DhcpcConfig
 from netif.link import LinkCaps
 from netif.wire.dhcp import MessageType
@@ -116,6 +118,18 @@ def test_a_link_that_comes_back_makes_sure_of_it():
     assert wire.holder.lost == ["02:00:00:00:00:09 uses it"]
     server.run(12)
     assert wire.holder.ip == str(IPv4Address(choice(OUR_MAC, 1)))
+
+
+@pytest.mark.parametrize("fallback", ["link-local", "192.168.5.100/24"])
+def test_a_link_that_comes_back_is_no_news(fallback):
+    wire, server = alone(fallback)
+    server.run(20)
+    wire.interface.link_down()
+    wire.client.link_down()
+    wire.interface.link_up(LinkCaps(mac=OUR_MAC))
+    wire.client.link_up()
+    server.run(40)
+    assert len(wire.holder.leases) == 1
 
 
 def test_it_ends_with_the_client():

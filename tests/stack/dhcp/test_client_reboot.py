@@ -259,3 +259,13 @@ def test_two_interfaces_each_have_a_client_of_their_own(bound: Leasing):
     bound.client.stop()
     assert client.state == "SELECTING"
     client.stop()
+
+
+def test_a_second_client_of_one_interface_is_refused(bound: Leasing):
+    client = bound.stack.dhcp_client(bound.interface, DhcpcConfig(), Holder(bound))
+    with pytest.raises(OSError, match="Address already in use"):
+        client.start()
+    assert client.state == "STOPPED"
+    bound.after(LEASE_TIME / 2)
+    bound.answer(ACK, bound.says(REQUEST))
+    assert bound.client.state == "BOUND"
