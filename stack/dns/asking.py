@@ -125,9 +125,13 @@ class Asking:
         """The question, or the question again: the same to the bit, lest an impostor had two to guess."""
         self.way.send(query(self.ident, self.name, self.kind, self.edns))
 
+    def is_worth_reading(self, data: bytes) -> bool:
+        """Whoever does not know the id must not make us read 64 KiB of anything."""
+        return data[:2] == self.ident.to_bytes(2, "big")
+
     def fits(self, message: Message) -> bool:
         """RFC 5452 9.1. One that cannot read the question need not repeat it."""
-        if message.ident != self.ident or not message.flags & QR or message.flags & _OPCODE:
+        if not message.flags & QR or message.flags & _OPCODE:
             return False
         if len(message.questions) != 1:
             return not message.questions and message.rcode not in (NOERROR, NXDOMAIN)

@@ -172,12 +172,11 @@ class Query(Endpoint):
             if data is None:
                 return
             try:
-                message = parse(data)
-                fits = asking.fits(message)
+                message = parse(data) if asking.is_worth_reading(data) else None
             except Malformed as malformed:
                 self._strange(asking, malformed.reason)
                 continue
-            if fits:
+            if message is not None and asking.fits(message):
                 self._answered(asking, message, len(data))
             else:
                 self._strange(asking, "dns_mismatch")

@@ -75,6 +75,14 @@ def test_only_the_server_is_heard(scene):
     assert scene.count("udp_no_socket") == 2
 
 
+def test_what_bears_another_id_is_not_read(scene):
+    """Whatever is in it: it counts as another's answer, not as malformed."""
+    scene.server(says=lambda asked: [bytes([asked.data[0] ^ 1]) + NONSENSE["dns_pointer"](asked)[1:], truth(asked)])
+    assert scene.ask("www.test") == [TRUE]
+    assert scene.count("dns_mismatch") == 1
+    assert scene.count("dns_pointer") == 0
+
+
 def test_where_many_lie_tcp_is_asked(scene):  # RFC 5452 9.2: another guess for whoever guesses
     def flood(asked):
         return [asked.reply(BAD, ident=n) for n in range(5000, 5300)] if asked.by == "udp" else truth(asked)
