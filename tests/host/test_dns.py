@@ -37,11 +37,12 @@ RECORDS = [
 
 
 @pytest.fixture
-def dnsmasq(ns) -> None:
-    """A name server at 192.168.5.1 with a zone of its own, and nobody behind it."""
+def dnsmasq(ns, tmp_path) -> None:
+    """A name server at 192.168.5.1 with a zone of its own, and nobody behind it; it gives addresses too."""
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    arguments = ["--no-daemon", "-C", "/dev/null", "--interface=tap0", "--bind-dynamic", "--pid-file="]
-    ns.start("dnsmasq", *arguments, "--no-resolv", "--no-hosts", "--log-facility=-", *RECORDS, *LONG, **silent)
+    arguments = ["--no-daemon", "-C", "/dev/null", "--interface=tap0", "--bind-dynamic", "--pid-file=", "--no-ping"]
+    leases = [f"--dhcp-leasefile={tmp_path}/leases", "--dhcp-range=192.168.5.50,192.168.5.60,2m", "--domain=cf.test"]
+    ns.start("dnsmasq", *arguments, "--no-resolv", "--no-hosts", *leases, *RECORDS, *LONG, **silent)
     wait_until(lambda: f"{KERNEL}:53 " in ns.exec("ss", "-Hlun").stdout, what="dnsmasq's start")
 
 
@@ -124,3 +125,19 @@ def test_the_command_says_what_is_not_there(ns, dnsmasq):
     done = ns.exec(*environment, sys.executable, "-m", "netif", "resolve", "-i", "tap0", "no.cf.test", check=False)
     assert done.returncode == 1
     assert done.stderr == "netif: no.cf.test A: there is no such name\n"
+
+
+def test_a_lease_brings_the_server_and_the_domain(ns, dnsmasq):
+    from netif import Netif, Stack, Tap, ThreadedRuntime
+    from netif.events import GotIp
+
+    runtime = ThreadedRuntime(strict=True)
+    driver = ns.call(lambda: Tap("tap0"))
+    with Stack("printer", runtime=runtime) as host, Netif(driver, stack=host, dhcp=True) as netif:
+        assert netif.wait_for(GotIp, 10) is not None
+        assert (netif.dns, netif.search) == ((parse_address(KERNEL),), ("cf.test",))
+        assert host.gethostbyname("target") == "10.77.0.8"
+        assert host.gethostbyname("printer.cf.test") == str(netif.ip_info.ip)  # our name, as the server tells it
+        assert host.getfqdn(str(netif.ip_info.ip)) == "printer.cf.test"
+    runtime.check()
+    runtime.close()
