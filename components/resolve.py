@@ -52,14 +52,18 @@ def quoted(text: bytes) -> str:
     return '"' + "".join(special.get(c) or (chr(c) if 0x20 <= c < 0x7F else f"\\{c:03d}") for c in text) + '"'
 
 
-def tell(found: Finding, kind: str, say: Callable[[str], Any] = print) -> None:
+def tell(found: Finding, kind: str, servers: Sequence[bytes] = (), say: Callable[[str], Any] = print) -> None:
     """Print it. GaveUp where there is nothing to print."""
+    from stack.dns.findings import Outcome
+
     for alias, target in pairwise(found.names):
         say(f"{format_name(alias)}. CNAME {format_name(target)}.")
     for record in found.records:
         say(show(record))
     if not found.records:
-        raise GaveUp(f"{format_name(found.names[0])} {kind}: {found.outcome.value}")
+        vain = found.outcome in (Outcome.AGAIN, Outcome.FAILED)
+        asked = f" (asked {', '.join(map(format_address, servers))}; --server names another)" if vain else ""
+        raise GaveUp(f"{format_name(found.names[0])} {kind}: {found.outcome.value}{asked}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,8 +85,8 @@ def _main(argv: Sequence[str] | None) -> int:
     with connect(choice) as here:
         if options.server or not here.stack.dns:
             here.stack.dns = (parse_address(here.target(options.server)),)
-        found = resolve(here.stack, name, kind)
-    tell(found, kind)
+        found, servers = resolve(here.stack, name, kind), here.stack.dns
+    tell(found, kind, servers)
     return 0
 
 

@@ -45,3 +45,8 @@ def test_what_is_asked(words, question):
 def test_what_cannot_be_asked(words, says):
     with pytest.raises(Complaint, match=says):
         asked(*words)
+
+
+def test_when_nobody_answers_it_says_whom_it_asked(command):
+    """On a pair the other host has no name server."""
+    command("resolve", "www.test").complains(r"no server has answered.*\(asked 192\.168\.5\.1; --server", status=1)
