@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from netif.dhcp import DhcpcConfig, DhcpClient, LeaseHolder
+from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, LeaseHolder
 from netif.errors import NotSupported
 from netif.link import Buffer, Offload, Runtime, StackInterface
 
@@ -43,6 +43,9 @@ class BareStack:
 
     def dhcp_client(self, interface: StackInterface, config: DhcpcConfig, holder: LeaseHolder) -> DhcpClient:
         raise NotSupported("this stack has no DHCP client: give the interface an address, as in ip='10.0.0.2/24'")
+
+    def dhcp_server(self, interface: StackInterface, config: DhcpsConfig, giver: AddressGiver) -> DhcpServer:
+        raise NotSupported("this stack has no DHCP server")
 
     def close(self, linger: float = 1.0) -> None:
         self.runtime.remove_stack(self)

@@ -93,7 +93,7 @@ class AddressGiver(Protocol):
 
 
 class DhcpServer(Protocol):
-    """One interface's server, made by its stack: `dhcp_server(interface, config, giver)`, where a stack has that."""
+    """One interface's server, made by its stack."""
 
     def start(self) -> None:
         """DhcpsStartFailed where its pool cannot be served from the interface's address."""

@@ -16,7 +16,7 @@ import attrs
 
 if TYPE_CHECKING:
     from netif.account import Account
-    from netif.dhcp import DhcpcConfig, DhcpClient, LeaseHolder
+    from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, LeaseHolder
     from netif.reachability import ReachabilityPolicy
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -243,6 +243,9 @@ class NetStack(Protocol):
     def set_default(self, interface: StackInterface | None, dns: tuple[bytes, ...]) -> None: ...
     def dhcp_client(self, interface: StackInterface, config: DhcpcConfig, holder: LeaseHolder) -> DhcpClient:
         """What obtains a lease for `interface`, not started yet. NotSupported."""
+
+    def dhcp_server(self, interface: StackInterface, config: DhcpsConfig, giver: AddressGiver) -> DhcpServer:
+        """What gives addresses on the link of `interface`, not started yet. NotSupported."""
 
     def close(self, linger: float = 1.0) -> None: ...
 
