@@ -10,8 +10,11 @@ import pytest
 
 from components.lan import Host, Lan
 from components.lease_file import LeaseFile
+from netif.config import Flags
 from netif.dhcp import DhcpcConfig
 from netif.events import GotIp, LostIp
+from netif.netif import Netif
+from stack import Stack
 
 HOUR = 3600.0
 
@@ -182,3 +185,19 @@ def test_a_client_that_wants_to_be_sure_first_is_served_too():
         host = obtains(lan)
         assert lan.now() > 1
         assert holds(lan.hosts["dhcp"], host)
+
+
+def test_leases_survive_a_stop_of_the_interface():
+    """With DHCP_SERVER the server begins again by itself, on another interface of the stack's with the same key."""
+    with Lan() as lan, Stack("server", runtime=lan.runtime) as stack:
+        flags = Flags.AUTOUP | Flags.DHCP_SERVER
+        server = Netif(lan.switch.port(), stack=stack, ip="10.9.0.1/24", flags=flags)
+        client = Netif(lan.switch.port(), stack=lan.host("a").stack, dhcp=True)
+        lan.run_until(lambda: bool(client.ip_info), 60)
+        leased = {client.mac: client.ip_info.ip}
+        assert str(client.ip_info.ip) == "10.9.0.2"
+        assert server.dhcps_clients_by_mac([client.mac]) == leased
+        server.stop()
+        assert server.dhcps_clients_by_mac([client.mac]) == {client.mac: None}
+        server.start()
+        assert server.dhcps_clients_by_mac([client.mac]) == leased
