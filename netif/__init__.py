@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from components.lan import Host as Host
     from components.lan import Lan as Lan
     from components.lease_file import LeaseFile as LeaseFile
+    from components.netif_connect import netif_connect as netif_connect
+    from components.netif_connect import netif_disconnect as netif_disconnect
     from netif import esp as esp
     from netif.config import DnsInfo as DnsInfo
     from netif.config import DnsType as DnsType
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
 _HOMES: dict[str, str] = {
     "components.lan": "Host Lan",
     "components.lease_file": "LeaseFile",
+    "components.netif_connect": "netif_connect netif_disconnect",
     "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
     "netif.dhcp": "DhcpStatus DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """
