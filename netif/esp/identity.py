@@ -5,8 +5,6 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-import attrs
-
 from netif.config import Address, DnsInfo, DnsType, Flags, IpInfo
 from netif.errors import DnsNotConfigured, IfNotReady, InvalidArg, InvalidParams, NetifError, NotSupported
 from netif.esp.process import of_netif
@@ -113,15 +111,9 @@ def netif_get_dns_info(netif: Netif, kind: DnsType) -> DnsInfo:
 
 @of_netif
 def netif_set_dns_info(netif: Netif, kind: DnsType, info: DnsInfo) -> None:
-    """Of this interface alone. With DHCP_SERVER also what its clients are offered (MAIN, BACKUP): before it starts."""
-    if not netif.flags & Flags.DHCP_SERVER:
-        netif.set_dns_info(kind, info)
-        return
-    if kind not in (DnsType.MAIN, DnsType.BACKUP):
+    """Of this interface alone. With DHCP_SERVER also what its clients are told from the next start on: MAIN, BACKUP."""
+    if netif.flags & Flags.DHCP_SERVER and kind not in (DnsType.MAIN, DnsType.BACKUP):
         raise InvalidParams(f"netif_set_dns_info: {kind!r} is not offered to clients; give DnsType.MAIN or BACKUP")
-    main, backup = (info if each is kind else netif.get_dns_info(each) for each in (DnsType.MAIN, DnsType.BACKUP))
-    offered = tuple(each.ip for each in (main, backup) if each is not None)
-    netif.dhcps_config = attrs.evolve(netif.dhcps_config, dns=offered)
     netif.set_dns_info(kind, info)
 
 

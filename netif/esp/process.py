@@ -33,7 +33,7 @@ class Process:
 
     def take(self) -> tuple[list[Netif], list[Callable[[], object]]]:
         """(interfaces, endings) to be ended; from here on there is nothing."""
-        ended = list(self.open()), [self.bus.close, *self.endings]
+        ended = list(self.open()), self.endings
         Process.__init__(self)
         return ended
 

@@ -265,6 +265,40 @@ def test_traffic_is_told_on_request(new_config, new_driver):
     assert [(each.length, each.sent) for each in heard] == [(4, True)]
 
 
+@pytest.mark.parametrize("event", [(), ("BASE", 1)], ids=["one argument", "four"])
+def test_groups_and_further_addresses_are_acted_on(new_config, new_driver, event):
+    netif = esp.netif_new(new_config())
+    esp.netif_attach(netif, new_driver())
+    done = []
+    for verb in ("join", "leave", "add_address", "remove_address"):
+        setattr(netif.interface, verb, lambda *what, verb=verb: done.append((verb, *what)))
+    group, packed = "239.1.2.3", b"\xef\1\2\3"
+    esp.netif_action_join_multicast_group(netif, *event, group)
+    esp.netif_action_leave_multicast_group(netif, *event, group)
+    esp.netif_action_add_address(netif, *event, "10.0.0.9/24")
+    esp.netif_action_remove_address(netif, *event, "10.0.0.9")
+    alias, mask = b"\x0a\0\0\x09", b"\xff\xff\xff\0"
+    assert done == [("join", packed), ("leave", packed), ("add_address", alias, mask), ("remove_address", alias)]
+
+
+def test_old_address_decides_what_is_a_change(new_config, new_driver):
+    netif = esp.netif_new(new_config(ip="10.0.0.1/24"))
+    assert esp.netif_get_old_ip_info(netif) == IpInfo("10.0.0.1/24"), "what is configured is no change"
+    esp.netif_set_old_ip_info(netif, IpInfo("10.0.0.2/24"))
+    assert esp.netif_get_old_ip_info(netif) == IpInfo("10.0.0.2/24")
+    esp.netif_attach(netif, new_driver())
+    esp.netif_action_connected(netif)
+    assert netif.wait_for(GotIp).ip_changed
+    assert esp.netif_get_old_ip_info(netif) == IpInfo("10.0.0.1/24")
+
+
+def test_nothing_runs_beside_tcpip_exec(new_config, stack, runtime):
+    assert esp.netif_tcpip_exec(lambda: runtime.held) is False, "there is no default stack yet"
+    esp.adopt(stack)
+    assert esp.netif_tcpip_exec(lambda word: (word, runtime.held), "said") == ("said", True)
+    assert not runtime.held
+
+
 def test_addresses_as_text():
     assert esp.netif_str_to_ip4("192.168.5.1") == esp.netif_set_ip4_addr(192, 168, 5, 1)
     assert esp.ip4addr_ntoa(esp.ip4addr_aton("10.0.0.1")) == "10.0.0.1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+import attrs
 import pytest
 
 from netif import esp
@@ -51,8 +52,14 @@ def test_options_of_the_server(attached, machines):
     pool = esp.DhcpsLease(True, IPv4Address("10.0.0.100"), IPv4Address("10.0.0.110"))
     option(netif, put, esp.DhcpOption.REQUESTED_IP_ADDRESS, pool)
     assert option(netif, get, esp.DhcpOption.REQUESTED_IP_ADDRESS) == pool
+    option(netif, put, esp.DhcpOption.REQUESTED_IP_ADDRESS, attrs.evolve(pool, enable=False))
+    assert option(netif, get, esp.DhcpOption.REQUESTED_IP_ADDRESS) == esp.DhcpsLease(False)
+    with pytest.raises(InvalidArg, match=r"give DhcpsLease\(True, first, last\)"):
+        option(netif, put, esp.DhcpOption.REQUESTED_IP_ADDRESS, "10.0.0.100")
+    option(netif, put, esp.DhcpOption.REQUESTED_IP_ADDRESS, pool)
     option(netif, put, esp.DhcpOption.IP_ADDRESS_LEASE_TIME, 3600)
     option(netif, put, esp.DhcpOption.ROUTER_SOLICITATION_ADDRESS, 0)
+    assert option(netif, get, esp.DhcpOption.ROUTER_SOLICITATION_ADDRESS) is False
     option(netif, put, esp.DhcpOption.CAPTIVEPORTAL_URI, "http://10.0.0.1/")
     option(netif, put, esp.DhcpOption.SUBNET_MASK, "255.255.255.0")
     with pytest.raises(InvalidParams, match=r"the mask 255\.0\.0\.0 is not the interface's"):
