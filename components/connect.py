@@ -22,7 +22,6 @@ from components import wires
 from components.addressing import await_address, set_servers
 from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
-from netif.wire.ip import format_address, parse_address
 
 if TYPE_CHECKING:
     from netif.link import Driver, Runtime
@@ -49,11 +48,16 @@ class Joined:
     other: Joined | None = None  # the other host in this process, on a pair
 
     def target(self, host: str | None) -> str:
+        """The address of HOST; names are looked up."""
+        if host == "":
+            raise Complaint("which HOST? An empty name names none")
         if host is not None:
+            from stack.socket import gethostbyname
+
             try:
-                return format_address(parse_address(host))
-            except ValueError as error:
-                raise Complaint(error) from None
+                return gethostbyname(host, stack=self.stack)
+            except OSError as error:
+                raise Complaint(f"{host}: {explain(error)}") from None
         if self.peer is None:
             raise Complaint("which HOST? Without --gw there is none to take when it is left out")
         return self.peer

@@ -77,6 +77,15 @@ def test_ping_of_nobody_ends_with_status_1(command):
     assert "100% packet loss" in pinged.out
 
 
+def test_the_other_host_of_a_pair_gives_an_address_on_request(command):
+    pinged = command("ping", "--once", "--dhcp", "-v", "--hostname", "kitchen-light")
+    assert pinged.status == 0, pinged
+    assert re.search(r"connect: READY, IP: 192\.168\.5\.\d+\n", pinged.out)
+    assert "64 bytes from 192.168.5.1: icmp_seq=1 ttl=64 time=" in pinged.out
+    assert "DHCP: REQUESTING -> BOUND" in pinged.err
+    assert "kitchen-light" in pinged.err
+
+
 def test_a_client_without_a_word_talks_to_a_server_in_the_same_process(command):
     talked = command("tcp_client", "--once", "--message", "a word")
     assert talked.status == 0, talked
@@ -160,7 +169,8 @@ def test_the_environment_chooses_as_the_flags_do(command):
         (("ping", "-i", "unix:/tmp/x" + "y" * 200, "--ip", "10.0.0.1/24"), "/tmp/xyyy"),
         (("ping", "--gw", "10.0.0.1"), "--gw: 10.0.0.1 is not in 192.168.5.0/24"),
         (("ping", "--pcapng", "/no/such/place/f"), "--pcapng /no/such/place/f: No such file or directory"),
-        (("ping", "not.an.address"), "not.an.address"),
+        (("ping", "not.an.address"), "not.an.address: Name or service not known"),
+        (("ping", ""), "which HOST"),
         (("ping", "-c", "0"), "-c at least 1"),
         (("ping", "-c", "many"), "argument -c: invalid int value: 'many'"),
         (("tcp_client", "192.168.5.1", "99999"), "99999 is no port: write 1 to 65535"),
