@@ -7,6 +7,7 @@ the interfaces that `netif_new` made, the default stack that the stack room repo
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from netif import presets
@@ -47,3 +48,8 @@ if not TYPE_CHECKING:  # a type checker takes what is imported `as` or by a star
         *events.__all__,
         *unsupported.__all__,
     ]
+
+    def __getattr__(name: str) -> object:
+        if name in ("netif_connect", "netif_disconnect"):  # they take every room, and so live behind the doorway
+            return getattr(import_module("netif"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -57,6 +57,13 @@ def test_one_call_and_sockets_have_a_network(path, other):
         talk()
 
 
+def test_it_is_found_at_the_door_and_among_the_port_style_names():
+    import netif
+
+    assert netif.netif_connect is esp.netif_connect is netif_connect
+    assert netif.netif_disconnect is esp.netif_disconnect is netif_disconnect
+
+
 def test_it_can_be_had_again(path, other):
     for _ in range(3):
         netif_connect(f"unix:{path}", ip="10.0.0.1/24")
