@@ -206,6 +206,23 @@ def test_a_hundred_clients_at_once(lan):
     assert MOST_CLIENTS > 100
 
 
+def test_silent_clients_hold_up_others_for_a_while_only(lan):
+    def silent():
+        with lan.client.create_connection(lan.url) as connection:
+            assert connection.recv(10) == b""
+
+    def honest():
+        lan.sleep(1.0)
+        began = lan.now()
+        with lan.client.create_connection(lan.url) as connection:
+            connection.sendall(request("/big/10", CLOSE))
+            assert heads(read_all(connection)) == [b"200"]
+        return lan.now() - began
+
+    waited = finish(lan, honest, *[silent] * MOST_CLIENTS)[0]
+    assert 13.0 < waited < 15.0
+
+
 def test_no_more_clients_are_served_at_once_than_allowed():
     with Lan(seed=1) as lan:
         server, client = lan.host("server"), lan.host("client")
