@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 from tests.components.commands import Running
-from tests.host.namespaces import Namespace, namespace, veth
+from tests.host.namespaces import Namespace, namespace, veth, wait_until
 
 KERNEL_IP, OUR_IP, TAP = "192.168.5.1", "192.168.5.100", "tap0"
+LEASED_IP = "192.168.5.77"  # what `leases` gives
 Join: TypeAlias = Callable[..., Any]
 
 
@@ -69,3 +72,14 @@ def netif(ns: Namespace) -> Iterator[Callable[..., Running]]:
     yield start
     for one in running:
         one.end()
+
+
+@pytest.fixture
+def leases(ns: Namespace, tmp_path: Path) -> Path:
+    """dnsmasq gives one address, 192.168.5.77, and answers for web.test; the file tells of whom it gave it to."""
+    path = tmp_path / "leases"
+    words = "--no-daemon -C /dev/null --interface=tap0 --bind-dynamic --no-ping --pid-file= --no-resolv --no-hosts"
+    more = f"--dhcp-range={LEASED_IP},{LEASED_IP},2m --dhcp-leasefile={path} --address=/web.test/{KERNEL_IP}"
+    ns.start("dnsmasq", *words.split(), *more.split(), stderr=subprocess.DEVNULL)
+    wait_until(lambda: ":67 " in ns.exec("ss", "-Hlnu").stdout, what="dnsmasq's start")
+    return path
