@@ -244,7 +244,9 @@ class Lan:
     # the end
 
     def close(self, linger: float = LINGER) -> None:
-        """All hosts at once: their connections end in order within `linger` seconds, the rest is cut off."""
+        """All hosts at once: connections end in order within `linger` seconds, the rest is cut off. Idempotent."""
+        if self.closing:
+            return
         self.closing = True
         try:
             close_all([host.netif for host in self], linger)
@@ -255,6 +257,8 @@ class Lan:
 
     async def aclose(self, linger: float = LINGER) -> None:
         """As `close`, awaiting."""
+        if self.closing:
+            return
         self.closing = True
         try:
             await aclose_all([host.netif for host in self], linger)

@@ -57,6 +57,7 @@ class Addressed(Identity):
         (esp_netif: flagged, and its status anything but STOPPED)."""
         info = info if isinstance(info, IpInfo) else IpInfo(info)
         with Held(self.runtime):
+            self._refuse_closed("give an address to")
             self._check_static()
             self._set(info, always=bool(self.flags & Flags.EVENT_IP_MODIFIED))
 
@@ -191,19 +192,26 @@ class Addressed(Identity):
         return self._search
 
     def get_dns_info(self, kind: DnsType) -> DnsInfo | None:
+        kind = _dns_type(kind)
         return self._servers.get(kind) or self._leased_servers.get(kind)
 
     def set_dns_info(self, kind: DnsType, info: DnsInfo | None) -> None:
         """Of this interface alone: used while it is the default, and by sockets that are bound to it. It stays until
         it is set anew, whatever an address or a lease does; None leaves the choice to the lease again. A DHCP server
         offers MAIN and BACKUP to its clients, from its next start on, unless its configuration names others."""
+        kind = _dns_type(kind)
+        if info is not None and not isinstance(info, DnsInfo):
+            raise InvalidParams(f"set_dns_info: {info!r} is no DnsInfo; give one as in DnsInfo('192.168.5.1')")
+        if info is not None and not int(info.ip):
+            raise InvalidParams("set_dns_info: 0.0.0.0 is no name server; give one, or None for that of the lease")
         if self.flags & Flags.DHCP_SERVER and kind == DnsType.FALLBACK:
             raise InvalidParams(f"set_dns_info: {self!r} offers MAIN and BACKUP to its clients, and no FALLBACK")
         with Held(self.runtime):
+            self._refuse_closed("give name servers to")
             if info is None:
-                self._servers.pop(DnsType(kind), None)
+                self._servers.pop(kind, None)
             else:
-                self._servers[DnsType(kind)] = info
+                self._servers[kind] = info
             self._tell_dns()
 
     def _tell_dns(self) -> None:
@@ -220,16 +228,19 @@ class Addressed(Identity):
         if not info:
             raise InvalidParams("add_address: 0.0.0.0 is no address; give one as in '192.168.5.101/24'")
         with Held(self.runtime):
+            self._refuse_closed("give an address to")
             if self.interface is not None:
                 self._verb("add_address")(info.ip.packed, info.netmask.packed)
             self._aliases[info.ip.packed] = info
 
     def remove_address(self, ip: IpInfo | Address) -> None:
         """One that `add_address` gave; what used it is aborted."""
-        packed = (ip if isinstance(ip, IpInfo) else IpInfo(ip, "255.255.255.255")).ip.packed
+        if not isinstance(ip, IpInfo):
+            ip = IpInfo(ip) if isinstance(ip, str) and "/" in ip else IpInfo(ip, "255.255.255.255")
+        packed = ip.ip.packed
         with Held(self.runtime):
             if self._aliases.pop(packed, None) is None:
-                raise InvalidParams(f"remove_address: {ip!r} is none that add_address gave to {self!r}")
+                raise InvalidParams(f"remove_address: {ip.ip} is none that add_address gave to {self!r}")
             if self.interface is not None:
                 self._verb("remove_address")(packed)
 
@@ -237,6 +248,7 @@ class Addressed(Identity):
         """Take what is sent to a multicast group; as often as `leave_group` follows."""
         packed = _group(group)
         with Held(self.runtime):
+            self._refuse_closed("join a group on")
             if self.interface is not None:
                 self._verb("join")(packed)
             self._groups[packed] = self._groups.get(packed, 0) + 1
@@ -267,6 +279,13 @@ class Addressed(Identity):
             for _ in range(times):
                 self._verb("join")(group)
         self._tell_dns()
+
+
+def _dns_type(kind: int) -> DnsType:
+    try:
+        return DnsType(kind)
+    except ValueError:
+        raise InvalidParams(f"{kind!r} is no DnsType; give DnsType.MAIN, BACKUP or FALLBACK") from None
 
 
 def _group(group: Address) -> bytes:

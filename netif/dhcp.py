@@ -140,8 +140,14 @@ def _address(value: Address) -> IPv4Address:
         return value  # type: ignore[return-value]
 
 
-def _addresses(values: Iterable[Address]) -> tuple[IPv4Address, ...]:
-    return tuple(map(_address, values))
+def _list(values: Any) -> Any:
+    """A tuple; but text is no list of its characters."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, (str, bytes)) else values
+
+
+def _addresses(values: Any) -> Any:
+    listed = _list(values)
+    return tuple(map(_address, listed)) if isinstance(listed, tuple) else listed
 
 
 def _network(value: str | IPv4Network) -> IPv4Network:
@@ -151,14 +157,19 @@ def _network(value: str | IPv4Network) -> IPv4Network:
         return value  # type: ignore[return-value]
 
 
-def _routes(values: Iterable[tuple[str | IPv4Network, Address]]) -> tuple[tuple[IPv4Network, IPv4Address], ...]:
-    return tuple((_network(where), _address(via)) for where, via in values)
+def _routes(values: Any) -> Any:
+    try:
+        return tuple((_network(where), _address(via)) for where, via in values)
+    except (TypeError, ValueError):
+        return values
 
 
-def _reservations(values: Mapping[str | bytes, Address]) -> dict[bytes, IPv4Address]:
+def _reservations(values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        return values
     try:
         macs = [ethernet.parse_mac(mac) if isinstance(mac, str) else bytes(mac) for mac in values]
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidParams(f"DhcpsConfig.reservations: {error}") from None
     return dict(zip(macs, map(_address, values.values()), strict=True))
 
@@ -179,21 +190,52 @@ def _check_network(instance: object, field: attrs.Attribute[Any], network: Any) 
         raise InvalidParams(f"{_field(instance, field)}: {network!r} is not a network; write it as in 192.168.5.0/24")
 
 
-def _check_routes(instance: object, field: attrs.Attribute[Any], routes: tuple[tuple[Any, Any], ...]) -> None:
+def _check_list(instance: object, field: attrs.Attribute[Any], values: Any) -> None:
+    if not isinstance(values, tuple):
+        raise InvalidParams(f"{_field(instance, field)}: {values!r} is no list; write [{values!r}]")
+
+
+def _check_mapping(instance: object, field: attrs.Attribute[Any], values: Any) -> None:
+    if not isinstance(values, Mapping):
+        raise InvalidParams(f"{_field(instance, field)}: {values!r} is no dictionary; give one")
+
+
+def _check_text(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or not value.isascii():
+        raise InvalidParams(f"{_field(instance, field)}: {value!r} is no ASCII text; give it in quotes")
+
+
+def _check_store(instance: object, field: attrs.Attribute[Any], store: Any) -> None:
+    if store is not None and not (hasattr(store, "load") and hasattr(store, "save")):
+        raise InvalidParams(f"{_field(instance, field)}: {store!r} keeps no leases; write LeaseFile({store!r})")
+
+
+def _check_pools(instance: object, field: attrs.Attribute[Any], pools: tuple[Any, ...]) -> None:
+    for pool in pools:
+        if not isinstance(pool, RelayedPool):
+            raise InvalidParams(f"{_field(instance, field)}: {pool!r} is no RelayedPool; give RelayedPool(start=...)")
+
+
+def _check_routes(instance: object, field: attrs.Attribute[Any], routes: Any) -> None:
+    if not isinstance(routes, tuple) or not all(isinstance(route, tuple) for route in routes):
+        raise InvalidParams(f"{_field(instance, field)}: {routes!r} are no pairs; write [('10.0.0.0/8', '10.0.0.1')]")
     for network, gateway in routes:
         _check_network(instance, field, network)
         _check_addresses(instance, field, gateway)
 
 
 def _check_reservations(instance: object, field: attrs.Attribute[Any], reserved: dict[bytes, Any]) -> None:
+    for mac in reserved:
+        if len(mac) != 6:
+            raise InvalidParams(f"{_field(instance, field)}: {mac!r} has {len(mac)} bytes; a MAC address has six")
     _check_addresses(instance, field, tuple(reserved.values()))
     if len(set(reserved.values())) < len(reserved):
         raise InvalidParams(f"{_field(instance, field)}: two clients cannot have one address; give each its own")
 
 
-def _at_least(least: float) -> Any:
+def _at_least(least: float, kind: type | tuple[type, ...] = (int, float)) -> Any:
     def check(instance: object, field: attrs.Attribute[Any], value: float) -> None:
-        if not isinstance(value, (int, float)) or not value >= least:
+        if not isinstance(value, kind) or not value >= least:
             raise InvalidParams(f"{_field(instance, field)}: {value!r} is out of range; take {least:g} or more")
 
     return check
@@ -215,11 +257,17 @@ def _check_within(instance: Any, field: attrs.Attribute[Any], network: IPv4Netwo
             raise InvalidParams(f"RelayedPool.{name}: {getattr(instance, name)} is not within {network}")
 
 
-def _check_names(instance: object, field: attrs.Attribute[Any], value: str | tuple[str, ...]) -> None:
-    """RFC 1035 3.1, of one name or of several."""
-    for name in (value,) if isinstance(value, str) else value:
-        labels = name.rstrip(".").split(".") if name else []
-        if len(name) > 253 or not name.isascii() or not all(0 < len(label) < 64 for label in labels):
+def _is_name(name: Any) -> bool:
+    """RFC 1035 3.1."""
+    if not isinstance(name, str) or len(name) > 253 or not name.isascii() or any(c <= " " for c in name):
+        return False
+    return not name or all(0 < len(label) < 64 for label in name.rstrip(".").split("."))
+
+
+def _check_names(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    """One or several."""
+    for name in value if isinstance(value, tuple) else (value,):
+        if not _is_name(name):
             raise InvalidParams(f"{_field(instance, field)}: {name!r} is no domain name; write it as in example.org")
 
 
@@ -275,9 +323,10 @@ class DhcpcConfig:
     requested: IPv4Address | None = attrs.field(
         default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
     )  # 50
-    ask: tuple[int, ...] = attrs.field(default=(), converter=tuple, validator=_check_ask)  # 55, beside Lease's own
+    # 55, beside Lease's own
+    ask: tuple[int, ...] = attrs.field(default=(), converter=_list, validator=[_check_list, _check_ask])
     broadcast: bool = False  # ask for answers by broadcast: some links do not let through what is to no address yet
-    tries: int = attrs.field(default=0, validator=_at_least(0))  # DISCOVERs until it gives up; 0: never
+    tries: int = attrs.field(default=0, validator=_at_least(0, int))  # DISCOVERs until it gives up; 0: never
     # "after": use the address at once and probe behind it; "before": probe first (RFC 2131 2.2); "none": do not
     conflict_check: str = attrs.field(default="after", validator=_check_conflict)
     # an address to do with while no server answers: this one, or a link-local one (RFC 3927)
@@ -319,20 +368,25 @@ class DhcpsConfig:
         default=None, converter=attrs.converters.optional(_address), validator=_check_addresses
     )  # 3; None: the interface's address
     offer_dns: bool = True
-    dns: tuple[IPv4Address, ...] = attrs.field(default=(), converter=_addresses, validator=_check_addresses)  # 6
+    dns: tuple[IPv4Address, ...] = attrs.field(
+        default=(), converter=_addresses, validator=[_check_list, _check_addresses]
+    )  # 6
     domain: str = attrs.field(default="", validator=_check_names)  # 15
-    search: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_check_names)  # 119
-    ntp: tuple[IPv4Address, ...] = attrs.field(default=(), converter=_addresses, validator=_check_addresses)  # 42
+    search: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=[_check_list, _check_names])  # 119
+    ntp: tuple[IPv4Address, ...] = attrs.field(
+        default=(), converter=_addresses, validator=[_check_list, _check_addresses]
+    )  # 42
     mtu: int | None = attrs.field(default=None, validator=attrs.validators.optional(_at_least(68)))  # 26
     routes: tuple[tuple[IPv4Network, IPv4Address], ...] = attrs.field(
         default=(), converter=_routes, validator=_check_routes
     )  # 121
-    captive_portal: str = ""  # 114, a URI
-    options: Mapping[int, bytes] = attrs.field(factory=dict, validator=_check_options)  # others, as they are sent
+    captive_portal: str = attrs.field(default="", validator=_check_text)  # 114, a URI
+    # others, as they are sent
+    options: Mapping[int, bytes] = attrs.field(factory=dict, validator=[_check_mapping, _check_options])
     reservations: Mapping[bytes, IPv4Address] = attrs.field(
-        factory=dict, converter=_reservations, validator=_check_reservations
+        factory=dict, converter=_reservations, validator=[_check_mapping, _check_reservations]
     )  # by MAC
-    relayed: tuple[RelayedPool, ...] = attrs.field(default=(), converter=tuple)
+    relayed: tuple[RelayedPool, ...] = attrs.field(default=(), converter=_list, validator=[_check_list, _check_pools])
     conflict_probe: float = attrs.field(default=0.2, validator=_at_least(0))  # wait for an ARP answer; 0: do not ask
     decline_time: float = attrs.field(default=600.0, validator=_at_least(0))  # an address that was declined rests
-    store: LeaseStore | None = None  # None: leases end with the stack
+    store: LeaseStore | None = attrs.field(default=None, validator=_check_store)  # None: leases end with the stack

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import attrs
 
 from netif.config import IpEvent, IpInfo
-from netif.errors import IfNotReady
+from netif.errors import IfNotReady, InvalidArg
 from netif.event_bus import IP_EVENT, EventBus
 from netif.lifecycle import Held
 from netif.link import Runtime, Waiter
@@ -145,6 +146,9 @@ class Observable:
 
     def subscribe(self, event_type: type[EventType], handler: Callable[[EventType], object]) -> None:
         """Call `handler(event)` for each such event, with the gate free; at once for what is the case already."""
+        _check_type(event_type, "subscribe")
+        if not callable(handler) or iscoroutinefunction(handler):
+            raise InvalidArg(f"subscribe: {handler!r} is no plain function; give one of a single argument, the event")
         entry = (event_type, handler)
         with Held(self.runtime):
             self._handlers.append(entry)
@@ -159,7 +163,7 @@ class Observable:
 
     def wait_for(self, event_type: type[EventType], timeout: float | None = None) -> EventType:
         """Return the event, at once if it is the case already. TimeoutError after `timeout` seconds."""
-        runtime = self._running()
+        runtime = self._running(event_type)
         with Held(runtime):
             deadline = None if timeout is None else runtime.now() + timeout
             event = self._happened(event_type)
@@ -173,7 +177,7 @@ class Observable:
 
     async def wait_for_async(self, event_type: type[EventType], timeout: float | None = None) -> EventType:
         """As `wait_for`, awaiting."""
-        runtime = self._running()
+        runtime = self._running(event_type)
         with Held(runtime):
             deadline = None if timeout is None else runtime.now() + timeout
             event = self._happened(event_type)
@@ -188,7 +192,8 @@ class Observable:
     def _may_come(self, event_type: type[Event]) -> None:
         """Raise if waiting for `event_type` would be in vain."""
 
-    def _running(self) -> Runtime:
+    def _running(self, event_type: type[Event]) -> Runtime:
+        _check_type(event_type, "wait_for")
         if self.runtime is None:
             raise IfNotReady(f"{self!r} is not attached: attach a driver before waiting for its events")
         return self.runtime
@@ -242,6 +247,11 @@ class Observable:
                 entry[1](event)
 
         return deliver
+
+
+def _check_type(event_type: object, verb: str) -> None:
+    if not (isinstance(event_type, type) and issubclass(event_type, Event)):
+        raise InvalidArg(f"{verb}: {event_type!r} is no type of event; give one such as GotIp")
 
 
 def _timeout(event_type: type[Event], timeout: float | None) -> TimeoutError:

@@ -78,6 +78,10 @@ class Identity(Frames, Observable):
         if self._state not in states:
             raise IfNotReady(f"cannot {verb} {self!r}; it must be {' or '.join(state.value for state in states)}")
 
+    def _refuse_closed(self, verb: str) -> None:
+        if self._state in (State.CLOSING, State.CLOSED):
+            raise IfNotReady(f"cannot {verb} {self!r}: it is closed")
+
     @property
     def impl_index(self) -> int:
         """The number of its interface in the stack; -1 while there is none."""
@@ -102,6 +106,7 @@ class Identity(Frames, Observable):
     def set_hostname(self, name: str) -> None:
         """Sent with DHCP, from the next exchange on; at any time. At most 32 bytes, else the present one stays."""
         with Held(self.runtime):
+            self._refuse_closed("name")
             self._hostname = check_hostname(name)
             self._renamed()
 
@@ -120,6 +125,7 @@ class Identity(Frames, Observable):
         if address is None:
             raise InvalidParams("a MAC address of all zeros is no address; give another")
         with Held(self.runtime):
+            self._refuse_closed("give a MAC address to")
             self.mac = address
             if self.interface is not None and self.caps is not None:
                 self.caps = attrs.evolve(self.caps, mac=address)
@@ -128,6 +134,7 @@ class Identity(Frames, Observable):
     def set_mtu(self, mtu: int) -> None:
         """Bytes of an IP packet; also while the link is up, then at most what the wire granted."""
         with Held(self.runtime):
+            self._refuse_closed("set the mtu of")
             if self.interface is not None and mtu > self._widest:
                 raise InvalidParams(
                     f"mtu: {self.if_key} was granted {self._widest} bytes; ask for {mtu} before the start"

@@ -23,12 +23,11 @@ from netif.errors import (
     DhcpcStartFailed,
     DhcpNotStopped,
     DhcpsStartFailed,
-    IfNotReady,
     InvalidParams,
     NotSupported,
 )
 from netif.events import AssignedIp, GotIp
-from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held, State
+from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held
 from netif.link import StackInterface
 from netif.routed import Routed
 
@@ -277,10 +276,6 @@ class Obtaining(Routed):
         self._server_does(action)
         if server is not None:
             server.stop()
-
-    def _refuse_closed(self, verb: str) -> None:
-        if self._state in (State.CLOSING, State.CLOSED):
-            raise IfNotReady(f"cannot {verb} {self!r}: it is closed")
 
     # with the link
 

@@ -55,6 +55,7 @@ class Routed(Addressed):
         has none."""
         made = tuple(_route(network, gateway) for network, gateway in routes)
         with Held(self.runtime):
+            self._refuse_closed("set the routes of")
             self._routes = made
             self._tell_routes()
 
@@ -82,6 +83,7 @@ class Routed(Addressed):
         """Ask as the policy says, whenever the link is up, and give way while nothing answers; tells `Unreachable` and
         `Reachable`. None: no more. NotSupported by a stack that cannot ask."""
         with Held(self.runtime):
+            self._refuse_closed("watch")
             self._policy = policy
             self._watch()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from netif.config import IpInfo
+from netif.errors import InvalidArg
 from netif.esp.process import of_netif
 from netif.netif import Netif
 
@@ -58,20 +59,26 @@ def netif_action_got_ip(netif: Netif, *_event: object) -> None:
 @of_netif
 def netif_action_join_multicast_group(netif: Netif, *group: Any) -> None:
     """Take what is sent to an IPv4 group; as often as it is left."""
-    netif.join_group(group[-1])
+    netif.join_group(_last(group, "group"))
 
 
 @of_netif
 def netif_action_leave_multicast_group(netif: Netif, *group: Any) -> None:
-    netif.leave_group(group[-1])
+    netif.leave_group(_last(group, "group"))
 
 
 @of_netif
 def netif_action_add_address(netif: Netif, *address: IpInfo | Any) -> None:
     """One more IPv4 address, as in "192.168.5.101/24"."""
-    netif.add_address(address[-1])
+    netif.add_address(_last(address, "address"))
 
 
 @of_netif
 def netif_action_remove_address(netif: Netif, *address: IpInfo | Any) -> None:
-    netif.remove_address(address[-1])
+    netif.remove_address(_last(address, "address"))
+
+
+def _last(arguments: tuple[Any, ...], what: str) -> Any:
+    if not arguments:
+        raise InvalidArg(f"the {what} is missing; give it as the last argument")
+    return arguments[-1]

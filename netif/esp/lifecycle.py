@@ -109,6 +109,8 @@ def netif_receive(netif: Netif, frame: Buffer) -> bool:
 def netif_transmit(netif: Netif, buffers: Buffer | tuple[Buffer, ...], offload: Offload | None = None) -> bool:
     """One frame out, past the stack. False: the driver is full."""
     check(netif, "netif_transmit")
+    if netif.interface is None:
+        raise IfNotReady(f"{netif!r} is not started: frames may leave after netif_attach")
     with Held(netif.runtime):
         return netif.transmit(buffers if isinstance(buffers, tuple) else (buffers,), offload)
 

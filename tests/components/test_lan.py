@@ -326,3 +326,10 @@ def test_where_every_third_message_is_lost_they_are_bound_nevertheless():
 def test_a_thousand_hosts_are_bound_within_ten_seconds():
     with Lan(seed=7, subnet="10.0.0.0/16", dhcp=True) as lan:
         bound(lan, 1000, 10.0)
+
+
+def test_lan_may_be_closed_twice():
+    with Lan(seed=1) as lan:
+        lan.host("a")
+        lan.close()
+    lan.close()
