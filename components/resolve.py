@@ -5,6 +5,7 @@ Knows how a zone file writes records, and the stack's resolver; search domains a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,7 @@ def _main(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     name, kind = asked(options.name, options.kind)
     choice = choice_of(options)
-    with connect(choice) as here:
+    with connect(choice, says=sys.stderr) as here:  # stdout is for the records
         if options.server or not here.stack.dns:
             here.stack.dns = (parse_address(here.target(options.server)),)
         found, servers = resolve(here.stack, name, kind), here.stack.dns

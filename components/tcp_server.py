@@ -23,6 +23,7 @@ log = logging.getLogger("components.tcp_server")
 def tcp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: float | None = None) -> None:
     """Echo for ever, or until the first client is gone with `once`. Raises GaveUp if none comes within `timeout`."""
     with net.create_server(("", port)) as listener:
+        log.info("Socket created")
         log.info("Socket bound, port %d", port)
         log.info("Socket listening")
         attend(listener, talk, spawner(net), once=once, timeout=timeout)

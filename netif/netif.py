@@ -71,6 +71,7 @@ class Netif(Obtaining):
             raise
         super().__init__(self, config)
         self._wants_finished = False
+        self._was_up = False  # before the power failed
         try:
             if stack is not None:
                 with Held(stack.runtime):
@@ -202,13 +203,15 @@ class Netif(Obtaining):
     def power_off(self) -> None:
         """The power fails: no FIN, RST or DHCPRELEASE. Connections end at once, with ENETDOWN."""
         with Held(self.runtime):
-            if self._state not in (State.CLOSING, State.CLOSED):
+            if self._state in (State.STARTED, State.UP):
+                self._was_up = self.is_up
                 self._cut_off()
 
     def reboot(self) -> None:
-        """Power off, if it is on, and start anew with the link as it was; a lease is asked for again (INIT-REBOOT)."""
-        was_up = self.is_up
+        """Power off, if it is on, and start anew with the link as it was then; a lease is asked for again
+        (INIT-REBOOT)."""
         self.power_off()
+        was_up, self._was_up = self._was_up, False
         self.start()
         if was_up:
             self.connected()

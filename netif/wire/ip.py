@@ -104,6 +104,7 @@ def prefix_length_of(mask: bytes) -> int:
 def parse_prefix(text: str) -> tuple[bytes, bytes]:
     """(address, mask) of "192.168.5.100/24" or "192.168.5.100/255.255.255.0"; host bits are kept."""
     address, slash, length = text.partition("/")
+    parse_address(address)
     if not slash:
         raise ValueError(f"{text!r} has no prefix length: write it as in {address}/24")
     if length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32:

@@ -187,8 +187,10 @@ def getaddrinfo(
 
 
 def _text(host: str | bytes) -> str:
+    if not isinstance(host, (str, bytes, bytearray)):
+        raise TypeError(f"a host must be str, bytes or bytearray, not {type(host).__name__}")
     try:
-        return host.decode("ascii") if isinstance(host, bytes) else host
+        return host if isinstance(host, str) else host.decode("ascii")
     except UnicodeDecodeError:
         _fail(_kernel.EAI_NONAME, f": {host!r}")
 
@@ -258,16 +260,18 @@ def _port_number(port: str | bytes | int | None, kind: int, flags: int) -> int |
         return _SERVICES[transport].get(text)
 
 
-def address_of(host: str, hosts: Hosts) -> Steps[str]:
+def address_of(host: str | bytes, hosts: Hosts) -> Steps[str]:
     """The first address of a host, as gethostbyname and an address argument have it."""
+    host = _text(host)
     if host in ("", "<broadcast>"):
         return ip.format_address(look_up(host, hosts))
     _, addresses = yield from _addresses(host, hosts)
     return ip.format_address(addresses[0])
 
 
-def gethostbyname_ex(host: str, hosts: Hosts) -> Steps[tuple[str, list[str], list[str]]]:
+def gethostbyname_ex(host: str | bytes, hosts: Hosts) -> Steps[tuple[str, list[str], list[str]]]:
     """(canonical name, aliases, addresses)."""
+    host = _text(host)
     canonical, addresses = yield from _addresses(host, hosts)
     asked = host.removesuffix(".")
     aliases = [asked] if asked.lower() != canonical.lower() else []

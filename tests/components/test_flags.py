@@ -96,6 +96,7 @@ def test_a_random_mac_is_a_locally_administered_station_and_follows_the_seed():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        ("--ip kitchen", "--ip: 'kitchen' is not an IPv4 address: write it as in 192.168.5.1"),
         ("--ip 10.0.0.1", "--ip: '10.0.0.1' has no prefix length: write it as in 10.0.0.1/24"),
         ("--ip 10.0.0.256/24", "--ip: '10.0.0.256' is not an IPv4 address"),
         ("--ip 10.0.0.0/24", "--ip: 10.0.0.0 names 10.0.0.0/24 as a whole"),

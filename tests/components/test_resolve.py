@@ -47,6 +47,13 @@ def test_what_cannot_be_asked(words, says):
         asked(*words)
 
 
+def test_stdout_is_for_the_records(command):
+    """On a pair the other host gives us the address, and has no name server."""
+    done = command("resolve", "www.test", "--dhcp")
+    assert (done.status, done.out) == (1, ""), done
+    assert "READY, IP: " in done.err
+
+
 def test_when_nobody_answers_it_says_whom_it_asked(command):
     """On a pair the other host has no name server."""
     command("resolve", "www.test").complains(r"no server has answered.*\(asked 192\.168\.5\.1; --server", status=1)

@@ -55,6 +55,7 @@ def test_nc_reaches_tcp_server(ns, netif):
     assert (status, err) == (0, "")
     lines = [re.sub(rf"{KERNEL}:\d+", "NC", line) for line in re.findall(r"I \(\d+\) tcp_server: (.*)", out)]
     assert lines == [
+        "Socket created",
         "Socket bound, port 3333",
         "Socket listening",
         "Socket accepted ip address: NC",

@@ -577,6 +577,17 @@ def test_reboot_has_the_link_as_it_was(bound, stack):
     assert stack.clients[2].previous is None, "it is asked for once"
 
 
+@pytest.mark.parametrize("link", [True, False])
+def test_reboot_after_a_power_failure_has_the_link_as_it_was_before(bound, stack, link):
+    if not link:
+        bound.unplug()
+    bound.power_off()
+    bound.power_off()
+    bound.reboot()
+    assert bound.is_up is link
+    assert len(stack.clients) == 1 + link
+
+
 def test_address_that_no_server_gave_is_not_asked_for(make, stack, runtime):
     netif = make()
     netif.connected()

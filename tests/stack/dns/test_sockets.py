@@ -170,6 +170,9 @@ def ours():
 
 def test_the_modules_functions_are_those_of_the_default_stack(ours):
     assert ours.gethostbyname("127.0.0.1") == "127.0.0.1"
+    assert ours.gethostbyname(b"127.0.0.1") == "127.0.0.1"
+    with pytest.raises(TypeError, match="a host must be str, bytes or bytearray, not int"):
+        ours.gethostbyname(7)
     assert ours.gethostbyname_ex("localhost") == ("localhost", [], ["127.0.0.1"])
     assert ours.gethostbyaddr("127.0.0.1") == ("localhost", [], ["127.0.0.1"])
     assert ours.getnameinfo(("127.0.0.1", 80), 0) == ("localhost", "http")
