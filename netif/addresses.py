@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from netif.config import Address, DnsInfo, DnsType, Flags, IpInfo, NetifConfig
+from netif.config import Address, DnsInfo, DnsType, Flags, InherentConfig, IpInfo, NetifConfig
 from netif.errors import InvalidParams, NotSupported
 from netif.events import GotIp, LostIp
 from netif.identity import Identity
@@ -32,7 +32,7 @@ class Addressed(Identity):
 
     def __init__(self, netif: Netif, config: NetifConfig) -> None:
         super().__init__(netif, config)
-        self.lost_ip_delay = config.base.lost_ip_delay  # seconds from losing an address to LostIp; 0: at once
+        self._lost_ip_delay = config.base.lost_ip_delay
         self._info = config.base.ip_info
         self._old = self._info  # as esp_netif has it: the configured address is no change
         self._held = NOTHING
@@ -43,6 +43,15 @@ class Addressed(Identity):
         self._search: tuple[str, ...] = ()
         self._aliases: dict[bytes, IpInfo] = {}
         self._groups: dict[bytes, int] = {}  # by how many
+
+    @property
+    def lost_ip_delay(self) -> float:
+        """Seconds from losing an address to LostIp; 0: at once. Another counts from the next loss on."""
+        return self._lost_ip_delay
+
+    @lost_ip_delay.setter
+    def lost_ip_delay(self, seconds: float) -> None:
+        self._lost_ip_delay = InherentConfig(self.if_key, lost_ip_delay=seconds).lost_ip_delay
 
     @property
     def ip_info(self) -> IpInfo:

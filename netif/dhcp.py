@@ -58,8 +58,8 @@ class LeaseHolder(Protocol):
     def leased(self, lease: Lease) -> None:
         """Obtained, renewed, or found to be good still."""
 
-    def lease_lost(self, reason: str) -> None:
-        """Expired, refused, or another host has the address. The client goes on by itself."""
+    def lease_lost(self, reason: str, *, taken: bool = False) -> None:
+        """Expired or refused, or `taken`: another host has the address. The client goes on by itself."""
 
     def dhcp_state(self, old: str, new: str) -> None:
         """Of the client, by RFC 2131's names."""

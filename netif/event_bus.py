@@ -11,6 +11,7 @@ import logging
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 import attrs
@@ -95,8 +96,8 @@ class EventBus:
 
     def _add(self, registration: Registration, *, replaces: bool) -> None:
         _check(registration.base, registration.event_id)
-        if not callable(registration.handler):
-            raise InvalidArg(f"EventBus.register: {registration.handler!r} is no function (arg, base, id, data)")
+        if not callable(registration.handler) or iscoroutinefunction(registration.handler):
+            raise InvalidArg(f"EventBus.register: {registration.handler!r} is no plain function (arg, base, id, data)")
         with self._registering:
             known = [_key(one) for one in self._registered]
             if replaces and (key := _key(registration)) in known:

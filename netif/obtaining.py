@@ -180,10 +180,13 @@ class Obtaining(Routed):
         self._lead(lease.routes)
         self._set(lease.ip_info, always=self._happened(GotIp) is None)
 
-    def lease_lost(self, reason: str) -> None:
+    def lease_lost(self, reason: str, *, taken: bool = False) -> None:
+        """What another host has taken will not come back: that is LostIp at once."""
         if self._dhcpc is not None:
             logger.warning("%s: lost %s: %s", self.if_key, self._info, reason)
             self._end_lease()
+            if taken:
+                self._set(NOTHING, always=False)
             self._withdraw()
 
     def dhcp_state(self, old: str, new: str) -> None:

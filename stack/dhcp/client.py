@@ -352,7 +352,7 @@ class Client:
         self._drop_claim()
         self._asked, self._declined = None, lease.ip_info.ip
         self._rest(INIT)
-        self._lose(f"{format_mac(mac)} uses it")
+        self._lose(f"{format_mac(mac)} uses it", taken=True)
         self._arm(self.stack.now + DECLINE_WAIT)
 
     def _drop_claim(self) -> None:
@@ -379,11 +379,11 @@ class Client:
             self._become(state)
         self.stack.timers.forget(self._next)
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, taken: bool = False) -> None:
         if self.lease is not None:
             self.lease = None
             self.stack.timers.forget(self._end)
-            self.holder.lease_lost(reason)
+            self.holder.lease_lost(reason, taken=taken)
 
     def _arm(self, when: float) -> None:
         self._next.deadline = when if isfinite(when) else None

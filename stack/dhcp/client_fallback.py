@@ -52,7 +52,7 @@ class Fallback:
             self._link_local.conflict(mac)
         else:
             self.in_use = False
-            self.client.holder.lease_lost(f"{mac.hex(':')} uses it")
+            self.client.holder.lease_lost(f"{mac.hex(':')} uses it", taken=True)
 
     def _begin(self, now: float) -> None:
         fallback = self.client.config.fallback
@@ -73,4 +73,4 @@ class Fallback:
     def _lost(self, mac: bytes) -> None:
         if self.in_use:
             self.in_use = False
-            self.client.holder.lease_lost(f"{mac.hex(':')} uses it")
+            self.client.holder.lease_lost(f"{mac.hex(':')} uses it", taken=True)

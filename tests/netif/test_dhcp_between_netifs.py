@@ -125,6 +125,24 @@ def test_host_that_was_unplugged_too_long_loses_its_address_and_gets_it_back(lan
     assert (again.ip_info, again.ip_changed) == (first.ip_info, True)
 
 
+def test_address_that_another_host_has_is_lost_at_once(lan, server, new_client):
+    """The default: used on ACK, probed behind it; DECLINE and LOST_IP, and another one ten seconds later."""
+    server.dhcps_stop()
+    server.dhcps_config = DhcpsConfig(start="192.168.4.50", end="192.168.4.60", conflict_probe=0)
+    server.dhcps_start()
+    with Stack("squatter", runtime=lan.runtime) as squatter:
+        Netif(lan.switch.port(), stack=squatter, ip="192.168.4.50/24")
+        client, heard = new_client(), []
+        client.subscribe(Event, heard.append)
+        assert str(wait(lan, client).ip_info) == "192.168.4.50/24"
+        lan.run_for(9)
+        assert names(heard)[-2:] == ["GotIp", "LostIp"]
+        assert not client.ip_info
+        lan.run_for(3)
+        assert str(client.ip_info) == "192.168.4.51/24"
+        assert heard[-1].ip_changed
+
+
 def test_rebooted_host_asks_for_its_lease(lan, server, new_client):
     client, states = new_client(), []
     first = wait(lan, client)

@@ -26,6 +26,19 @@ def test_handler_that_cannot_be_called_is_refused(netif, handler):
         netif.subscribe(GotIp, handler)
 
 
+@pytest.mark.parametrize("handler", [None, awaiting])
+def test_so_is_one_of_the_event_loop(handler):
+    with pytest.raises(InvalidArg, match=r"EventBus.register: .* is no plain function"):
+        esp.event_handler_register(esp.IP_EVENT, esp.ANY_ID, handler)
+
+
+@pytest.mark.parametrize("delay", [-1, "soon", None])
+def test_what_is_no_delay_is_refused(netif, delay):
+    with pytest.raises(InvalidParams, match=r"lost_ip_delay: .* is out of range; take 0 to 65535 seconds"):
+        netif.lost_ip_delay = delay
+    assert netif.lost_ip_delay == 120
+
+
 @pytest.mark.parametrize("event_type", [None, "GotIp", int, 0])
 def test_what_is_no_event_is_refused(netif, heard, event_type):
     with pytest.raises(InvalidArg, match=r"subscribe: .* is no type of event; give one such as GotIp"):

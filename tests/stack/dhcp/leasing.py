@@ -32,8 +32,9 @@ class Holder:
         self.leases.append(lease)
         self.rig.interface.set_addresses(*lease.ip_info.packed())
 
-    def lease_lost(self, reason: str) -> None:
+    def lease_lost(self, reason: str, *, taken: bool = False) -> None:
         self.lost.append(reason)
+        assert taken is ("uses it" in reason)
         self.rig.interface.set_addresses(bytes(4), bytes(4), bytes(4))
 
     def dhcp_state(self, old: str, new: str) -> None:

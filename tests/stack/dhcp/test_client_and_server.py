@@ -45,7 +45,7 @@ class Host:
         self.leases.append((self.runtime.now(), lease))
         self.interface.set_addresses(*lease.ip_info.packed())
 
-    def lease_lost(self, reason: str) -> None:
+    def lease_lost(self, reason: str, *, taken: bool = False) -> None:
         self.lost.append(reason)
         self.interface.set_addresses(bytes(4), bytes(4), bytes(4))
 
