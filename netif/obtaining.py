@@ -53,6 +53,7 @@ class Obtaining(Routed):
         self._dhcpc_config = DhcpcConfig()
         self._dhcps_config = DhcpsConfig()
         self._dhcpc_status = self._dhcps_status = DhcpStatus.INIT
+        self._awaited = Flags(0)  # DHCP_CLIENT, DHCP_SERVER: to be started when the link comes up, flagged or not
         self._dhcpc: DhcpClient | None = None  # while STARTED
         self._dhcps: DhcpServer | None = None
         self._remembered: Lease | None = None  # not given back: the next start asks for it again
@@ -84,7 +85,7 @@ class Obtaining(Routed):
         """
         with Held(self.runtime):
             self._refuse_closed("start the DHCP client of")
-            if self.flags & Flags.DHCP_SERVER or self._dhcps is not None:
+            if (self.flags | self._awaited) & Flags.DHCP_SERVER or self._dhcps is not None:
                 raise DhcpcStartFailed(f"{self!r} gives addresses by DHCP: it cannot ask for one on the same wire")
             if self._dhcpc_status is DhcpStatus.STARTED:
                 raise DhcpAlreadyStarted(f"the DHCP client of {self!r} is started already")
@@ -92,6 +93,7 @@ class Obtaining(Routed):
                 self._start_client(Action.DHCP_START)
             else:
                 self._info = NOTHING
+                self._awaited |= Flags.DHCP_CLIENT
                 self._client_does(Action.DHCP_WAIT)
 
     def dhcpc_stop(self) -> None:
@@ -100,6 +102,7 @@ class Obtaining(Routed):
             self._refuse_closed("stop the DHCP client of")
             if self._dhcpc_status is DhcpStatus.STOPPED:
                 raise DhcpAlreadyStopped(f"the DHCP client of {self!r} is stopped already")
+            self._awaited &= ~Flags.DHCP_CLIENT
             self._stop_client(Action.DHCP_STOP, release=True)
 
     def _client_does(self, action: Action) -> None:
@@ -113,6 +116,7 @@ class Obtaining(Routed):
         if make is None:
             raise NotSupported(f"{self!r}: its stack has no DHCP client; give it an address, as in ip='10.0.0.2/24'")
         client = make(self.interface, self._present_config(), self)
+        self._awaited &= ~Flags.DHCP_CLIENT
         self._withdraw()
         self._miss(again=True)
         self._client_does(action)
@@ -152,7 +156,7 @@ class Obtaining(Routed):
 
     def _check_static(self) -> None:
         for flag, status in ((Flags.DHCP_CLIENT, self._dhcpc_status), (Flags.DHCP_SERVER, self._dhcps_status)):
-            if self.flags & flag and status is not DhcpStatus.STOPPED:
+            if (self.flags | self._awaited) & flag and status is not DhcpStatus.STOPPED:
                 verb = "dhcpc_stop" if flag is Flags.DHCP_CLIENT else "dhcps_stop"
                 raise DhcpNotStopped(f"{self!r} has {flag.name}; {verb}() before an address is set")
         if self._dhcpc is not None or self._dhcps is not None:
@@ -161,7 +165,7 @@ class Obtaining(Routed):
 
     def _awaits_address(self) -> bool:
         if self._dhcpc_status is DhcpStatus.INIT:
-            return bool(self.flags & Flags.DHCP_CLIENT)
+            return bool((self.flags | self._awaited) & Flags.DHCP_CLIENT)
         return self._dhcpc_status is DhcpStatus.STARTED
 
     # from the client; the gate is held
@@ -227,13 +231,14 @@ class Obtaining(Routed):
         """Give addresses; once the link is up, if it is down. DhcpAlreadyStarted, DhcpsStartFailed, NotSupported."""
         with Held(self.runtime):
             self._refuse_closed("start the DHCP server of")
-            if self.flags & Flags.DHCP_CLIENT or self._dhcpc is not None:
+            if (self.flags | self._awaited) & Flags.DHCP_CLIENT or self._dhcpc is not None:
                 raise DhcpsStartFailed(f"{self!r} obtains its address by DHCP: it cannot give any on the same wire")
             if self._dhcps_status is DhcpStatus.STARTED:
                 raise DhcpAlreadyStarted(f"the DHCP server of {self!r} is started already")
             if self.is_up:
                 self._start_server(Action.DHCP_START)
             else:
+                self._awaited |= Flags.DHCP_SERVER
                 self._server_does(Action.DHCP_WAIT)
 
     def dhcps_stop(self) -> None:
@@ -242,10 +247,13 @@ class Obtaining(Routed):
             self._refuse_closed("stop the DHCP server of")
             if self._dhcps_status is DhcpStatus.STOPPED:
                 raise DhcpAlreadyStopped(f"the DHCP server of {self!r} is stopped already")
+            self._awaited &= ~Flags.DHCP_SERVER
             self._stop_server(Action.DHCP_STOP)
 
     def dhcps_clients_by_mac(self, macs: Iterable[str | bytes]) -> dict[bytes, IPv4Address | None]:
         """What is leased to each of these; None: nothing."""
+        if isinstance(macs, (str, bytes)):
+            raise InvalidParams(f"dhcps_clients_by_mac: {macs!r} is no list; write [{macs!r}]")
         wanted = [InherentConfig(self.if_key, mac=mac).mac or bytes(6) for mac in macs]
         with Held(self.runtime):
             server = self._dhcps
@@ -271,6 +279,7 @@ class Obtaining(Routed):
             config = attrs.evolve(config, dns=tuple(IPv4Address(server) for server in self.dns))
         server = make(self.interface, config, self)
         server.start()
+        self._awaited &= ~Flags.DHCP_SERVER
         self._dhcps = server
         self._server_does(action)
 
@@ -284,12 +293,12 @@ class Obtaining(Routed):
 
     def _dhcp_connected(self) -> None:
         """The action `connected`: what is flagged and was not stopped begins, what was unplugged goes on."""
-        if self._dhcpc is None and self._dhcpc_status is DhcpStatus.INIT and self.flags & Flags.DHCP_CLIENT:
+        if self._dhcpc is None and self._dhcpc_status is DhcpStatus.INIT and self._awaits_address():
             self._start_client(Action.CONNECTED)
         self._serve()
 
     def _serve(self) -> None:
-        if self.flags & Flags.DHCP_SERVER and self._dhcps_status is DhcpStatus.INIT:
+        if (self.flags | self._awaited) & Flags.DHCP_SERVER and self._dhcps_status is DhcpStatus.INIT:
             self._start_server(Action.CONNECTED)
 
     def _dhcp_stopped(self, *, release: bool) -> None:

@@ -39,6 +39,10 @@ class Registry:
     def __contains__(self, netif: object) -> bool:
         return any(known is netif for known in self._netifs.values())
 
+    def __repr__(self) -> str:
+        default = "none" if self.default is None else self.default.if_key
+        return f"<Registry of {', '.join(self._netifs) or 'nothing yet'}; default {default}>"
+
     def get(self, if_key: str) -> Netif | None:
         return self._netifs.get(if_key)
 

@@ -164,6 +164,42 @@ def test_client_that_is_started_while_the_link_is_down_waits_for_it(make, stack)
     assert netif.dhcpc_status is STARTED
 
 
+def test_so_does_one_that_no_flag_asks_for(make, stack):
+    netif = make(flags=Flags(0))
+    netif.dhcpc_start()
+    assert netif.dhcpc_status is INIT
+    with pytest.raises(DhcpNotStopped, match=r"dhcpc_stop\(\) before"):
+        netif.set_ip_info("10.0.0.2/24")
+    with pytest.raises(DhcpsStartFailed):
+        netif.dhcps_start()
+    netif.connected()
+    assert netif.dhcpc_status is STARTED
+    netif.disconnected()
+    netif.connected()
+    assert netif.dhcpc_status is INIT, "once"
+
+
+def test_client_that_is_stopped_before_the_link_comes_up_stays_so(make, stack):
+    netif = make(flags=Flags(0))
+    netif.dhcpc_start()
+    netif.dhcpc_stop()
+    netif.connected()
+    assert netif.dhcpc_status is STOPPED
+    assert stack.clients == []
+
+
+def test_server_that_is_started_while_the_link_is_down_waits_for_it(make, stack):
+    netif = make(flags=Flags.AUTOUP, ip="10.0.0.1/24")
+    netif.unplug()
+    netif.dhcps_start()
+    assert netif.dhcps_status is INIT
+    assert stack.servers == []
+    with pytest.raises(DhcpcStartFailed):
+        netif.dhcpc_start()
+    netif.replug()
+    assert netif.dhcps_status is STARTED
+
+
 def test_autoup_alone_begins_no_dhcp(new_driver, new_config, stack):
     netif = Netif(config=new_config(ip=None, flags=Flags.AUTOUP | Flags.DHCP_CLIENT))
     netif.attach(new_driver())

@@ -88,6 +88,11 @@ def test_action_without_what_it_acts_on(netif, action):
         action(netif)
 
 
+def test_one_client_is_asked_for_in_a_list(netif):
+    with pytest.raises(InvalidParams, match=r"dhcps_clients_by_mac: '02:.*' is no list; write \['02:"):
+        netif.dhcps_clients_by_mac("02:00:00:00:00:01")
+
+
 def test_frames_leave_a_started_interface_only(netif):
     netif.stop()
     with pytest.raises(IfNotReady, match="is not started"):

@@ -138,3 +138,10 @@ def test_name_servers_of_the_default_reach_the_stack(stack, attach):
     assert stack.default == (high.interface, (b"\1\1\1\1", b"\x08\x08\x08\x08"))
     high.disconnected()
     assert stack.default == (low.interface, (b"\x0a\0\0\x09",))
+
+
+def test_registry_says_who_is_in_it(stack, attach):
+    assert repr(registry_of(stack)) == "<Registry of nothing yet; default none>"
+    attach(10, "A")
+    attach(5, "B")
+    assert repr(registry_of(stack)) == "<Registry of A, B; default A>"
