@@ -78,10 +78,8 @@ class Connection(ControlBlock):
         sender, rtt = self.sender, self.rtt
         if self.retransmit_at is None:
             pass  # a cookie was answered: nobody knows when it was sent
-        elif not self.retransmissions:
-            rtt.sample(now - self.last_sent, now)
-        elif self.stamped:
-            self.sample_echo(segment, now)
+        elif not self.retransmissions or (self.stamped and self.echo(segment, now) == int(self.last_sent * 1000)):
+            rtt.sample(now - self.last_sent, now)  # an echo of an earlier one may have been on its way more than once
         initial = self.config.initial_window * sender.mss
         if self.retries:  # RFC 6298 5.7, RFC 5681 3.1
             rtt.restart_after_lost_syn()

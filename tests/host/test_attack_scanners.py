@@ -26,7 +26,10 @@ FOUND = {  # by scan: what it finds of each port, and of all the others
     "-sW": ({}, "100 closed tcp ports (reset)"),  # and the reset tells no window
     "-sM": ({}, "100 closed tcp ports (reset)"),
     "-sU": ({"5353/udp": "open|filtered"}, "40 closed udp ports (port-unreach)"),  # RFC 1122 4.1.3.1
-    "-sO": ({"1": "open", "6": "open", "17": "open"}, "58 closed n/a protocols (proto-unreach)"),  # RFC 1122 3.2.2.1
+    "-sO": (
+        {"1": "open", "2": "open|filtered", "6": "open", "17": "open"},
+        "57 closed n/a protocols (proto-unreach)",  # RFC 1122 3.2.2.1
+    ),
 }
 
 

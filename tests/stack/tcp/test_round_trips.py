@@ -87,3 +87,22 @@ def test_an_answer_that_comes_too_soon_for_the_copy_is_the_firsts(stamped):  # R
     tcp.after(0.02)  # the copy is on its way still: the first took long
     sack(tcp, ack=1 + MSS, stamp=stamp_of(sent))
     assert tcp.connection.rtt.latest == pytest.approx(tcp.now - sent.at, abs=0.002)
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_of_syns_sent_again_only_the_last_measures(tcp_, which):
+    tcp = tcp_  # its peer echoes the first for long, where its first ACK was lost
+    tcp.begin(timestamps=True)
+    tcp.listens()
+    tcp.gets("S 0:0(0) win 65535 <mss 1460,nop,nop,TS val 1 ecr 0>")
+    tcp.after(3.05)
+    sent = tcp.all_sent()
+    assert len(sent) == 3
+    stamp = stamp_of(sent[0] if which == "first" else sent[-1])
+    tcp.gets(f". 1:1(0) ack 1 <nop,nop,TS val 2 ecr {stamp}>")
+    info = tcp.accepts().info()
+    if which == "first":
+        assert info.rtt is None
+        assert info.rto == 3.0  # RFC 6298 5.7
+    else:
+        assert info.rtt == pytest.approx(tcp.now - sent[-1].at, abs=0.001)
