@@ -16,7 +16,7 @@ from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
 from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, GivenLease, LeaseHolder
-from netif.errors import NotSupported
+from netif.errors import InvalidState, NotSupported
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
 from netif.wire.ip import format_address
@@ -251,7 +251,9 @@ class Stack:
         return NetstackConfig(init_fn=self.attach, input_fn=EthernetInterface.input)
 
     def attach(self, netif: Attachment) -> EthernetInterface:
-        """The interface of a netif; it counts once its link is up."""
+        """The interface of a netif; it counts once its link is up. InvalidState at the end of the stack."""
+        if self.closed:
+            raise InvalidState(f"the stack {self.name!r} is closed: make another for a new interface")
         return EthernetInterface(self, netif)
 
     def dhcp_server(self, interface: StackInterface, config: DhcpsConfig, giver: AddressGiver) -> DhcpServer:

@@ -374,7 +374,9 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
 
 
 def attempts_for(stack: Stack, kind: int, protocol: int) -> Attempts:
-    """The endpoint of this kind. Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT)."""
+    """The endpoint of this kind. Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENETDOWN)."""
+    if stack.closed:
+        raise OSError(errno.ENETDOWN, f"the stack {stack.name!r} is closed")
     if kind == SOCK_STREAM:
         if protocol not in (0, IPPROTO_TCP):
             raise OSError(errno.EPROTONOSUPPORT, os.strerror(errno.EPROTONOSUPPORT))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
+from socket import SOCK_DGRAM, SOCK_RAW, SOCK_STREAM
 from typing import Any
 
 import pytest
 
 import stack as room
+from netif.errors import InvalidState
 from netif.esp import netif_deinit
 from netif.link import LinkCaps
+from netif.netif import Netif
 from stack import Stack, default_stack, ethif_init, ethif_input
 from stack.endpoint import Endpoint
 from stack.stats import COUNTERS, DROPS
 from stack.udp import UdpEndpoint
+from tapio import pair
 from tests.stack.rig import (
     MASK,
     OUR_MAC,
@@ -197,6 +201,15 @@ def test_closing_ends_what_is_left_and_may_be_repeated(met: Rig):
         socket.receive()
     assert met.runtime.stacks == []
     assert met.runtime.depth == 0
+
+
+def test_a_closed_stack_takes_neither_interfaces_nor_sockets(rig: Rig):
+    rig.stack.close()
+    with pytest.raises(InvalidState, match=r"the stack '.*' is closed: make another"):
+        Netif(pair()[0], stack=rig.stack, ip="10.0.0.7/24")
+    for kind in (SOCK_STREAM, SOCK_DGRAM, SOCK_RAW):
+        with pytest.raises(OSError, match=r"the stack '.*' is closed"):
+            rig.stack.socket(type=kind)
 
 
 def test_a_with_statement_closes_the_stack():
