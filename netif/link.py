@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import attrs
 
+from netif.wire import Buffer as Buffer
+
 if TYPE_CHECKING:
     from netif.account import Account
     from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, LeaseHolder
     from netif.reachability import ReachabilityPolicy
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
 StaticRoute: TypeAlias = tuple[bytes, int, bytes]  # network, prefix length, gateway; 4 bytes each
 Result = TypeVar("Result", covariant=True)
 

@@ -7,6 +7,10 @@ offsets into the frame.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview  # what a frame comes in
+
 REASONS: dict[str, str] = {
     "ethernet_header_short": "the frame ends within its Ethernet header",
     "arp_short": "the frame ends within its ARP message",

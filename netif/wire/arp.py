@@ -5,8 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 
 MESSAGE = Struct("!HHBBH6s4s6s4s")  # hardware, protocol, their lengths, operation, sha, spa, tha, tpa
 LENGTH = 28

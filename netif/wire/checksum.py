@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netif.link import Buffer
+from netif.wire import Buffer
 
 _SLICE = 6144  # bytes read into one int at a time, so that it stays in the cache
 _HALVES = (24576, 12288, 6144, 3072, 1536)  # bits: of a slice downwards; from 6144 on they fit an Ethernet MTU

@@ -13,8 +13,7 @@ from struct import Struct
 
 import attrs
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 from netif.wire.dhcp_options import END, MESSAGE_TYPE, OVERLOAD, PAD
 from netif.wire.ip import ANY
 

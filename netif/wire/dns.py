@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 
 HEADER = Struct("!HHHHHH")  # id, flags, how many questions, answers, authorities, additional records
 _QUESTION = Struct("!HH")  # type, class

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 
 HEADER = Struct("!6s6sH")  # destination, source, ethertype
 HEADER_LENGTH = 14

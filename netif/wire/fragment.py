@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netif.link import Buffer
-from netif.wire import ip_options
+from netif.wire import Buffer, ip_options
 from netif.wire.ip import MF, OFFSET_MASK
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 from netif.wire.checksum import partial_sum, verify
 
 HEADER = Struct("!BBHI")  # type, code, checksum, the rest: echo's ident and sequence, or an error's parameter

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 from netif.wire.checksum import complete, partial_sum, verify
 
 HEADER = Struct("!BBH4s")  # type, max resp code, checksum, group

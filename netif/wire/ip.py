@@ -9,8 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import TypeAlias
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 
 HEADER = Struct("!BBHHHBBH4s4s")  # version and IHL, TOS, length, ident, fragment, TTL, protocol, checksum, src, dst
 ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58

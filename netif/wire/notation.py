@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from netif.link import Buffer
-from netif.wire import Malformed, arp, ethernet, icmp, igmp, ip, options, tcp, udp
+from netif.wire import Buffer, Malformed, arp, ethernet, icmp, igmp, ip, options, tcp, udp
 from netif.wire.options import Options
 
 _FLAGS = "FSRP.UEW"  # bit 0 first

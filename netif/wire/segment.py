@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from struct import Struct
 
-from netif.link import PARTIAL, VALID, Buffer, LinkCaps, Medium, Offload
-from netif.wire import Malformed, ethernet, tcp, udp
+from netif.link import PARTIAL, VALID, LinkCaps, Medium, Offload
+from netif.wire import Buffer, Malformed, ethernet, tcp, udp
 from netif.wire.checksum import fold, partial_sum, sum_buffers
 
 _FIRST_ONLY = tcp.CWR

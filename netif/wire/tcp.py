@@ -8,8 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TypeAlias
 
-from netif.link import Buffer
-from netif.wire import Malformed
+from netif.wire import Buffer, Malformed
 from netif.wire.checksum import partial_sum, sum_buffers
 
 HEADER = Struct("!HHIIHHHH")  # sport, dport, seq, ack, data offset and flags, window, checksum, urgent pointer

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from netif.link import Buffer
-from netif.wire import Malformed, checksum
+from netif.wire import Buffer, Malformed, checksum
 
 HEADER = Struct("!HHHH")  # source port, destination port, length, checksum
 HEADER_LENGTH = 8
