@@ -1,14 +1,70 @@
-"""A host's own getaddrinfo and its kin: those of `stack.socket`, asked for this host. Methods of Stack.
+"""Where a host's names come from, and its own getaddrinfo and kin: those of `stack.socket`, asked for this host.
 
 Who blocks while the DNS is asked is `stack.socket`'s knowledge, which is imported when the first name is wanted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from netif.errors import InvalidParams
+from netif.wire.ip import parse_address
 
 if TYPE_CHECKING:
     from stack.stack import Stack
+
+
+class Sources:
+    """What a Stack is told, in text or in bytes. InvalidParams names what it cannot be."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, bytes] = {}
+        self._dns: tuple[bytes, ...] = ()
+        self._search: tuple[str, ...] = ()
+
+    @property
+    def hosts(self) -> dict[str, bytes]:
+        """{name: address}; a table of bytes is taken as it is, and may grow."""
+        return self._hosts
+
+    @hosts.setter
+    def hosts(self, table: dict[str, str | bytes] | dict[str, bytes]) -> None:
+        if not isinstance(table, dict):
+            raise InvalidParams(f"hosts: {table!r} is no table; write it as in {{'printer': '192.168.5.9'}}")
+        packed = {name: _packed("hosts", address) for name, address in table.items()}
+        self._hosts = table if packed == table else packed  # type: ignore[assignment]
+
+    @property
+    def dns(self) -> tuple[bytes, ...]:
+        """The name servers: the default interface's, from its next change on."""
+        return self._dns
+
+    @dns.setter
+    def dns(self, servers: Iterable[str | bytes]) -> None:
+        self._dns = tuple(_packed("dns", server) for server in _listed("dns", servers))
+
+    @property
+    def search(self) -> tuple[str, ...]:
+        """Domains in which names are looked for, where the interface names none."""
+        return self._search
+
+    @search.setter
+    def search(self, domains: Iterable[str]) -> None:
+        self._search = _listed("search", domains)
+
+
+def _listed(field: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidParams(f"{field}: {values!r} is no list; write [{values!r}]")
+    return tuple(values)
+
+
+def _packed(field: str, address: str | bytes) -> bytes:
+    try:
+        return parse_address(address)
+    except ValueError as error:
+        raise InvalidParams(f"{field}: {error}") from None
 
 
 def getaddrinfo(

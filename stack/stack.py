@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from stack.socket.aio import HostAio
 
 
-class Stack:
+class Stack(naming.Sources):
     """A NetStack. `with Stack() as host` closes it, and its netifs, at the end."""
 
     def __init__(
@@ -64,6 +64,7 @@ class Stack:
         dns: DnsConfig | None = None,
     ) -> None:
         """Joins `runtime`, or else the process's default one."""
+        super().__init__()
         if runtime is None:
             from netif.runtime import default_runtime
 
@@ -82,10 +83,7 @@ class Stack:
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
-        self.hosts: dict[str, bytes] = {}  # names that its sockets know
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
-        self.dns: tuple[bytes, ...] = ()  # name servers: the default interface's
-        self.search: tuple[str, ...] = ()  # domains in which names are looked for, where the interface names none
         self.dns_config = dns
         self.registry: Registry | None = None  # of its netifs
         self.interfaces: list[Interface] = []  # the links; the loopback is not among them

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from components.lan import Lan
+from netif.errors import InvalidParams
 from tests.stack.dns.conftest import Scene
 from tests.stack.dns.server import record
 
@@ -273,3 +274,35 @@ def test_the_awaiting_face():
             await asyncio.gather(serving, greeting, return_exceptions=True)
 
     asyncio.run(main())
+
+
+def test_where_names_come_from_may_be_said_in_text():
+    with Lan(seed=1) as lan:
+        stack = lan.host("a").stack
+        lan.host("b")
+        assert stack.gethostbyname("b") == "10.0.0.2", "the Lan's table grows"
+        stack.hosts = {"printer": "10.0.0.9"}
+        stack.dns = ["10.0.0.1", b"\x0a\0\0\2"]
+        stack.search = ["one.test"]
+        assert stack.gethostbyname("printer") == "10.0.0.9"
+        assert (stack.dns, stack.search) == ((b"\x0a\0\0\1", b"\x0a\0\0\2"), ("one.test",))
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "told"),
+    [
+        ("dns", "10.0.0.1", "dns: '10.0.0.1' is no list; write ['10.0.0.1']"),
+        ("dns", ["router"], "dns: 'router' is not an IPv4 address"),
+        ("search", "one.test", "search: 'one.test' is no list; write ['one.test']"),
+        ("hosts", {"printer": "there"}, "hosts: 'there' is not an IPv4 address"),
+        ("hosts", "/etc/hosts", "hosts: '/etc/hosts' is no table"),
+    ],
+)
+def test_where_they_cannot_come_from_is_told(source, value, told):
+    with Lan(seed=1) as lan:
+        stack = lan.host("a").stack
+        before = getattr(stack, source)
+        with pytest.raises(InvalidParams) as caught:
+            setattr(stack, source, value)
+        assert str(caught.value).startswith(told)
+        assert getattr(stack, source) == before
