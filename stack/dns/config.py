@@ -13,14 +13,14 @@ import attrs
 
 def _range(least: float, most: float) -> Callable[[object, attrs.Attribute[Any], float], None]:
     def check(_: object, field: attrs.Attribute[Any], value: float) -> None:
-        if not least <= value <= most:
+        if not isinstance(value, (int, float)) or not least <= value <= most:
             raise ValueError(f"{field.name} is {least:g} to {most:g}, not {value!r}")
 
     return check
 
 
 def _edns(_: object, field: attrs.Attribute[int], value: int) -> None:
-    if value and not 512 <= value <= 65535:  # RFC 6891 6.2.3
+    if not isinstance(value, int) or (value and not 512 <= value <= 65535):  # RFC 6891 6.2.3
         raise ValueError(f"{field.name} is 0, or 512 to 65535 bytes, not {value!r}")
 
 

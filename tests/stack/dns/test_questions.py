@@ -383,7 +383,15 @@ def test_nothing_is_imported_before_the_first_name():
 
 
 @pytest.mark.parametrize(
-    ("change", "what"), [({"timeout": 0}, "timeout"), ({"attempts": 0}, "attempts"), ({"edns": 100}, "edns")]
+    ("change", "what"),
+    [
+        ({"timeout": 0}, "timeout"),
+        ({"attempts": 0}, "attempts"),
+        ({"edns": 100}, "edns"),
+        ({"edns": "yes"}, "edns"),
+        ({"ndots": "one"}, "ndots"),
+        ({"ttl_max": None}, "ttl_max"),
+    ],
 )
 def test_settings_that_cannot_be(change, what):
     from stack.dns.config import DnsConfig
