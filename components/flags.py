@@ -16,10 +16,10 @@ from typing import Any
 import attrs
 
 from components.command import Complaint
-from netif.config import DnsType, check_hostname
+from netif.config import MTU_MIN, DnsType, check_hostname
 from netif.wire import ethernet, ip
 
-MTU_MIN, MTU_MAX = 68, 65521  # RFC 791 3.2; what a TAP device takes
+MTU_MAX = 65521  # what a TAP device takes
 
 
 @attrs.frozen(kw_only=True)

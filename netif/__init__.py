@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from netif.config import NetstackConfig as NetstackConfig
     from netif.dhcp import DhcpcConfig as DhcpcConfig
     from netif.dhcp import DhcpsConfig as DhcpsConfig
-    from netif.dhcp import DhcpStatus as DhcpStatus
     from netif.dhcp import Lease as Lease
     from netif.dhcp import RelayedPool as RelayedPool
     from netif.errors import DhcpAlreadyStarted as DhcpAlreadyStarted
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
     from netif.events import Reachable as Reachable
     from netif.events import TxRx as TxRx
     from netif.events import Unreachable as Unreachable
+    from netif.lifecycle import DhcpStatus as DhcpStatus
     from netif.link import LinkCaps as LinkCaps
     from netif.link import Medium as Medium
     from netif.link import Offload as Offload
@@ -98,7 +98,7 @@ _HOMES: dict[str, str] = {
     "components.lease_file": "LeaseFile",
     "components.netif_connect": "netif_connect netif_disconnect",
     "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
-    "netif.dhcp": "DhcpStatus DhcpcConfig DhcpsConfig Lease RelayedPool",
+    "netif.dhcp": "DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """
         DhcpAlreadyStarted DhcpAlreadyStopped DhcpNotStopped DhcpcStartFailed DhcpsStartFailed DnsNotConfigured
         DriverAttachFailed IfNotReady InitFailed InvalidArg InvalidParams InvalidState Ip6AddrFailed Mld6Failed
@@ -137,6 +137,7 @@ _HOMES: dict[str, str] = {
     "netif.events": """
         AssignedIp DriverFailed Event GotIp LinkDown LinkUp LostIp NetifDown NetifUp Reachable TxRx Unreachable
     """,
+    "netif.lifecycle": "DhcpStatus",
     "netif.link": "LinkCaps Medium Offload",
     "netif.netif": "Netif",
     "netif.presets": """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from netif.config import Address, DnsInfo, DnsType, Flags, InherentConfig, IpInfo, NetifConfig
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 NOTHING = IpInfo()
-NO_ADDRESS = bytes(4)
 
 
 class Addressed(Identity):
@@ -298,8 +298,6 @@ def _dns_type(kind: int) -> DnsType:
 
 
 def _group(group: Address) -> bytes:
-    from ipaddress import IPv4Address
-
     try:
         address = IPv4Address(group)
     except ValueError:

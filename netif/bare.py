@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, LeaseHolder
+from typing import TYPE_CHECKING
+
 from netif.errors import NotSupported
 from netif.link import Buffer, Offload, Runtime, StackInterface
+
+if TYPE_CHECKING:
+    from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, LeaseHolder
 
 
 class BareStack:

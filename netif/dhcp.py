@@ -6,7 +6,6 @@ changes. Everything here is called with the gate held.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from math import inf
@@ -14,17 +13,9 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from netif.config import Address, IpInfo
+from netif.config import MTU_MIN, Address, IpInfo
 from netif.errors import InvalidParams
 from netif.wire import ethernet, ip
-
-
-class DhcpStatus(enum.Enum):
-    """As esp_netif has them, of a client and of a server."""
-
-    INIT = 0  # starts by itself when the interface is connected
-    STARTED = 1
-    STOPPED = 2  # on purpose: only a `start` begins anew
 
 
 @attrs.frozen(kw_only=True)
@@ -261,7 +252,7 @@ def _is_name(name: Any) -> bool:
     """RFC 1035 3.1."""
     if not isinstance(name, str) or len(name) > 253 or not name.isascii() or any(c <= " " for c in name):
         return False
-    return not name or all(0 < len(label) < 64 for label in name.rstrip(".").split("."))
+    return not name or all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
 
 
 def _check_names(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
@@ -376,7 +367,7 @@ class DhcpsConfig:
     ntp: tuple[IPv4Address, ...] = attrs.field(
         default=(), converter=_addresses, validator=[_check_list, _check_addresses]
     )  # 42
-    mtu: int | None = attrs.field(default=None, validator=attrs.validators.optional(_at_least(68)))  # 26
+    mtu: int | None = attrs.field(default=None, validator=attrs.validators.optional(_at_least(MTU_MIN)))  # 26
     routes: tuple[tuple[IPv4Network, IPv4Address], ...] = attrs.field(
         default=(), converter=_routes, validator=_check_routes
     )  # 121

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 
-from netif.dhcp import DhcpStatus
 from netif.link import Runtime
 
 
@@ -19,6 +18,14 @@ class State(enum.Enum):
     UP = "up"  # frames pass
     CLOSING = "closing"  # as STARTED or UP, while connections end
     CLOSED = "closed"
+
+
+class DhcpStatus(enum.Enum):
+    """As esp_netif has them, of a client and of a server."""
+
+    INIT = 0  # starts by itself when the interface is connected
+    STARTED = 1
+    STOPPED = 2  # on purpose: only a `start` begins anew
 
 
 class Action(enum.Enum):

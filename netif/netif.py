@@ -16,10 +16,9 @@ from netif.arguments import Arguments, configuration
 from netif.bare import BareStack
 from netif.closing import aclose_all, close_all
 from netif.config import Address, DriverIfconfig, Flags, IpInfo, NetifConfig
-from netif.dhcp import DhcpStatus
 from netif.errors import DriverAttachFailed, IfNotReady, InitFailed, InvalidParams
 from netif.events import DriverFailed, Event, GotIp, LinkDown, LinkUp, NetifDown, NetifUp
-from netif.lifecycle import Action, Cause, Held, State
+from netif.lifecycle import Action, Cause, DhcpStatus, Held, State
 from netif.link import LinkCaps, NetStack, Runtime, StackInterface
 from netif.obtaining import Obtaining
 from netif.push import bind, close_handle, plain

@@ -16,7 +16,7 @@ import attrs
 
 from netif.addresses import NOTHING
 from netif.config import MTU_MIN, DnsInfo, DnsType, Flags, InherentConfig, NetifConfig
-from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, DhcpStatus, Lease, LeaseHolder
+from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, Lease, LeaseHolder
 from netif.errors import (
     DhcpAlreadyStarted,
     DhcpAlreadyStopped,
@@ -27,7 +27,7 @@ from netif.errors import (
     NotSupported,
 )
 from netif.events import AssignedIp, GotIp
-from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, Held
+from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, DhcpStatus, Held
 from netif.link import StackInterface
 from netif.routed import Routed
 

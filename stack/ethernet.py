@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from netif.errors import NoMem
 from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
+from netif.wire.igmp import ALL_HOSTS
 from stack.acd import Told
 from stack.arp import Arp
 from stack.igmp import Igmp
 from stack.interface import Interface
-from stack.multicast import ALL_HOSTS, EVERYBODY, NOBODY, Filter
+from stack.multicast import EVERYBODY, NOBODY, Filter, is_multicast
 from stack.reachability import Watch
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
@@ -154,7 +155,7 @@ class EthernetInterface(Interface):
     def neighbour(self, next_hop: bytes) -> Neighbour:
         if next_hop in self.broadcasts:
             return Neighbour(self.arp.header(ethernet.BROADCAST))
-        if 224 <= next_hop[0] < 240:
+        if is_multicast(next_hop):
             return Neighbour(self.arp.header(group_mac(next_hop)))
         return self.arp.entries.get(next_hop) or self._unresolved
 

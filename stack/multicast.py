@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from stack.interface import Interface
 
-ALL_HOSTS = b"\xe0\0\0\1"  # 224.0.0.1
-
 
 class Filter(NamedTuple):
     """Hear all but `sources`, or (`include`) none but them."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
-from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, GivenLease, LeaseHolder
 from netif.errors import InvalidState, NotSupported
 from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
@@ -42,6 +41,7 @@ from stack.udp import Udp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, GivenLease, LeaseHolder
     from netif.link import Attachment
     from stack.dns.config import DnsConfig
     from stack.dns.resolver import Resolver

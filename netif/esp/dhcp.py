@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from netif.config import Flags
-from netif.dhcp import DhcpStatus
 from netif.errors import InvalidArg, InvalidParams
 from netif.esp.process import of_netif
+from netif.lifecycle import DhcpStatus
 from netif.netif import Netif
 
 __all__ = [

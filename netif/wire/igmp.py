@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from netif.wire import Buffer, Malformed
 from netif.wire.checksum import complete, partial_sum, verify
+from netif.wire.ip import ANY as ANY
 
 HEADER = Struct("!BBH4s")  # type, max resp code, checksum, group
 _QUERY_REST = Struct("!BBH")  # resv and S and QRV, QQIC, number of sources
@@ -22,7 +23,6 @@ QUERY, V1_REPORT, V2_REPORT, LEAVE, V3_REPORT = 0x11, 0x12, 0x16, 0x17, 0x22
 IS_IN, IS_EX, TO_IN, TO_EX, ALLOW, BLOCK = range(1, 7)  # RFC 3376 4.2.12: types of records
 ALL_HOSTS, ALL_ROUTERS, ALL_V3_ROUTERS = b"\xe0\0\0\1", b"\xe0\0\0\2", b"\xe0\0\0\x16"
 ROUTER_ALERT = b"\x94\4\0\0"  # RFC 2113; every message bears it
-ANY = bytes(4)
 TENTH = 0.1  # seconds; what max resp code counts
 
 

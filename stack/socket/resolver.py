@@ -33,6 +33,8 @@ from socket import (
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from netif.wire import ip
+from netif.wire.ip import ANY as ANY
+from netif.wire.ip import BROADCAST
 from stack.dns.hosts import LOOPBACK as LOOPBACK
 from stack.dns.hosts import known, names_of
 
@@ -43,8 +45,6 @@ T = TypeVar("T")
 Address = tuple[str, int]
 AddressInfo: TypeAlias = tuple[AddressFamily, SocketKind, int, str, Address]
 Hosts: TypeAlias = Mapping[str, bytes]
-ANY = b"\0\0\0\0"
-BROADCAST = b"\xff\xff\xff\xff"
 
 _KINDS: tuple[tuple[int, int], ...] = (
     (SOCK_STREAM, _kernel.IPPROTO_TCP),

@@ -8,10 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from netif.config import DnsInfo, DnsType, Flags, IpInfo
-from netif.dhcp import DhcpStatus, Lease
+from netif.dhcp import Lease
 from netif.errors import NetifError
 from netif.events import Event
-from netif.lifecycle import State
+from netif.lifecycle import DhcpStatus, State
 from netif.netif import Netif
 
 FLAGS = [

@@ -6,8 +6,9 @@ import pytest
 
 from components.lan import Lan
 from netif import DnsInfo, DnsType, Event, Flags, GotIp, LostIp, Netif, Stack
-from netif.dhcp import DhcpcConfig, DhcpsConfig, DhcpStatus
+from netif.dhcp import DhcpcConfig, DhcpsConfig
 from netif.events import AssignedIp
+from netif.lifecycle import DhcpStatus
 from tapio import Sniff
 
 INIT, STARTED, STOPPED = DhcpStatus

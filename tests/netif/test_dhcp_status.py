@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from netif.config import DnsInfo, DnsType, Flags, IpInfo
-from netif.dhcp import DhcpcConfig, DhcpsConfig, DhcpStatus, Lease
+from netif.dhcp import DhcpcConfig, DhcpsConfig, Lease
 from netif.errors import (
     DhcpAlreadyStarted,
     DhcpAlreadyStopped,
@@ -24,7 +24,7 @@ from netif.errors import (
     NotSupported,
 )
 from netif.events import AssignedIp, Event, GotIp, LostIp
-from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action
+from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, DhcpStatus
 from netif.netif import Netif
 
 INIT, STARTED, STOPPED = DhcpStatus

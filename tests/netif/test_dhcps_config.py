@@ -54,6 +54,7 @@ def test_it_evolves():
         ({"ntp": ["pool.ntp.org"]}, "DhcpsConfig.ntp: 'pool.ntp.org' is not an IPv4 address"),
         ({"mtu": 67}, "DhcpsConfig.mtu: 67 is out of range; take 68 or more"),
         ({"domain": "a..b"}, "DhcpsConfig.domain: 'a..b' is no domain name"),
+        ({"domain": "a.."}, "DhcpsConfig.domain: 'a..' is no domain name"),
         ({"domain": "a b"}, "DhcpsConfig.domain: 'a b' is no domain name"),
         ({"domain": 7}, "DhcpsConfig.domain: 7 is no domain name"),
         ({"search": ["x" * 64]}, "DhcpsConfig.search: 'xxx"),

@@ -66,6 +66,19 @@ def test_import_loads_no_room():
     assert python("-S", "-c", code).stdout.strip() == "['netif']"
 
 
+def test_host_loads_no_dhcp_dns_or_http_before_they_are_used():
+    code = """
+import sys
+from netif import Netif, Stack, pair
+with Stack() as host, Netif(pair()[0], stack=host, ip="10.0.0.1/24"):
+    host.create_server(("", 7)).close()
+found = [name for name in sys.modules if "dhcp" in name.partition(".")[2] or "dns" in name or "h11" in name]
+print(sorted(found))
+"""
+    # the values of DHCP's configuration, and the table of hosts, which any name is looked up in first
+    assert python("-c", code).stdout.strip() == "['netif.dhcp', 'stack.dns', 'stack.dns.hosts']"
+
+
 @pytest.mark.parametrize(("room", "name"), [("stack", "Stack"), ("tapio", "Tap"), ("components", "Lan")])
 @pytest.mark.parametrize("shape", ["module", "package", "folder"])
 def test_somebody_elses_file_is_named(tmp_path, room, name, shape):

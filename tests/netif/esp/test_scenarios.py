@@ -9,7 +9,6 @@ import pytest
 
 from netif import esp
 from netif.config import DnsInfo, DnsType, Flags
-from netif.dhcp import DhcpStatus
 from netif.errors import (
     DhcpAlreadyStarted,
     InvalidArg,
@@ -18,6 +17,7 @@ from netif.errors import (
     NotFound,
 )
 from netif.events import NetifDown, NetifUp
+from netif.lifecycle import DhcpStatus
 from netif.wire import ip
 
 INIT, STARTED, STOPPED = DhcpStatus
