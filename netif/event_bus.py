@@ -90,9 +90,10 @@ class EventBus:
             runtime.post(self._deliver)
 
     def close(self) -> None:
-        """Forget all handlers, and with them what is under way."""
+        """Forget all handlers, and what is under way."""
         with self._registering:
             self._registered = ()
+            self._queue.clear()
 
     def _add(self, registration: Registration, *, replaces: bool) -> None:
         _check(registration.base, registration.event_id)
@@ -110,10 +111,14 @@ class EventBus:
         """All that is queued; if another thread is at it, it takes what is left too."""
         while self._queue and self._delivering.acquire(False):
             try:
-                while self._queue:
-                    self._dispatch(*self._queue.popleft())
+                while (event := self._next()) is not None:
+                    self._dispatch(*event)
             finally:
                 self._delivering.release()
+
+    def _next(self) -> tuple[Any, Any, Any] | None:
+        with self._registering:  # another thread may close it just now
+            return self._queue.popleft() if self._queue else None
 
     def _dispatch(self, base: Any, event_id: Any, data: Any) -> None:
         for registration in self._registered:

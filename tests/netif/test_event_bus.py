@@ -127,8 +127,10 @@ def test_closed_bus_forgets_what_is_under_way(bus, runtime, told):
     bus.register("A", 1, told)
     bus.post("A", 1)
     bus.close()
-    runtime.turn()
-    assert told == []
+    bus.register("A", 2, told)
+    bus.register("A", 1, told, "registered after the end")
+    post(runtime, bus, ("A", 2))
+    assert told == [(None, "A", 2, None)]
 
 
 def test_interface_posts_what_happens_to_it(netif, bus, runtime, told):
