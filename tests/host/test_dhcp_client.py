@@ -66,7 +66,7 @@ class Ours:
         self.stack.set_default(self.netif.interface, ())
         self.leases.put(lease)
 
-    def lease_lost(self, reason: str) -> None:
+    def lease_lost(self, reason: str, *, taken: bool = False) -> None:
         self.netif.interface.set_addresses(bytes(4), bytes(4), bytes(4))
         self.lost.put(reason)
 
