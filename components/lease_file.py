@@ -26,8 +26,11 @@ class LeaseFile:
     """`DhcpsConfig(store=LeaseFile("/var/lib/netif/leases"))`; one server each."""
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+        """ValueError where the path's directory is none."""
         self.path = Path(path)
         self.clock = clock
+        if not self.path.parent.is_dir():
+            raise ValueError(f"LeaseFile: {self.path.parent} is no directory; make it, or give another path")
 
     def __repr__(self) -> str:
         return f"<LeaseFile {self.path}>"

@@ -116,3 +116,8 @@ def test_who_is_killed_while_it_writes_leaves_a_whole_file(path: Path):
 def test_whenever_it_is_killed(path: Path, n: int):
     killed_while_it_writes(path, 0.01 + 0.0037 * n)
     assert len(LeaseFile(path).load(0)) == 20
+
+
+def test_where_it_cannot_be_is_said_at_once(tmp_path):
+    with pytest.raises(ValueError, match="nowhere is no directory"):
+        LeaseFile(tmp_path / "nowhere" / "leases")
