@@ -76,9 +76,12 @@ def test_a_field_that_is_missing_is_damage(path: Path, field: str):
     assert file.load(0) == []
 
 
-def test_a_directory_that_is_not_there_is_an_error_of_the_system(tmp_path: Path):
+def test_a_directory_that_has_gone_is_an_error_of_the_system(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+    file = LeaseFile(tmp_path / "there" / "leases")
+    (tmp_path / "there").rmdir()
     with pytest.raises(FileNotFoundError):
-        LeaseFile(tmp_path / "nowhere" / "leases").save([LEASE], 0)
+        file.save([LEASE], 0)
 
 
 WRITER = """
