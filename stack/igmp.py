@@ -87,6 +87,7 @@ class Igmp(Endpoint):
         if version != self._speaking:
             self._speaking = version
             self._responses.clear()
+            self._spoken_for.clear()  # those reports were for another querier
             self._changes = {group: change for group, change in self._changes.items() if change.fresh}
         return version
 

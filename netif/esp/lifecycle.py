@@ -63,7 +63,7 @@ def netif_new(config: NetifConfig) -> Netif:
     netif = Netif(config=config)
     netif.join(process.registry)
     netif.bus = process.bus
-    process.made[netif] = None
+    process.add(netif)
     return netif
 
 

@@ -25,7 +25,12 @@ class Process:
         self.registry = Registry()  # becomes the default stack's own
         self.bus = EventBus()
         self.made: dict[Netif, None] = {}
-        self.endings: list[Callable[[], object]] = []
+        self.endings: dict[Callable[[], object], None] = {}
+
+    def add(self, netif: Netif) -> None:
+        """Those that were closed without `netif_destroy` are let go."""
+        self.made = {known: None for known in self.made if known.state is not State.CLOSED}
+        self.made[netif] = None
 
     def open(self) -> Iterator[Netif]:
         """Newest first."""
@@ -33,7 +38,7 @@ class Process:
 
     def take(self) -> tuple[list[Netif], list[Callable[[], object]]]:
         """(interfaces, endings) to be ended; from here on there is nothing."""
-        ended = list(self.open()), self.endings
+        ended = list(self.open()), list(self.endings)
         Process.__init__(self)
         return ended
 
@@ -43,14 +48,18 @@ process = Process()
 
 def adopt(stack: NetStack) -> None:
     """From the stack room: this is the process's default stack. netif_deinit closes it."""
+    former = process.registry.stack
+    if former is not None:  # closed, or it would be the default stack still
+        process.endings.pop(former.close, None)
     process.registry.stack = stack
     stack.registry = process.registry  # type: ignore[attr-defined]
     at_deinit(stack.close)
 
 
 def at_deinit(ending: Callable[[], object]) -> None:
-    """Call `ending` when netif_deinit has closed the interfaces; the last comes first."""
-    process.endings.append(ending)
+    """Call `ending`, once, when netif_deinit has closed the interfaces; the last comes first."""
+    process.endings.pop(ending, None)
+    process.endings[ending] = None
 
 
 def check(netif: object, function: str) -> None:

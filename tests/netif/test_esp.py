@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -21,6 +23,7 @@ from netif.esp import unsupported
 from netif.events import GotIp, LinkUp, LostIp
 from netif.lifecycle import State
 from netif.registry import registry_of
+from stack import default_stack
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +120,32 @@ def test_deinit_goes_on_after_an_error(new_config, new_driver):
     with pytest.raises(ValueError, match="no"):
         esp.netif_deinit()
     assert ended == [1]
+
+
+def test_what_is_said_again_ends_once():
+    ended = []
+
+    def end():
+        ended.append("end")
+
+    esp.at_deinit(end)
+    esp.at_deinit(lambda: ended.append("between"))
+    esp.at_deinit(end)
+    esp.netif_deinit()
+    assert ended == ["end", "between"]
+
+
+def test_what_was_closed_otherwise_is_let_go(new_config):
+    """Interfaces without netif_destroy, default stacks without netif_deinit."""
+    netif, host = esp.netif_new(new_config()), default_stack()
+    gone = [weakref.ref(netif), weakref.ref(host)]
+    netif.close()
+    host.close()
+    del netif, host
+    esp.netif_new(new_config())
+    default_stack()
+    gc.collect()
+    assert [each() for each in gone] == [None, None]
 
 
 def test_missing_parts_are_said(new_config, new_driver):

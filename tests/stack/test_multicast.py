@@ -482,6 +482,20 @@ def test_who_reported_last_tells_of_leaving(rig: Rig):
     rig.sends("10.0.0.1 > 224.0.0.2: igmp leave 239.1.2.3")
 
 
+def test_who_was_spoken_for_to_a_querier_that_has_gone_tells_the_next_one_of_leaving(rig: Rig):
+    """RFC 2236 3; meanwhile it reported by itself, in version 3"""
+    joined(rig)
+    rig.gets(query(version=2), report(GROUP))
+    rig.after(2 * 125.0 + 10.0 + 0.1)
+    rig.gets(query())
+    rig.after(10.0)
+    rig.sends(V3 + "239.1.2.3 is_ex")
+    rig.gets(query(version=2))
+    rig.interface.leave(GROUP)
+    rig.flush()
+    rig.sends("10.0.0.1 > 224.0.0.2: igmp leave 239.1.2.3")
+
+
 def test_who_joined_before_the_older_querier_came_tells_it_of_leaving(rig: Rig):
     joined(rig)
     rig.gets(query(version=2, max_resp=10.0))
