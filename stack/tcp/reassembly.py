@@ -33,8 +33,7 @@ class Reassembly:
         if len(self.pieces) + len(gaps) > self.max_pieces or not self.ranges.add(seq, end):
             return False
         for start, stop in gaps:
-            piece = payload[start - seq : stop - seq]
-            self.pieces[start] = piece if stop - start == end - seq else compact(piece)
+            self.pieces[start] = compact(payload[start - seq : stop - seq])
             self.held += stop - start
         return True
 

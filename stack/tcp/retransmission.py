@@ -77,7 +77,6 @@ def _loss_probe(connection: Connection, now: float) -> Transmission | None:
     arm(connection, connection.last_sent)
     if not connection.probe_due or (connection.retransmit_at or now) > now:
         return None
-    connection.probe_due = connection.lone = False
     connection.retransmit_at = connection.rto_at = None
     recovery = connection.mend()
     transmission = sender.loss_probe(now)
@@ -90,7 +89,6 @@ def _loss_probe(connection: Connection, now: float) -> Transmission | None:
 
 def _time_out(connection: Connection, now: float) -> Transmission | None:
     """RFC 6298 5.4 to 5.7; for a closed window the persist timer."""
-    connection.rto_at = None
     sender, config = connection.sender, connection.config
     state = connection.state
     if state is SYN_SENT or state is SYN_RECEIVED:

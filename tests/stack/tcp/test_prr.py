@@ -139,3 +139,27 @@ def test_a_mark_reduces_in_proportion_too(tcp_):  # RFC 3168 6.1.2; Linux calls 
     tcp_.gets(". 1:1(0) ack 20001")
     tcp_.gets(". 1:1(0) ack 21001")
     assert tcp_.connection.sender.flying() <= info.ssthresh + 2 * MSS
+
+
+# bytes
+
+
+def test_at_the_threshold_nothing_goes_though_less_was_sent_than_in_proportion():  # RFC 9937 6.2
+    prr = Prr(20 * MSS)
+    prr.delivered, prr.out = 8 * MSS, 3 * MSS
+    assert prr.window(MSS, SS, SS, MSS, False) == SS
+
+
+def test_what_was_sent_too_much_is_not_topped():
+    prr = Prr(20 * MSS)
+    prr.delivered, prr.out = 2 * MSS, 5 * MSS
+    assert prr.window(MSS, 15 * MSS, SS, MSS, False) == 15 * MSS
+
+
+@pytest.mark.parametrize("recover_fs", [0, 1])
+def test_a_share_is_rounded_up_to_whole_bytes(recover_fs):
+    prr = Prr(3)
+    prr.out = 1
+    assert repr(prr.window(4, 20, 10, 1, False)) == "33"  # 40/3, less what is out
+    prr = Prr(recover_fs)  # however little there is to recover
+    assert prr.window(1, 20 * MSS, SS, MSS, False) == 30 * MSS

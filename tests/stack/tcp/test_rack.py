@@ -62,12 +62,13 @@ def test_the_reordering_timer_enters_recovery(flying):  # 6.2: RACK_detect_loss_
     sack(flying, (1001, 2001))
     before = flying.connection.info().cwnd
     told = []
-    flying.connection.on_event = lambda event: told.append(event.kind)
+    flying.connection.on_event = lambda event: told.append((event.kind, event.detail, event.at))
     flying.after(0.03)
     info = flying.connection.info()
     assert info.fast_retransmits == 1
     assert info.ssthresh < before
-    assert told.count("recovery") == 1
+    assert [one[:2] for one in told if one[0] == "recovery"] == [("recovery", 1)]
+    assert all(at == pytest.approx(flying.now - 0.005) for _, _, at in told)
 
 
 def test_what_comes_within_the_window_is_not_sent_again(flying):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 from stack.tcp.rack import Rack
 from stack.tcp.rtt import RttEstimator
+from stack.tcp.scoreboard import Scoreboard
+from stack.tcp.transmission import Transmission
 
 MSS = 1000
 RTT = 0.1
@@ -104,12 +108,15 @@ def test_what_is_found_lost_while_others_are_repaired_begins_no_further_recovery
     sack.after(2 * REO_WND)
     assert sent(sack) == [13, 14, 15, 16, 17, 3]  # limited transmit, then what was found lost
     before = sack.connection.info()
+    told = []
+    sack.connection.on_event = lambda event: told.append(event.kind)
     has(sack, 14, ack=3)
     sack.after(2 * REO_WND)  # now 13 is lost too, and nothing has arrived that would let it go
     sack.sends_nothing()
     after = sack.connection.info()
     assert (after.fast_retransmits, after.ssthresh) == (before.fast_retransmits, before.ssthresh) == (1, 5 * MSS)
     assert after.lost > before.lost
+    assert "recovery" not in told
 
 
 def test_an_answer_too_soon_is_the_first_copys(sack):  # 6.2 step 2
@@ -283,3 +290,74 @@ def test_what_is_lost_waits_for_the_congestion_window(sack):  # 9.3, and RFC 693
     sack.after(RTT / 2)
     has(sack, 9, ack=1)
     assert len(sent(sack)) <= 2
+
+
+# RACK alone
+
+
+@pytest.fixture
+def rack():
+    """It has heard of a segment of 1000 to 2000, sent at 5.0; the round trip is half a second."""
+    rack = Rack(0, 0.5)
+    assert not rack.delivered([(1000, 2000, 5.0, False)], 0, 0.25, None, 5.5)
+    return rack
+
+
+def latest(rack):
+    return rack.xmit_ts, rack.end_seq, rack.again
+
+
+@pytest.mark.parametrize("sent_at", [0.0, 0.5])
+def test_the_first_that_is_delivered_is_the_latest_whatever_the_clock_says(sent_at):  # 6.2 step 2
+    rack = Rack(0, 0.5)
+    rack.delivered([(1000, 2000, sent_at, False)], 0, 0.25, None, 1.0)
+    assert latest(rack) == (sent_at, 2000, False)
+
+
+def test_of_those_sent_at_one_time_the_highest_is_the_latest(rack):  # 6.1: RACK_sent_after
+    rack.delivered([(3000, 4000, 5.0, False), (2000, 3000, 5.0, False)], 0, 0.25, None, 5.5)
+    assert latest(rack) == (5.0, 4000, False)
+
+
+def test_one_sent_earlier_is_not_the_latest_however_high(rack):
+    rack.delivered([(3000, 4000, 4.0, False)], 0, 0.25, None, 5.5)
+    assert latest(rack) == (5.0, 2000, False)
+
+
+COPY = (0, 1000, 1005.0, True)
+
+
+@pytest.mark.parametrize(
+    ("ack", "echo", "counts"),
+    [
+        (1000, 1_004_999, False),  # from before the copy, though by a millisecond
+        (1000, 1_005_000, True),
+        (1000, 1_005_400, True),
+        (0, 1_004_999, True),  # held out of order: the echo is of what came in order
+        (1000, None, True),
+    ],
+)
+def test_a_copy_counts_unless_the_echo_is_of_the_first(rack, ack, echo, counts):  # 6.2 step 2
+    rack.delivered([COPY], ack, 0.25, echo, 1005.5)
+    assert latest(rack) == ((1005.0, 1000, True) if counts else (5.0, 2000, False))
+
+
+@pytest.mark.parametrize(("echo", "now"), [(1_004_000, 1005.5), (None, 1005.125)])
+def test_what_came_beside_a_copy_that_does_not_count_does(rack, echo, now):  # 6.2 step 2
+    rack.delivered([COPY, (2000, 3000, 1004.0, False)], 1000, 0.25, echo, now)
+    assert latest(rack) == (1004.0, 3000, False)
+
+
+def test_there_is_no_window_before_a_round_trip_was_measured():  # 6.2 step 4: by SRTT
+    rack = Rack(0, 0.5)
+    rack.update_window(None, float("inf"), 0, False)
+    assert rack.reo_wnd == 0.0
+
+
+@pytest.mark.parametrize(("now", "lost"), [(6.0, 1000), (6.625, 1000), (6.75, 2000), (7.0, 2000)])
+def test_a_time_out_leaves_what_had_no_round_trip_and_window_yet(now, lost):  # 6.3
+    rack = Rack(0, 0.5)
+    rack.reo_wnd = 0.25
+    board = Scoreboard(deque([Transmission(0, 1000, (), 5.0), Transmission(1000, 2000, (), 6.0)]), 10)
+    rack.timed_out(board, now)
+    assert board.lost_bytes == lost

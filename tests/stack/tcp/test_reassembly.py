@@ -67,3 +67,27 @@ def test_a_small_part_is_copied_so_that_the_whole_can_be_freed_a_large_one_is_no
     assert [type(compact(whole[:count])) for count in (1, 49, 50, 100)] == [bytes, bytes, memoryview, memoryview]
     assert type(compact(bytes(1))) is bytes
     assert type(compact(whole[:40])) is bytes
+
+
+def test_it_counts_what_it_holds():
+    reassembly = Reassembly(16, 100)
+    assert reassembly.held == 0
+    reassembly.add(10, b"abcd")
+    reassembly.add(12, b"cdef")
+    assert reassembly.held == 6
+    reassembly.next(10)
+    assert reassembly.held == 2
+    reassembly.next(14)
+    assert reassembly.held == 0
+
+
+def test_a_large_frame_is_not_kept_for_a_little_of_it():
+    frame = bytes(2000)
+    reassembly = Reassembly(16, 100)
+    reassembly.add(10, memoryview(frame)[:1500])
+    assert type(reassembly.next(10)) is memoryview
+    reassembly.add(2000, memoryview(frame)[:10])
+    assert type(reassembly.next(2000)) is bytes
+    reassembly.add(3500, b"x")
+    reassembly.add(3000, memoryview(frame)[:510])
+    assert type(reassembly.next(3000)) is bytes

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stack.arp import STALE
 from stack.tcp.states import CLOSED, ESTABLISHED
 
 MSS = 1460
@@ -277,3 +278,32 @@ def test_after_idleness_the_window_begins_anew(tcp):  # RFC 5681 4.1
     tcp.all_sent()
     tcp.writes(30 * MSS)
     assert len(tcp.all_sent()) == 10
+
+
+# RFC 9293 3.8.3, RFC 1122 3.3.1.4: IP is told of a way by which nothing is heard
+
+
+def segments_before_doubt(tcp):
+    """How often something has gone by the time that the neighbour is doubted, for each time that it is."""
+    said = []
+
+    def trace(what, interface, entry):
+        if what == "neighbour" and entry.state is STALE:
+            said.append(len(tcp.sent))
+
+    tcp.stack.trace = trace
+    tcp.after(10)
+    return said
+
+
+def test_three_time_outs_in_a_row_put_the_neighbour_in_doubt(tcp):
+    tcp.established()
+    tcp.writes(10)
+    assert segments_before_doubt(tcp) == [3]  # the third time-out, and what is sent then asks
+
+
+def test_who_never_answered_a_syn_does_not(tcp):  # it may be a stranger's address that stands in it
+    tcp.listens()
+    tcp.gets("S 0:0(0)")
+    assert segments_before_doubt(tcp) == []
+    assert len(tcp.all_sent()) == 4

@@ -231,3 +231,37 @@ def test_an_answered_probe_may_be_followed_by_another(open_):
     open_.after(0.21)
     assert starts(open_) == [(4001, MSS)]
     assert open_.connection.recovery.tlps == 2
+
+
+def test_what_arrives_meanwhile_does_not_put_it_off(open_):  # 7.2: only what is sent, or acknowledged, does
+    start = open_.now
+    open_.writes(11 * MSS)  # one more than the congestion window takes
+    for at in range(3):
+        open_.after(0.06)
+        open_.gets(f". {1 + 10 * at}:{11 + 10 * at}(10) ack 1")
+    open_.after(0.07)
+    assert [one for one in when(open_, start) if one[1]][10:] == [(10_001, MSS, 0.2)]
+
+
+def test_it_is_told(open_):
+    told = []
+    open_.writes(3 * MSS)
+    open_.connection.on_event = told.append
+    since = open_.now
+    open_.after(0.25)
+    assert [(one.kind, one.detail, round(one.at - since, 3)) for one in told] == [
+        ("probe", MSS, 0.2),
+        ("retransmit", MSS, 0.2),
+    ]
+    assert told[0].connection is open_.connection
+
+
+def test_what_asks_a_window_too_small_is_not_probed_for(tcp_):  # RFC 9293 3.8.6.1: more and more seldom
+    opened(tcp_)
+    sack(tcp_, window=10)
+    start = tcp_.now
+    tcp_.writes(MSS)
+    tcp_.after(0.85)
+    assert when(tcp_, start) == [(1, 10, 0.3)]
+    tcp_.after(0.1)
+    assert len(tcp_.all_sent()) == 1

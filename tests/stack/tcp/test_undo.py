@@ -2,6 +2,7 @@
 
 import pytest
 
+from stack.tcp.undo import Undo
 from tests.stack.tcp.recovering import MSS, opened, sack, starts
 
 
@@ -188,3 +189,13 @@ def test_a_lie_about_duplicates_takes_nothing_back(tcp_, edges):
     tcp_.gets(". 1:1(0) ack 5001")
     sack(tcp_, edges, ack=5001)
     assert tcp_.connection.info().ssthresh < before
+
+
+def test_what_was_in_the_network_twice_already_must_be_told_of_too():  # RFC 3708
+    undo = Undo()
+    undo.begin(1, MSS)
+    undo.resent(MSS, 5.0)
+    undo.duplicate(1, 1 + MSS, 5001)
+    assert not undo.all_in_vain()
+    undo.duplicate(1, 1 + MSS, 5001)
+    assert undo.all_in_vain()
