@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from socket import SHUT_WR
 from typing import TYPE_CHECKING, Any
 
-from components.command import Complaint, GaveUp, Parser, explain, run
+from components.command import Complaint, GaveUp, explain, run
 from components.serving import printable
 
 if TYPE_CHECKING:
@@ -145,28 +145,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import connect
-    from components.flags import add_flags, choice_of
+    from components.sample import talk_as
     from components.tcp_server import tcp_server
 
     description = "Send a message to a TCP server, log what it answers, and again."
-    parser = Parser(prog="netif tcp_client", description=description)
-    parser.add_argument("host", nargs="?", metavar="HOST", help="the server (the gateway, or the other host of a pair)")
-    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"its port ({PORT})")
-    parser.add_argument("--message", default=MESSAGE, help="what to send")
-    parser.add_argument("--interval", default=INTERVAL, type=float, metavar="S", help="between messages (2)")
-    add_flags(parser)
-    options = parser.parse_args(argv)
-    choice, port = choice_of(options), parse_port(options.port)
-
-    with connect(choice) as here:
-        other = here.other
-        if other is not None:
-            other.play(lambda: tcp_server(other.stack, port))
-        address = (here.target(options.host), port)
-        once, timeout = choice.once, choice.timeout
-        tcp_client(here.stack, address, message=options.message, interval=options.interval, once=once, timeout=timeout)
-    return 0
+    return talk_as("tcp_client", description, tcp_client, tcp_server, argv)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
 from typing import Any
 
-from components.command import Parser, run
+from components.command import run
 from components.serving import Sockets, attend, printable, spawner
-from components.tcp_client import PORT, describe, parse_port, tcp_client
+from components.tcp_client import PORT, describe, tcp_client
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
 
@@ -56,21 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import connect
-    from components.flags import add_flags, choice_of
+    from components.sample import wait_as
 
-    parser = Parser(prog="netif tcp_server", description="Echo to every TCP client, and log what they send.")
-    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"where to listen ({PORT})")
-    add_flags(parser)
-    options = parser.parse_args(argv)
-    choice, port = choice_of(options), parse_port(options.port)
-
-    with connect(choice) as here:
-        other = here.other
-        if other is not None:
-            other.play(lambda: tcp_client(other.stack, (here.ip, port), once=choice.once))
-        tcp_server(here.stack, port, once=choice.once, timeout=choice.timeout)
-    return 0
+    description = "Echo to every TCP client, and log what they send."
+    return wait_as("tcp_server", description, "where to listen", tcp_server, tcp_client, argv)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from socket import AF_INET, SOCK_DGRAM
 from typing import TYPE_CHECKING, Any
 
-from components.command import GaveUp, Parser, run
+from components.command import GaveUp, run
 from components.serving import printable
-from components.tcp_client import FIRST_PAUSE, INTERVAL, LONGEST_PAUSE, MESSAGE, PORT, describe, expired, parse_port
+from components.tcp_client import FIRST_PAUSE, INTERVAL, LONGEST_PAUSE, MESSAGE, describe, expired
 
 if TYPE_CHECKING:
     from netif.link import Runtime
@@ -97,28 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import connect
-    from components.flags import add_flags, choice_of
+    from components.sample import talk_as
     from components.udp_server import udp_server
 
     description = "Send a datagram to a UDP server, log what it answers, and again."
-    parser = Parser(prog="netif udp_client", description=description)
-    parser.add_argument("host", nargs="?", metavar="HOST", help="the server (the gateway, or the other host of a pair)")
-    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"its port ({PORT})")
-    parser.add_argument("--message", default=MESSAGE, help="what to send")
-    parser.add_argument("--interval", default=INTERVAL, type=float, metavar="S", help="between messages (2)")
-    add_flags(parser)
-    options = parser.parse_args(argv)
-    choice, port = choice_of(options), parse_port(options.port)
-
-    with connect(choice) as here:
-        other = here.other
-        if other is not None:
-            other.play(lambda: udp_server(other.stack, port))
-        address = (here.target(options.host), port)
-        once, timeout = choice.once, choice.timeout
-        udp_client(here.stack, address, message=options.message, interval=options.interval, once=once, timeout=timeout)
-    return 0
+    return talk_as("udp_client", description, udp_client, udp_server, argv)
 
 
 if __name__ == "__main__":

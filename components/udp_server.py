@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from socket import AF_INET, SOCK_DGRAM
 from typing import Any
 
-from components.command import GaveUp, Parser, run
+from components.command import GaveUp, run
 from components.serving import Sockets, printable
 from components.small_services import SELF_ANSWERING
-from components.tcp_client import PORT, describe, parse_port
+from components.tcp_client import PORT, describe
 from components.udp_client import udp_client
 
 LAST_WAIT = 0.5  # seconds for the last answer to leave: whom it is for may have to be looked for first, by ARP
@@ -66,21 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    from components.connect import connect
-    from components.flags import add_flags, choice_of
+    from components.sample import wait_as
 
-    parser = Parser(prog="netif udp_server", description="Echo every UDP datagram, and log it.")
-    parser.add_argument("port", nargs="?", metavar="PORT", default=str(PORT), help=f"where to wait ({PORT})")
-    add_flags(parser)
-    options = parser.parse_args(argv)
-    choice, port = choice_of(options), parse_port(options.port)
-
-    with connect(choice) as here:
-        other = here.other
-        if other is not None:
-            other.play(lambda: udp_client(other.stack, (here.ip, port), once=choice.once))
-        udp_server(here.stack, port, once=choice.once, timeout=choice.timeout)
-    return 0
+    description = "Echo every UDP datagram, and log it."
+    return wait_as("udp_server", description, "where to wait", udp_server, udp_client, argv)
 
 
 if __name__ == "__main__":
