@@ -12,11 +12,14 @@ import errno
 import fcntl
 import io
 import os
+from contextlib import ExitStack
+from typing import Any
 
 from netif.link import PARTIAL, Buffer, LinkCaps, Offload, Port
 from netif.wire import Malformed, ethernet
 from netif.wire.segment import cut
 from tapio import tundev, vnet
+from tapio.netns import in_netns
 from tapio.ring import Ring
 from tapio.tundev import Control, TapError
 from tapio.wire import grant
@@ -32,16 +35,31 @@ _UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM)) 
 class Tap:
     """The driver of one TAP. With `create` a missing one is made, up, and gone at close."""
 
-    def __init__(self, name: str, *, create: bool = False, offload: bool = True, multi_queue: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        create: bool = False,
+        offload: bool = True,
+        multi_queue: bool = False,
+        netns: str | None = None,
+    ) -> None:
+        """`netns`: the network namespace that it is in, by name or path. TapError, WireError: it cannot be had."""
         self.name = name
         self.refused = 0  # frames that the kernel would not take
         self.offload_bits = 0  # TUN_F_ bits: what the kernel may leave undone in frames for us
-        fd, self._vnet = tundev.attach(name, create=create, vnet=offload, multi_queue=multi_queue)
-        self._file: io.FileIO | None = io.FileIO(fd, "r+b")
-        self._fd = fd
-        self._control = Control(name)
+
+        def attach() -> tuple[Control, int, bool]:
+            with ExitStack() as undoing:
+                control = undoing.enter_context(Control(name))
+                attached = tundev.attach(name, create=create, vnet=offload, multi_queue=multi_queue)
+                undoing.pop_all()
+            return control, *attached
+
+        self._control, self._fd, self._vnet = in_netns(netns, attach)
+        self._file: io.FileIO | None = io.FileIO(self._fd, "r+b")
         try:
-            self._header_size = self._claim(fd)
+            self._header_size = self._claim(self._fd)
             if create and not self._control.is_up():
                 self._control.bring_up()
             self._control.await_carrier()
@@ -209,9 +227,9 @@ class Tap:
         return f"<Tap {self.name} {f'offload {self.offload_bits:#x}' if self._vnet else 'plain'}>"
 
 
-def tapio_create(name: str, *, create: bool = False, offload: bool = True, multi_queue: bool = False) -> Tap:
-    """Open the TAP `name`: the handle of a DriverIfconfig."""
-    return Tap(name, create=create, offload=offload, multi_queue=multi_queue)
+def tapio_create(name: str, **options: Any) -> Tap:
+    """Open the TAP `name`, with a Tap's options: the handle of a DriverIfconfig."""
+    return Tap(name, **options)
 
 
 def tapio_output(handle: Tap, buffers: tuple[Buffer, ...], offload: Offload | None = None) -> bool:

@@ -22,6 +22,8 @@ if ROOT not in sys.path:
 SAMPLE = 8  # one slow test in so many runs with the fast ones
 RUN_SEED = pytest.StashKey[int]()
 
+pytest.register_assert_rewrite("tests.tapio.contract")
+
 hypothesis.settings.register_profile("netif", deadline=None)  # how long an example takes is the machine's affair
 hypothesis.settings.load_profile("netif")
 

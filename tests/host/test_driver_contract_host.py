@@ -1,0 +1,57 @@
+"""What every driver owes the runtime: the wires that take root, each in a namespace of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tapio import Tap
+from tests.host.namespaces import namespace
+from tests.tapio.conftest import frames, make_port, runtime, want  # noqa: F401 - fixtures
+from tests.tapio.contract import DriverContract
+
+pytestmark = pytest.mark.host
+
+WIRES = {}
+
+
+def wire_of(make):
+    """A row: called with the namespace below, as often as a test wants a near and a far driver."""
+    WIRES[make.__name__.replace("_", " ")] = make
+    return make
+
+
+@wire_of
+def a_tap_that_is_bridged_with_another(ns):
+    drivers = Tap("tap0", netns=ns.name), Tap("tap1", netns=ns.name)
+    ns.settle("tap0"), ns.settle("tap1")
+    return drivers
+
+
+@wire_of
+def a_plain_tap_that_is_bridged_with_another(ns):
+    drivers = Tap("tap0", netns=ns.name, offload=False), Tap("tap1", netns=ns.name)
+    ns.settle("tap0"), ns.settle("tap1")
+    return drivers
+
+
+@pytest.fixture(scope="module")
+def bridged():
+    """A namespace whose tap0 and tap1 are ports of one bridge."""
+    with namespace() as ns:
+        ns.ip("link", "add", "br0", "type", "bridge")
+        ns.ip("link", "set", "br0", "up")
+        for name in ("tap0", "tap1"):
+            ns.exec("ip", "tuntap", "add", "dev", name, "mode", "tap")
+            ns.ip("link", "set", name, "master", "br0", "up")
+        yield ns
+
+
+@pytest.fixture(params=WIRES, ids=lambda name: name)
+def wire(request, bridged):
+    return lambda: WIRES[request.param](bridged)
+
+
+class TestAnyDriver(DriverContract):
+    """Each row of WIRES."""
+
+    patience = 0.02
