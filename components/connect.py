@@ -1,6 +1,6 @@
 """One way to join a network for every command: what example_connect is in ESP-IDF.
 
-From a Choice (flags.py) to a stack on a wire (wires.py) with an address (addressing.py), with faults and captures
+From a Choice (flags.py) to a stack on a wire (wires) with an address (addressing.py), with faults and captures
 around it as asked, and its orderly end. Without a wire a second host in this process plays the other part. Everything
 that a person got wrong leaves here as a Complaint; what the application does with its sockets is its own affair.
 """
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 
-from components import wires
 from components.addressing import await_address, set_servers
 from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
+from components.wires.kinds import Addresses, Kind
+from components.wires.plan import Plan, opened, planned
 
 if TYPE_CHECKING:
     from netif.link import Driver, Runtime
@@ -78,21 +79,20 @@ class Joined:
 def connect(choice: Choice, *, says: TextIO | None = None) -> Iterator[Joined]:
     """Join the network; leave it in order at the end. `says`: where a sample's lines go, if not to stdout."""
     set_up_logging(choice.verbose, says or sys.stdout)
-    kind, rest = wires.split(choice.wire)
+    plan = planned(choice.wire)
     with told_once(), ExitStack() as closing:
         runtime = make_runtime(choice, closing)
-        if kind == "pair":
-            yield join_pair(choice, runtime, closing)
+        if plan.kind.name == "pair":
+            yield join_pair(choice, plan, runtime, closing)
             return
-        choice = with_addresses(choice, kind)
-        driver = wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
-        here = join(choice, driver, runtime, closing)
-        with ends_with(here.netif, choice.wire):
+        choice = with_addresses(choice, plan.kind)
+        here = join(choice, plan, opened(plan), runtime, closing)
+        with ends_with(here.netif, plan):
             yield here
 
 
 @contextmanager
-def ends_with(netif: Netif, wire: str) -> Iterator[None]:
+def ends_with(netif: Netif, plan: Plan) -> Iterator[None]:
     """A wire that dies takes the command along: nothing will ever come over it again."""
     from netif.events import DriverFailed
 
@@ -111,21 +111,25 @@ def ends_with(netif: Netif, wire: str) -> Iterator[None]:
     except (KeyboardInterrupt, OSError):
         if not failures:
             raise
-        raise GaveUp(wires.tell(wire, failures[0])) from None
+        raise GaveUp(plan.tell(failures[0])) from None
     finally:
         ended.set()
         netif.unsubscribe(DriverFailed, failed)
 
 
-def with_addresses(choice: Choice, kind: str) -> Choice:
+def with_addresses(choice: Choice, kind: Kind) -> Choice:
     """The addresses that this kind of wire has by default."""
     if choice.dhcp:
         return choice
-    if choice.ip is None and kind == "unix":
-        raise Complaint("--ip is missing: on unix: every host says its own, such as --ip 10.0.0.1/24 and 10.0.0.2/24")
+    has_defaults = kind.addresses is Addresses.TAP
+    if choice.ip is None and kind.addresses is Addresses.DHCP:
+        return attrs.evolve(choice, dhcp=True)
+    if choice.ip is None and not has_defaults:
+        said = f"on {kind.name}: every host says its own, such as --ip 10.0.0.1/24 and 10.0.0.2/24"
+        raise Complaint(f"--ip is missing: {said}")
     address = choice.ip or DEFAULT_IP
     gateway = choice.gateway
-    if gateway is None and kind != "unix" and DEFAULT_GATEWAY in address.network and address.ip != DEFAULT_GATEWAY:
+    if gateway is None and has_defaults and DEFAULT_GATEWAY in address.network and address.ip != DEFAULT_GATEWAY:
         gateway = DEFAULT_GATEWAY
     elif gateway is not None and gateway not in address.network:
         raise Complaint(f"--gw: {gateway} is not in {address.network}, which is ours without --ip")
@@ -134,6 +138,7 @@ def with_addresses(choice: Choice, kind: str) -> Choice:
 
 def join(
     choice: Choice,
+    plan: Plan,
     driver: Driver,
     runtime: Runtime,
     closing: ExitStack,
@@ -158,7 +163,7 @@ def join(
         flags = Flags.AUTOUP | (Flags.DHCP_SERVER if gives else 0)
         netif = Netif(wrapped, stack=stack, flags=flags, **how)
     except (OSError, ValueError, NetifError) as error:
-        raise Complaint(wires.tell(choice.wire, error)) from error
+        raise Complaint(plan.tell(error)) from error
     closing.callback(netif.close, linger=LINGER)
     if choice.mtu is not None and netif.mtu < choice.mtu:
         raise Complaint(f"--mtu: {choice.mtu} is more than {choice.wire} takes: {netif.mtu}")
@@ -185,18 +190,22 @@ def told_once() -> Iterator[None]:
         logger.removeFilter(is_no_warning)
 
 
-def join_pair(choice: Choice, runtime: Runtime, closing: ExitStack) -> Joined:
+def join_pair(choice: Choice, plan: Plan, runtime: Runtime, closing: ExitStack) -> Joined:
     """Two hosts of this process, one wire; the other one has the gateway's address, and gives us ours by DHCP."""
     from tapio import pair
 
-    plan = with_addresses(attrs.evolve(choice, dhcp=False), "pair")
-    assert plan.ip is not None
-    others = (address for address in plan.ip.network.hosts() if address != plan.ip.ip)
-    other_ip = plan.gateway or next(others)
+    placed = with_addresses(attrs.evolve(choice, dhcp=False), plan.kind)
+    assert placed.ip is not None
+    others = (address for address in placed.ip.network.hosts() if address != placed.ip.ip)
+    other_ip = placed.gateway or next(others)
     ours, others_end = pair()
-    theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{plan.ip.network.prefixlen}"), mtu=choice.mtu)
-    other = join(theirs, others_end, runtime, closing, gives=choice.dhcp)
-    here = join(choice if choice.dhcp else plan, ours, runtime, closing, peer=other_ip)
+    try:
+        wrapped = plan.wrap(ours)
+    except (OSError, ValueError) as error:
+        raise Complaint(plan.tell(error)) from error
+    theirs = Choice(wire=choice.wire, ip=IPv4Interface(f"{other_ip}/{placed.ip.network.prefixlen}"), mtu=choice.mtu)
+    other = join(theirs, plan, others_end, runtime, closing, gives=choice.dhcp)
+    here = join(choice if choice.dhcp else placed, plan, wrapped, runtime, closing, peer=other_ip)
     return attrs.evolve(here, other=attrs.evolve(other, peer=here.ip))
 
 

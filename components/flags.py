@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from components.command import Complaint
+from components.wires.kinds import help_lines
 from netif.config import MTU_MIN, DnsType, check_hostname
 from netif.wire import ethernet, ip
 
@@ -146,9 +147,7 @@ FLAGS: tuple[tuple[str, str, str, Callable[[str], Any], str], ...] = (
 
 WIRES = """\
 wires:
-  -i pair:               no device at all: a second host in this process plays the other part (the default)
-  -i unix:PATH           between two processes, no root: the first to come is the switch for all others; wants --ip
-  -i tap:NAME[,create]   a TAP device of this machine (make_tap_netif makes one); plain NAME does as well
+{wires}
 each flag has a twin in the environment: NETIF_WIRE, NETIF_IP, NETIF_GW, NETIF_DHCP=1, NETIF_MAC, NETIF_LOSS ...
 
 two shells of an ordinary user, a server in one and a client in the other:
@@ -159,7 +158,7 @@ two shells of an ordinary user, a server in one and a client in the other:
 
 def add_flags(parser: argparse.ArgumentParser, *, program: str = "netif") -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = WIRES.format(program=program)
+    parser.epilog = WIRES.format(program=program, wires=help_lines())
     group = parser.add_argument_group("the wire")
     group.add_argument("-i", dest="wire", metavar="WIRE", help="which wire to use, see below")
     group.add_argument("--dhcp", action="store_true", help="ask a DHCP server for our address, instead of --ip")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components import wires
 from components.addressing import await_address, set_servers
 from components.command import Complaint
 from components.connect import faulty, with_addresses
 from components.flags import FLAGS, Choice, choice_of
+from components.wires.plan import opened, planned
 from netif import esp
 from netif.config import DriverIfconfig, Flags, InherentConfig, IpInfo, NetifConfig, NetstackConfig
 from netif.errors import InvalidArg
@@ -47,7 +47,7 @@ def netif_connect(
     timeout: float | None = None,
     if_key: str = IF_KEY,
 ) -> Netif:
-    """Join the network on `wire` ("tap:NAME[,create][,plain]", "unix:PATH") and return when there is an address.
+    """Join the network on `wire` (docs/wires.md: "tap:NAME", "unix:PATH" ...) and return when there is an address.
 
     `ip` "A/LEN" is a static one; else DHCP, unless `dhcp` is False. `dns` is "A[,A]". `timeout` is in seconds.
     Raises InvalidArg for what no argument or variable can be, TimeoutError that says what to do when no address came,
@@ -81,13 +81,10 @@ def chosen(given: Mapping[str, str | None], dhcp: bool | None, environment: Mapp
     said = {field: given.get(field) for _, field, *_ in FLAGS}
     wire = given["wire"] or environment.get("NETIF_WIRE") or WIRE
     choice = choice_of(argparse.Namespace(**said, wire=wire, dhcp=bool(dhcp), verbose=0, once=False), environment)
-    kind, rest = wires.split(choice.wire)
-    if kind == "pair":
-        raise Complaint("pair: has nobody at its other end here; name a wire, such as tap0")
+    plan = planned(choice.wire)
     if choice.ip is None and dhcp is None:
         choice = attrs.evolve(choice, dhcp=True)
-    choice = with_addresses(choice, kind)
-    return choice, wires.open_tap(rest) if kind == "tap" else wires.open_unix(rest)
+    return with_addresses(choice, plan.kind), opened(plan)
 
 
 def started(choice: Choice, driver: Driver, closing: ExitStack, if_key: str) -> Netif:

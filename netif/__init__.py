@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from components.lease_file import LeaseFile as LeaseFile
     from components.netif_connect import netif_connect as netif_connect
     from components.netif_connect import netif_disconnect as netif_disconnect
+    from components.wires import open_wire as open_wire
     from netif import esp as esp
     from netif.config import DnsInfo as DnsInfo
     from netif.config import DnsType as DnsType
@@ -97,6 +98,7 @@ _HOMES: dict[str, str] = {
     "components.lan": "Host Lan",
     "components.lease_file": "LeaseFile",
     "components.netif_connect": "netif_connect netif_disconnect",
+    "components.wires": "open_wire",
     "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
     "netif.dhcp": "DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """

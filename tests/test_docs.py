@@ -72,3 +72,8 @@ def test_the_page_on_ip_runs():
 def test_the_page_on_names_runs():
     program = "\n".join(blocks("docs/dns.md"))
     exec(compile(program, "docs/dns.md", "exec"), {"__name__": "dns"})
+
+
+def test_the_page_on_wires_runs(tmp_path):
+    program = "\n".join(blocks("docs/wires.md")).replace("/tmp/netif-page", f"{tmp_path}/lan")
+    exec(compile(program, "docs/wires.md", "exec"), {"__name__": "wires"})

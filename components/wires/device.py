@@ -1,0 +1,124 @@
+"""What a bare name stands for: a table from what the kernel says a device is to the wire that suits it.
+
+Knows ETHTOOL_GDRVINFO (ethtool's driver and bus names) and SIOCGIWNAME (wireless(7)). A name that does not exist is an
+error: as root the kernel would silently make a device that vanishes with us. The log says what was chosen.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import logging
+import socket
+import struct
+from array import array
+from collections.abc import Mapping
+
+import attrs
+
+from components.wires.grammar import BadWire
+from components.wires.kinds import WIRES
+
+SIOCETHTOOL, ETHTOOL_GDRVINFO, SIOCGIWNAME = 0x8946, 3, 0x8B01
+
+log = logging.getLogger("netif.wires")  # of the link, not of the samples: a command shows it with -v
+
+
+class Device(enum.Enum):
+    """What a network device may be, as far as it matters here."""
+
+    TAP = "TAP"
+    TUN = "TUN"
+    VETH = "veth pair's end"
+    BRIDGE = "bridge"
+    LOOPBACK = "loopback device"
+    WIRELESS = "wireless network card"
+    CARD = "network card"
+    OTHER = "device without a driver"
+
+
+@attrs.frozen
+class Resolution:
+    """The wire for one kind of device; `remark` is a warning, and `remedy` is for who has no such wire."""
+
+    wire: str
+    remark: str = ""
+    remedy: str = "use a TAP (make_tap_netif), and bridge it if you must"
+    options: Mapping[str, str] = attrs.field(factory=dict)
+
+
+RESOLUTIONS = {
+    Device.TAP: Resolution("tap"),
+    Device.TUN: Resolution("tun"),
+    Device.VETH: Resolution("packet"),
+    Device.BRIDGE: Resolution(
+        "packet",
+        "it speaks for a bridge's own port: what its members say to each other is seen only where it floods",
+        "make_tap_netif tap0; ip link set tap0 master {name}; then use tap0",
+    ),
+    Device.LOOPBACK: Resolution("packet"),
+    Device.WIRELESS: Resolution("packet", "this host cannot reach you over its own card; use a veth pair or a TAP"),
+    Device.CARD: Resolution("packet", "this host cannot reach you over its own card; use a veth pair or a TAP"),
+    Device.OTHER: Resolution("packet"),
+}
+
+
+def resolve(name: str) -> tuple[str, Mapping[str, str]]:
+    """The wire's kind, and the options that go with it; BadWire for what is no device, or one that no wire takes."""
+    found = look_at(name)
+    if found is None:
+        make = "make_tap_netif" + ("" if name == "tap0" else f" {name}")
+        raise BadWire(f"there is no device {name}; make one with `{make}`, or say tap:{name},create")
+    device, words = found
+    chosen = RESOLUTIONS[device]
+    if chosen.wire not in WIRES:
+        raise BadWire(f"{name} is a {words}: not yet; {chosen.remedy.format(name=name)}")
+    if chosen.remark:
+        log.warning("%s is a %s: %s:%s; %s", name, words, chosen.wire, name, chosen.remark)
+    else:
+        log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
+    return chosen.wire, chosen.options
+
+
+def look_at(name: str) -> tuple[Device, str] | None:
+    """What the device is, and the same in words; None: there is no such device."""
+    if not 0 < len(name.encode()) < 16 or "\0" in name:
+        return None
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        driver, bus = driver_of(name, any_socket)
+        device = device_of(name, driver, bus)
+        if device is Device.CARD and is_wireless(name, any_socket):
+            device = Device.WIRELESS
+    return device, f"{device.value} ({driver})" if device in (Device.CARD, Device.WIRELESS) else device.value
+
+
+def driver_of(name: str, any_socket: socket.socket) -> tuple[str, str]:
+    """("tun", "tap") and the like; empty where the device says nothing."""
+    info = array("B", struct.pack("=I192x", ETHTOOL_GDRVINFO))
+    try:
+        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), info.buffer_info()[0]))
+    except OSError:
+        return "", ""
+    fields = info.tobytes()  # struct ethtool_drvinfo: cmd, driver[32], version[32], fw_version[32], bus_info[32] ...
+    driver, bus = (fields[at : at + 32].partition(b"\0")[0].decode(errors="replace") for at in (4, 100))
+    return driver, bus
+
+
+def device_of(name: str, driver: str, bus: str) -> Device:
+    if driver == "tun":
+        return Device.TUN if bus == "tun" else Device.TAP
+    if not driver:
+        return Device.LOOPBACK if name == "lo" else Device.OTHER
+    return {"veth": Device.VETH, "bridge": Device.BRIDGE}.get(driver, Device.CARD)
+
+
+def is_wireless(name: str, any_socket: socket.socket) -> bool:
+    try:
+        fcntl.ioctl(any_socket, SIOCGIWNAME, struct.pack("16s16x", name.encode()))
+    except OSError:
+        return False
+    return True

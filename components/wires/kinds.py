@@ -1,0 +1,128 @@
+"""The tables of wires and wrappers: how each is written, what opens it, which options it has, one line of help.
+
+One row is all that a wire needs: commands and their help read it here. An opener is "module:function", imported when
+its wire is named; a wire's is called (name, options), a wrapper's (driver, options), with options as they were written,
+each among those of the row. It raises OSError or ValueError, and leaves nothing behind then.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+
+class Addresses(enum.Enum):
+    """The address that a command has on a wire, when it was told none."""
+
+    TAP = "192.168.5.100/24, gateway 192.168.5.1"  # tapif_io's
+    OWN = "every host says its own"
+    DHCP = "asked for by DHCP"
+
+
+@attrs.frozen(kw_only=True)
+class Kind:
+    """A wire. Without options all that follows the colon is the name, commas included."""
+
+    name: str
+    written: str  # what follows the colon
+    example: str
+    help: str
+    opener: str
+    addresses: Addresses
+    options: Mapping[str, str] = attrs.field(factory=dict)  # name -> how its value is written; "": a word without one
+    wants: str = "name"  # what follows the colon is: "wants a name"; "": may be empty
+
+
+@attrs.frozen(kw_only=True)
+class WrapperKind:
+    """A driver around a wire."""
+
+    name: str
+    example: str
+    help: str
+    opener: str
+    options: Mapping[str, str]
+
+
+WIRES = {
+    row.name: row
+    for row in (
+        Kind(
+            name="pair",
+            written="",
+            example="pair:",
+            help="no device at all: a second host in this process plays the other part (the default)",
+            opener="components.wires.openers:pair",
+            addresses=Addresses.TAP,
+            wants="",
+        ),
+        Kind(
+            name="unix",
+            written="PATH",
+            example="unix:/tmp/lan",
+            help="between two processes, no root: the first to come is the switch for all others; wants --ip",
+            opener="components.wires.openers:unix",
+            addresses=Addresses.OWN,
+            wants="path",
+        ),
+        Kind(
+            name="tap",
+            written="NAME[,create]",
+            example="tap:tap0",
+            help="a TAP device of this machine (make_tap_netif makes one); plain NAME does as well",
+            opener="components.wires.openers:tap",
+            addresses=Addresses.TAP,
+            options={"create": "", "plain": ""},
+        ),
+    )
+}
+
+_FAULTS = {
+    "loss": "1%",
+    "burst": "'1% 30%'",
+    "delay": "20ms",
+    "jitter": "5ms",
+    "distribution": "normal",
+    "keep_order": "",
+    "reorder": "2%",
+    "gap": "5",
+    "duplicate": "1%",
+    "corrupt": "0.1%",
+    "rate": "10Mbit",
+    "queue": "64KiB",
+    "ecn": "20",
+    "only": "tcp",
+}
+
+WRAPPERS = {
+    row.name: row
+    for row in (
+        WrapperKind(
+            name="impair",
+            example="impair(tap:tap0, loss=1%, rx.delay=20ms)",
+            help="faults, in both directions or one",
+            opener="components.wires.wrappers:impaired",
+            options={
+                **_FAULTS,
+                **{f"{side}.{name}": value for side in ("tx", "rx") for name, value in _FAULTS.items()},
+                "seed": "7",
+            },
+        ),
+        WrapperKind(
+            name="sniff",
+            example="sniff(tap:tap0, file=x.pcapng)",
+            help="what passes, written to a file for Wireshark",
+            opener="components.wires.wrappers:sniffed",
+            options={"file": "x.pcapng", "name": "tap0"},
+        ),
+    )
+}
+
+
+def help_lines() -> str:
+    """The wires and wrappers, a line each, for `netif COMMAND --help`."""
+    rows = [(f"{row.name}:{row.written}", row.help) for row in WIRES.values()]
+    rows += [(f"{row.name}(WIRE, ...)", f"{row.help}, as in {row.example}") for row in WRAPPERS.values()]
+    return "\n".join(f"  -i {written:22} {text}" for written, text in rows)

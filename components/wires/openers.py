@@ -1,0 +1,28 @@
+"""What opens each wire (`kinds` has the table). Knows which driver stands for which kind; imports it when called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from components.wires.grammar import BadWire
+
+if TYPE_CHECKING:
+    from netif.link import Driver
+
+
+def pair(name: str, options: Mapping[str, str]) -> Driver:
+    """Only a command that plays both parts can have one (`components.connect`)."""
+    raise BadWire("pair: has nobody at its other end here; name a wire, such as tap0")
+
+
+def unix(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import UnixWire
+
+    return UnixWire(name)
+
+
+def tap(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import Tap
+
+    return Tap(name, create="create" in options, offload="plain" not in options)

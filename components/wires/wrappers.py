@@ -1,0 +1,66 @@
+"""What puts each wrapper around a driver (`kinds` has the table), from options as a person wrote them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from components.wires.grammar import BadWire
+from netif.link import LinkCaps, Port
+from tapio.capture import PcapngWriter, Sniff
+
+if TYPE_CHECKING:
+    from netif.link import Driver
+
+
+def impaired(driver: Driver, options: Mapping[str, str]) -> Driver:
+    from tapio import impair
+
+    sides: dict[str, dict[str, Any]] = {"": {}, "tx": {}, "rx": {}}
+    for written, value in options.items():
+        side, _, name = written.rpartition(".")
+        sides[side][name] = fault(written, name, value)
+    return impair(driver, tx=sides["tx"], rx=sides["rx"], **sides[""])
+
+
+def fault(written: str, name: str, value: str) -> Any:
+    """As `impair` wants it: amounts are parsed there."""
+    if name == "keep_order":
+        return True
+    if name == "gap":
+        if not value.isdecimal():
+            raise BadWire(f"impair(: {written}={value} is no count of frames: write {written}=5")
+        return int(value)
+    return value
+
+
+def sniffed(driver: Driver, options: Mapping[str, str]) -> Driver:
+    if "file" not in options:
+        raise BadWire("sniff( wants a file: sniff(WIRE, file=x.pcapng)")
+    return FileSniff(driver, options["file"], options.get("name", "netif"))
+
+
+class FileSniff(Sniff):
+    """Writes to a file of its own, with times of day; the file ends with the wire."""
+
+    def __init__(self, driver: Driver, path: str, name: str) -> None:
+        super().__init__(driver, name=name)
+        self.path = path
+        try:
+            self._file = open(path, "wb")  # noqa: SIM115 - `close` closes it
+        except OSError as error:
+            raise OSError(error.errno, f"{path}: {os.strerror(error.errno or 0)}") from None
+
+    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
+        if not self.sinks:
+            self.sinks.append(PcapngWriter(self._file, epoch=time.time() - port.now()))
+        return super().open(want, port)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+    def __repr__(self) -> str:
+        return f"<FileSniff to {self.path}, {self.driver!r}>"

@@ -1,0 +1,98 @@
+"""From a text to drivers around drivers, and nothing left of what could not be had."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import pytest
+
+import netif
+from components.wires import read
+from components.wires.kinds import WIRES, WRAPPERS, help_lines
+from components.wires.plan import imported
+from netif import Netif, Sniff, Stack, VirtualRuntime, open_wire, pair
+from tapio import Impair, UnixWire
+from tapio.faults import Words
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_wrappers_are_drivers_around_the_driver(tmp_path):
+    wire = open_wire(f"impair(sniff(unix:{tmp_path}/lan, file={tmp_path}/x.pcapng), loss=10%, rx.delay=20ms, gap=3)")
+    assert isinstance(wire, Impair)
+    assert (wire.out.faults.loss.p, wire.into.faults.delay, wire.out.faults.delay, wire.out.faults.gap) == (
+        0.1,
+        0.02,
+        0,
+        3,
+    )
+    assert isinstance(wire.driver, Sniff)
+    assert isinstance(wire.driver.driver, UnixWire)
+    wire.close()
+    assert not (tmp_path / "lan").exists()
+
+
+def test_impair_without_a_rule_is_the_driver_itself(tmp_path):
+    wire = open_wire(f"impair(unix:{tmp_path}/lan)")
+    assert isinstance(wire, UnixWire)
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "says"),
+    [
+        ("impair({}, loss=5x)", "loss: '5x' is not from 0 to 1"),
+        ("impair({}, tx.delay=5parsec)", "delay: '5parsec' is not from 0 to an hour"),
+        ("impair({}, gap=many)", "impair(: gap=many is no count of frames"),
+        ("impair({}, reorder=5%)", "reorder: nothing can be overtaken"),
+        ("sniff({}, name=x)", "sniff( wants a file"),
+        ("impair(sniff({}, file=/no/such/place/x), loss=1%)", "/no/such/place/x: No such file or directory"),
+        ("impair(sniff({}, file=/dev/null), loss=5x)", "loss: '5x' is not from 0 to 1"),
+    ],
+)
+def test_nothing_is_left_of_a_wire_whose_wrapper_is_wrong(tmp_path, wrapped, says):
+    before = descriptors()
+    with pytest.raises((ValueError, OSError)) as told:
+        open_wire(wrapped.format(f"unix:{tmp_path}/lan"))
+    assert says in str(told.value)
+    assert not (tmp_path / "lan").exists()
+    told = None
+    assert descriptors() == before
+
+
+def test_a_pair_has_nobody_at_its_other_end():
+    with pytest.raises(ValueError, match="pair: has nobody at its other end here"):
+        open_wire("pair:")
+
+
+def test_a_wrapper_goes_around_any_driver(tmp_path):
+    near, far = pair()
+    wrapped = read(f"sniff(pair:, file={tmp_path}/x.pcapng)").wrap(near)
+    runtime = VirtualRuntime(seed=1)
+    one, other = Stack("one", runtime=runtime), Stack("other", runtime=runtime)
+    with Netif(wrapped, stack=one, ip="10.0.0.1/24"), Netif(far, stack=other, ip="10.0.0.2/24"):
+        runtime.run_for(1)
+    runtime.close()
+    assert (tmp_path / "x.pcapng").stat().st_size > 200
+
+
+def test_the_table_knows_the_rules_of_impair():
+    assert set(WRAPPERS["impair"].options) - {"seed", "script"} == {
+        f"{side}{name}" for side in ("", "tx.", "rx.") for name in Words.__annotations__
+    }
+
+
+@pytest.mark.parametrize("row", [*WIRES.values(), *WRAPPERS.values()], ids=lambda row: row.name)
+def test_every_row_has_an_opener_an_example_and_a_line_of_help(row):
+    assert callable(imported(row.opener))
+    plan = read(row.example)
+    assert row in (plan.kind, *(wrapper for wrapper, _ in plan.wrappers))
+    assert row.help
+    assert row.help in help_lines()
+
+
+def test_the_doorway_has_it():
+    assert netif.open_wire is importlib.import_module("components.wires").open_wire
