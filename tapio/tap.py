@@ -11,28 +11,23 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
-import os
 from contextlib import ExitStack
 from typing import Any
 
-from netif.link import PARTIAL, Buffer, LinkCaps, Offload, Port
-from netif.wire import Malformed, ethernet
-from netif.wire.segment import cut
+from netif.link import Buffer, LinkCaps, Offload, Port
+from netif.wire import ethernet
 from tapio import tundev, vnet
+from tapio.device import Control
+from tapio.kernel import LARGE, KernelWire
 from tapio.netns import in_netns
-from tapio.ring import Ring
-from tapio.tundev import Control, TapError
+from tapio.tundev import TapError
 from tapio.wire import grant
 
 _CHECKSUM_ALONE = (0x1,)
 _EVERYTHING = (0x6F, 0x67, 0x7, 0x1)  # checksum, TSO for both IP versions, ECN, USO; less and less of it
-_BUFFER = 65568  # bytes: virtio-net header, VLAN tag and the largest IP packet
-_LARGE = _BUFFER // 2  # a frame from here on is a view of its buffer; a smaller one is a copy, and does not pin it
-_IOV_MAX = 1024  # buffers of one writev
-_UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 
 
-class Tap:
+class Tap(KernelWire):
     """The driver of one TAP. With `create` a missing one is made, up, and gone at close."""
 
     def __init__(
@@ -45,8 +40,6 @@ class Tap:
         netns: str | None = None,
     ) -> None:
         """`netns`: the network namespace that it is in, by name or path. TapError, WireError: it cannot be had."""
-        self.name = name
-        self.refused = 0  # frames that the kernel would not take
         self.offload_bits = 0  # TUN_F_ bits: what the kernel may leave undone in frames for us
 
         def attach() -> tuple[Control, int, bool]:
@@ -56,8 +49,9 @@ class Tap:
                 undoing.pop_all()
             return control, *attached
 
-        self._control, self._fd, self._vnet = in_netns(netns, attach)
-        self._file: io.FileIO | None = io.FileIO(self._fd, "r+b")
+        self._control, fd, vnet_header = in_netns(netns, attach)
+        super().__init__(name, fd, vnet_header=vnet_header)
+        self._file: io.FileIO | None = io.FileIO(fd, "r+b")
         try:
             self._header_size = self._claim(self._fd)
             if create and not self._control.is_up():
@@ -69,14 +63,6 @@ class Tap:
             if isinstance(error, OSError):
                 raise TapError(error.errno or errno.EIO, f"{name} cannot be set up: {error.strerror}") from None
             raise
-        self._port: Port | None = None
-        self._blocked = False
-        self._front = vnet.LENGTH if self._vnet else 0
-        self._offloads = vnet.Offloads()
-        self._partials = vnet.PartialHeaders()
-        self._supers = vnet.SuperHeaders()
-        self._ring = Ring(_BUFFER)
-        self._view = memoryview(self._ring.take())
 
     def _claim(self, fd: int) -> int | None:
         """Begin without offload, with our header size; the size found, to be put back."""
@@ -115,18 +101,6 @@ class Tap:
         fcntl.ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
         return 0
 
-    def fileno(self) -> int | None:
-        return self._fd if self._file is not None else None
-
-    def wants_write(self) -> bool:
-        return self._blocked
-
-    def advance(self, now: float) -> None:
-        if self._blocked and self._port is not None:
-            self._blocked = False
-            self._port.watch()
-            self._port.writable()
-
     def receive(self) -> tuple[Buffer, Offload | None] | None:
         file = self._file
         if file is None:
@@ -140,64 +114,12 @@ class Tap:
             return None
         front = self._front
         frame: Buffer
-        if length >= _LARGE:
+        if length >= LARGE:
             frame = view[front:length].toreadonly()
             self._view = memoryview(self._ring.take())
         else:
             frame = view[front:length].tobytes()
         return frame, self._offloads[view[:front].tobytes()] if front else None
-
-    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
-        if not self._vnet:
-            if offload is not None and (offload.checksum == PARTIAL or offload.gso_size):
-                return self._transmit_cut(buffers, offload)
-            return self._write(buffers)
-        if offload is None or offload.checksum != PARTIAL:
-            if offload is not None and offload.gso_size:
-                return self._transmit_cut(buffers, offload)
-            return self._write((vnet.PLAIN, *buffers))
-        if offload.gso_size:
-            if len(buffers[0]) < offload.start + 14:
-                buffers = (b"".join(buffers),)
-                if len(buffers[0]) < offload.start + 14:
-                    self.refused += 1
-                    return True
-            return self._write((self._supers.of(buffers[0], offload), *buffers))
-        return self._write((self._partials[offload], *buffers))
-
-    def _transmit_cut(self, buffers: tuple[Buffer, ...], offload: Offload) -> bool:
-        """A frame beyond what this wire was granted, or one that claims what the kernel's header cannot say."""
-        try:
-            pieces = cut(buffers, offload)
-        except Malformed:
-            self.refused += 1
-            return True
-        header = (vnet.PLAIN,) if self._vnet else ()
-        sent = [self._write((*header, piece)) for piece in pieces]
-        return sent[0]  # what the kernel had no room for after the first is lost, as on any wire
-
-    def _write(self, buffers: tuple[Buffer, ...]) -> bool:
-        try:
-            os.writev(self._fd, buffers)
-        except OSError as error:
-            return self._not_written(buffers, error)
-        return True
-
-    def _not_written(self, buffers: tuple[Buffer, ...], error: OSError) -> bool:
-        """What the caller of `transmit` is told; raises what ends this wire."""
-        if self._file is None:
-            return True
-        if error.errno == errno.EAGAIN:
-            self._blocked = True
-            if self._port is not None:
-                self._port.watch()
-            return False
-        if error.errno == errno.EINVAL and len(buffers) > _IOV_MAX:
-            return self._write((b"".join(buffers),))
-        if error.errno in _UNFIT:
-            self.refused += 1
-            return True
-        raise self._failure(error) from None
 
     def _failure(self, error: OSError) -> TapError:
         name = self.name

@@ -1,0 +1,85 @@
+"""What the kernel says of a network device, and the little that may be changed of it. Knows ioctls, no frames.
+
+Each question is one ioctl on a socket of the network namespace in which it was made: /sys would show the devices of
+another namespace. netdevice(7); Linux, include/uapi/linux/ethtool.h.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from struct import Struct
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR, SIOCETHTOOL = 0x8913, 0x8914, 0x8921, 0x8927, 0x8946
+ETHTOOL_GDRVINFO = 3
+IFF_UP, IFF_RUNNING = 0x1, 0x40
+CARRIER_WAIT = 0.1  # seconds; the kernel takes a few milliseconds at worst
+
+_IFREQ_FLAGS = Struct("16sH22x")
+_IFREQ_INT = Struct("16si20x")
+_IFREQ_HWADDR = Struct("16s2x6s16x")
+_IFREQ_POINTER = Struct("16sP16x")
+_DRVINFO = Struct("I32s32s32s32s")  # command, driver, version, firmware, bus
+_DRVINFO_SIZE = 196
+
+
+class Control:
+    """What the kernel says of a device by name, in the network namespace in which this was made."""
+
+    def __init__(self, name: str) -> None:
+        self._name = os.fsencode(name)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def mtu(self) -> int:
+        return int(_IFREQ_INT.unpack(self._ask(SIOCGIFMTU, _IFREQ_INT.pack(self._name, 0)))[1])
+
+    def mac(self) -> bytes:
+        reply = self._ask(SIOCGIFHWADDR, _IFREQ_HWADDR.pack(self._name, bytes(6)))
+        return bytes(_IFREQ_HWADDR.unpack(reply)[1])
+
+    def is_up(self) -> bool:
+        return bool(self._flags() & IFF_UP)
+
+    def bring_up(self) -> None:
+        self._ask(SIOCSIFFLAGS, _IFREQ_FLAGS.pack(self._name, self._flags() | IFF_UP))
+
+    def await_carrier(self) -> None:
+        """Opening plugs the cable in, but the kernel drops what it sends until it has noticed, a moment later."""
+        deadline = time.monotonic() + CARRIER_WAIT
+        while self._flags() & (IFF_UP | IFF_RUNNING) == IFF_UP and time.monotonic() < deadline:
+            time.sleep(0.0005)
+
+    def driver(self) -> tuple[str, str]:
+        """(driver, bus) as ethtool names them; a TAP is ("tun", "tap"), a TUN ("tun", "tun")."""
+        info = bytearray(_DRVINFO_SIZE)
+        _DRVINFO.pack_into(info, 0, ETHTOOL_GDRVINFO, b"", b"", b"", b"")
+        address = _address_of(info)
+        try:
+            self._ask(SIOCETHTOOL, _IFREQ_POINTER.pack(self._name, address))
+        except OSError:
+            return "", ""
+        _, driver, _, _, bus = _DRVINFO.unpack_from(info)
+        return driver.split(b"\0")[0].decode(), bus.split(b"\0")[0].decode()
+
+    def _flags(self) -> int:
+        return int(_IFREQ_FLAGS.unpack(self._ask(SIOCGIFFLAGS, _IFREQ_FLAGS.pack(self._name, 0)))[1])
+
+    def _ask(self, request: int, ifreq: bytes) -> bytes:
+        return fcntl.ioctl(self._socket.fileno(), request, ifreq)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _address_of(buffer: bytearray) -> int:
+    import ctypes  # a failure's diagnosis is the only place that needs it
+
+    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
