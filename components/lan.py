@@ -1,8 +1,9 @@
 """A whole network in one process: `Lan`, a switch that gives out addresses, and `Host`, a stack with a port on it.
 
 Knows whose address is whose, and in which order faults and captures go around a port; all else is the runtime's, the
-switch's and the stacks'. Addresses, MACs and dice follow from the seed and the order in which hosts are made, so that
-a scene on the virtual clock is the same at every run, bit for bit.
+switch's and the stacks'. Addresses and dice follow from the seed and the order in which hosts are made, so that a scene
+on the virtual clock is the same at every run, bit for bit; the MAC of a host that asks for its address, from the seed
+and its name.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 import attrs
 
+from components.patch import Patch
+from netif import mac as macs
 from netif.closing import aclose_all, close_all
 from netif.config import Flags
 from netif.dhcp import DhcpcConfig, DhcpsConfig
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from tapio.impairment import Rules
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
+Leases: TypeAlias = "bool | Literal['uplink'] | DhcpcConfig"
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
 PROBE = 0.02  # seconds for which the DHCP server waits for whoever has an address already
 POLL = 0.002  # seconds between two looks at a condition, on a clock that nobody steps
@@ -128,10 +132,12 @@ class Lan:
         pcapng: str | PathLike[str] | None = None,
         trace: TextIO | bool | None = None,
         strict: bool = True,
-        dhcp: bool | DhcpcConfig = False,
+        dhcp: Leases = False,
+        uplink: Driver | None = None,
     ) -> None:
         """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout). `dhcp`: the first
-        address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said."""
+        address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said; "uplink":
+        whoever gives addresses is out there. `uplink`: a driver that the switch is joined to."""
         self.network = IPv4Network(subnet)
         self._free = self.network.hosts()
         self._taken: set[IPv4Address] = set()
@@ -147,10 +153,19 @@ class Lan:
             self.sinks.append(SentFrames(self._writer))
         if trace:
             self.sinks.append(SentFrames(TextTrace(sys.stdout if trace is True else trace)))
+        self.seed = seed
         self.dhcp: DhcpcConfig | None = None
-        if dhcp:
-            serve(self.host("dhcp").netif, self.network)
-            self.dhcp = dhcp if isinstance(dhcp, DhcpcConfig) else DhcpcConfig()
+        self.uplink: Patch | None = None
+        try:
+            if uplink is not None:
+                self.uplink = Patch(self.switch.port(), uplink, runtime=self.runtime, name="uplink")
+            if dhcp:
+                if dhcp != "uplink":
+                    serve(self.host("dhcp").netif, self.network)
+                self.dhcp = dhcp if isinstance(dhcp, DhcpcConfig) else DhcpcConfig()
+        except BaseException:
+            self.close(0)
+            raise
 
     # hosts
 
@@ -193,7 +208,7 @@ class Lan:
     def _asking(self, driver: Driver, stack: Stack, mac: str | None, mtu: int | None) -> Netif:
         """It has an address, and its name is known, once the server has given it one."""
         assert self.dhcp is not None
-        mac = mac or ethernet.format_mac(b"\x02\1" + len(self.hosts).to_bytes(4, "big"))
+        mac = mac or ethernet.format_mac(macs.derive(stack.name, "Lan", machine=str(self.seed)))
         netif = Netif(driver, stack=stack, mac=mac, mtu=mtu, flags=Flags.DHCP_CLIENT)
         netif.subscribe(GotIp, partial(self._named, stack.name))
         netif.dhcpc_config = attrs.evolve(self.dhcp, hostname=stack.name)
@@ -269,6 +284,8 @@ class Lan:
         try:
             for host in self:
                 host.stack.close(0)
+            if self.uplink is not None:
+                self.uplink.close()
             self.runtime.close()
         finally:
             if self._writer is not None:

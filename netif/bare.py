@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 class BareStack:
     """A `link.NetStack` around one interface that has none."""
 
-    def __init__(self, name: str) -> None:
-        from netif.runtime import default_runtime
+    def __init__(self, name: str, runtime: Runtime | None = None) -> None:
+        """In the process's default runtime, if none is given."""
+        if runtime is None:
+            from netif.runtime import default_runtime
 
+            runtime = default_runtime()
         self.name = name
-        self.runtime: Runtime = default_runtime()
-        self.runtime.add_stack(self)
+        self.runtime: Runtime = runtime
+        runtime.add_stack(self)
 
     def receive(self, interface: StackInterface, frame: Buffer, offload: Offload | None) -> None:
         interface.input(frame, offload)

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from tapio.capture import PcapngWriter, Sniff, TextTrace
     from tapio.faults import Faults
     from tapio.impairment import Impair, impair
-    from tapio.memory import PairEnd, Switch, SwitchPort, pair
+    from tapio.memory import PairEnd, pair
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
     from tapio.stream import UnixWire
+    from tapio.switch import Switch, SwitchPort
     from tapio.tap import Tap, tapio_create, tapio_output
     from tapio.tundev import TapError
     from tapio.wire import WireError
@@ -24,9 +25,10 @@ _ROOM = {
     "capture": ("PcapngWriter", "Sniff", "TextTrace"),
     "faults": ("Faults",),
     "impairment": ("Impair", "impair"),
-    "memory": ("PairEnd", "Switch", "SwitchPort", "pair"),
+    "memory": ("PairEnd", "pair"),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
     "stream": ("UnixWire",),
+    "switch": ("Switch", "SwitchPort"),
     "tap": ("Tap", "tapio_create", "tapio_output"),
     "tundev": ("TapError",),
     "wire": ("WireError",),

@@ -16,8 +16,8 @@ from netif.link import PARTIAL, Buffer, LinkCaps, Offload, Port, Runtime
 from netif.wire import Malformed
 from netif.wire.segment import cut
 from tapio.framing import Channel
-from tapio.memory import Switch, SwitchPort
 from tapio.rendezvous import identity_of, leave, meet
+from tapio.switch import Switch, SwitchPort
 from tapio.wire import MTU_MAX, WireError, grant
 from tapio.wrapper import Wrapper
 

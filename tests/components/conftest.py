@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.components.commands import CHECKOUT, Command, Running, environment
+from tests.tapio.conftest import frames as frames
 
 
 @pytest.fixture

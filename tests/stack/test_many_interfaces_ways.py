@@ -17,7 +17,7 @@ from stack.socket import (
     inet_aton,
 )
 from stack.stack import Stack
-from tapio.memory import Switch
+from tapio.switch import Switch
 from tests.stack.uplinks import FAR, Uplinks, device, tcp_by, udp_by
 
 

@@ -12,7 +12,7 @@ from netif.wire import icmp
 from stack.echo import EchoEndpoint
 from stack.stack import Stack
 from stack.udp import UdpEndpoint
-from tapio.memory import Switch, pair
+from tapio import Switch, pair
 from tests.stack.rig import address
 
 
