@@ -11,6 +11,7 @@ import random
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -36,7 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--seed")
+    if given is None:  # pytest-xdist's workers take the seed of the run that started them
+        given = getattr(config, "workerinput", {}).get("seed")
     config.stash[RUN_SEED] = random.SystemRandom().randrange(1_000_000_000) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist is about to start a worker."""
+    node.workerinput["seed"] = node.config.stash[RUN_SEED]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -187,11 +187,14 @@ def test_the_kernels_sequence_numbers_pass_the_wrap(ns, seed: int):
     """They follow a clock, from a start that depends on the ports: of a hundred ports one is soon at the end."""
     dice = random.Random(seed)
     with scene(ns, seed, loss="1%", delay="1ms") as made:
-        port, isn, at = nearest_to_the_wrap(made)
-        time.sleep(max(0.0, at + (WRAP - 1_500_000 - isn) * ISN_TICK - time.monotonic()))
-        made.theirs.seqs.clear()
-        made.exchange(dice.randbytes(100_000), dice.randbytes(3_000_000), lambda: connect_from(ns, port))
-        assert wrapped(made.theirs.seqs)
+        for _ in range(5):  # a busy machine may wake us too late for one of them
+            port, isn, at = nearest_to_the_wrap(made)
+            time.sleep(max(0.0, at + (WRAP - 1_500_000 - isn) * ISN_TICK - time.monotonic()))
+            made.theirs.seqs.clear()
+            made.exchange(dice.randbytes(100_000), dice.randbytes(3_000_000), partial(connect_from, ns, port))
+            if wrapped(made.theirs.seqs):
+                return
+    pytest.fail("no connection's numbers passed the wrap")
 
 
 def connect_from(ns: Any, port: int) -> socket.socket:

@@ -180,7 +180,7 @@ class Flood:
 
 
 FLOODS = {
-    "SYN, spoofed sources": Flood(tcp_flood(SYN), COUNT, "syn_cookies_sent", 512 << 10),
+    "SYN, spoofed sources": Flood(tcp_flood(SYN), COUNT, "syn_cookies_sent", 640 << 10),
     "SYN, spoofed neighbours": Flood(tcp_flood(SYN, who=neighbour), 2 * COUNT, "syn_cookies_sent", 1 << 20),
     "SYN to a closed port": Flood(tcp_flood(SYN, 81), 20, "reset_rate"),
     "ACK": Flood(tcp_flood(ACK), 20, "reset_rate"),

@@ -440,7 +440,7 @@ def test_a_field_shows_on_the_wire(way, field, value, show, shown):
 
 
 @pytest.mark.parametrize("way", ["stack", "socket"])
-@pytest.mark.parametrize(("settings", "show", "shown"), TOGETHER, ids=str)
+@pytest.mark.parametrize(("settings", "show", "shown"), TOGETHER, ids=[str(row[0]) for row in TOGETHER])
 def test_fields_show_together(way, settings, show, shown):
     assert show(Host(way, **settings)) == shown
 
