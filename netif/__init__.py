@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from netif.presets import *  # noqa: F403
     from netif.reachability import ReachabilityPolicy as ReachabilityPolicy
     from netif.registry import Registry as Registry
+    from netif.router import ForwardingCounters as ForwardingCounters
     from netif.runtime import AsyncioRuntime as AsyncioRuntime
     from netif.runtime import Deadlock as Deadlock
     from netif.runtime import ThreadedRuntime as ThreadedRuntime
@@ -149,6 +150,7 @@ _HOMES: dict[str, str] = {
     """,
     "netif.reachability": "ReachabilityPolicy",
     "netif.registry": "Registry",
+    "netif.router": "ForwardingCounters",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input",
     "tapio": "Impair PcapngWriter Sniff Switch Tap impair pair tapio_create tapio_output",

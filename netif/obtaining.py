@@ -27,9 +27,9 @@ from netif.errors import (
     NotSupported,
 )
 from netif.events import AssignedIp, GotIp
+from netif.forwarding import Forwarding
 from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, DhcpStatus, Held
 from netif.link import StackInterface
-from netif.routed import Routed
 
 if TYPE_CHECKING:
     from netif.netif import Netif
@@ -44,7 +44,7 @@ MakeClient: TypeAlias = Callable[[StackInterface, DhcpcConfig, LeaseHolder], Dhc
 MakeServer: TypeAlias = Callable[[StackInterface, DhcpsConfig, AddressGiver], DhcpServer]
 
 
-class Obtaining(Routed):
+class Obtaining(Forwarding):
     """A LeaseHolder and an AddressGiver."""
 
     def __init__(self, netif: Netif, config: NetifConfig) -> None:

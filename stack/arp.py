@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import logging
-from errno import EHOSTUNREACH
 from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import Buffer, Offload
@@ -17,7 +16,6 @@ from netif.wire import arp as wire
 from netif.wire import ethernet
 from netif.wire.ip import format_address
 from stack.acd import DEFEND_INTERVAL, Claim, Told
-from stack.failure import failure
 from stack.link_local import is_link_local
 from stack.routing import Neighbour, Route
 
@@ -178,6 +176,8 @@ class Arp:
             self._conflict(spa, sha)
             return
         for_us = interface.owns(tpa)  # not another interface's: a neighbour is to use that one's link
+        if interface.proxy_arp and not for_us and operation == wire.REQUEST:
+            for_us = interface.stack.forwarding.proxies(interface, spa, tpa)
         entry = self.entries.get(spa)
         if entry is not None:
             if self._is_second(entry, sha) and spa != tpa:
@@ -260,8 +260,7 @@ class Arp:
         self.interface.stack.ip.redirects.failed(entry.address)
         for route, _, _ in queue:
             self.interface.drop("arp_unresolved")
-            if route.owner is not None:
-                self.interface.stack.strand(route.owner, failure(EHOSTUNREACH))
+            route.undelivered()
 
     def clear(self) -> None:
         """The link or our MAC has changed: nothing known holds any more."""

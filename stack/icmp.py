@@ -99,13 +99,13 @@ class Icmp:
         at = interface.link_length
         tos = frame[at + 1] & 0xFC
         if start - at > 20:
-            said = for_reply(bytes(frame[at + 20 : start]), route.src, self._time())
+            said = for_reply(bytes(frame[at + 20 : start]), route.src, self.time())
             if said:
                 self.stack.ip.send_apart(route, wire_ip.ICMP, (message,), len(message), tos=tos, options=said)
                 return
         self.stack.ip.send(route, wire_ip.ICMP, message, (), len(message), tos=tos, df=False)
 
-    def _time(self) -> int:
+    def time(self) -> int:
         """Milliseconds. They are not of the day, as the first bit says (RFC 792, RFC 791 3.1)."""
         return 1 << 31 | int(self.stack.now * 1000) + self._clock_base & 0x7FFFFFFF
 
@@ -113,7 +113,7 @@ class Icmp:
         self, interface: Interface, src: bytes, dst: bytes, rest: int, frame: Buffer, start: int, payload: int
     ) -> None:
         """RFC 1122 3.2.2.8"""
-        ours = self._time()
+        ours = self.time()
         (originate,) = _WORD.unpack_from(frame, payload)
         message = emit(TIMESTAMP_REPLY, 0, rest, _TIMES.pack(originate, ours, ours))
         route = self.stack.ip.route_back(src, dst)
@@ -149,6 +149,14 @@ class Icmp:
         """The byte at `pointer` of its IP header is wrong."""
         self._report(interface, PARAMETER_PROBLEM, 0, src, dst, frame, offset, pointer << 24)
 
+    def report_transit(
+        self, interface: Interface, kind: int, code: int, frame: Buffer, offset: int, rest: int = 0
+    ) -> None:
+        """About a packet that was to be sent on, its IP header at `offset`; it may be cut short. From our address
+        towards its sender (RFC 1812 4.3.2.4)."""
+        src, dst = bytes(frame[offset + 12 : offset + 16]), bytes(frame[offset + 16 : offset + 20])
+        self._report(interface, kind, code, src, dst, frame, offset, rest, ours=b"")
+
     def _report(
         self,
         interface: Interface,
@@ -159,9 +167,12 @@ class Icmp:
         frame: Buffer,
         offset: int,
         rest: int = 0,
+        ours: bytes | None = None,
     ) -> None:
-        """RFC 1122 3.2.2: not about an error, a group's datagram, a later fragment, or a source that is no host."""
-        header_len, total_len, _, fragment, _, protocol, _, _, _ = wire_ip.parse(frame, offset)
+        """RFC 1122 3.2.2: not about an error, a group's datagram, a later fragment, or a source that is no host. From
+        where it was sent to, or from `ours`; empty: from any address of ours."""
+        first, _, total_len, _, fragment, _, protocol, _, _, _ = wire_ip.HEADER.unpack_from(frame, offset)
+        header_len = (first & 15) << 2
         ip = self.stack.ip
         if fragment & wire_ip.OFFSET_MASK or src == wire_ip.ANY or ip.is_group(dst) or ip.is_group(src):
             return
@@ -171,7 +182,7 @@ class Icmp:
         if not (self._rate_to_host.allows(src, now) and self._rate.allows(now)):
             interface.drop("icmp_error_rate")
             return
-        route = ip.route_back(src, dst)
+        route = ip.route_back(src, dst if ours is None else ours)
         if route is not None:
             message = emit(kind, code, rest, bytes(frame[offset : offset + min(total_len, _QUOTED)]))
             self.stack.stats.count("icmp_sent")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from netif.errors import InvalidParams, NetifError, NoMem, NotFound
 from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
+from netif.router import ForwardingCounters
 from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
+from stack.forwarding.counters import Tally, summed
 from stack.multicast import Filter, Groups
 from stack.routing import Neighbour, Route
 from stack.subnet import Subnet, subnet
@@ -55,6 +57,9 @@ class Interface:
         self.groups = Groups(self)
         self.igmp: Igmp | None = None  # where there may be routers to tell
         self.bootstrap: Handler | None = None  # takes UDP to addresses not ours: a DHCP client's (RFC 2131 4.1)
+        self.forwarding: bool | None = None  # send on what comes in for others; None: as the stack does
+        self.proxy_arp = False  # answer for those to whom we send on by another link
+        self.tally: Tally | None = None  # of what was sent on
         self.is_up = False
         self.blocked = False
         self.waiting: dict[Endpoint, None] = {}
@@ -211,6 +216,20 @@ class Interface:
         self.gateway = way_out if self.address else b""
         self.broadcasts = frozenset((BROADCAST, *(one.broadcast for one in self.subnets() if one.broadcast)))
         self.stack.ip.rebuild()
+
+    def set_forwarding(self, on: bool | None) -> None:
+        """Send on what comes in by it for others, or not, whatever the stack does; None: as the stack does."""
+        self.forwarding = on
+        if on:
+            self.stack.forwarding.hook()
+
+    @property
+    def forwarding_counters(self) -> ForwardingCounters:
+        return summed((self.tally,))
+
+    def set_proxy_arp(self, on: bool) -> None:
+        """Answer who asks on its link for an address to which we send on by another one (RFC 1027)."""
+        self.proxy_arp = on
 
     def set_dns(self, servers: tuple[bytes, ...], search: tuple[str, ...]) -> None:
         self.dns = servers

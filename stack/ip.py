@@ -161,13 +161,16 @@ class Ip:
         return Route(dst, src, interface, chosen, next_hop)
 
     def route_back(self, src: bytes, dst: bytes) -> Route | None:
-        """The way to answer a packet that `src` sent to our `dst`; kept for a while. It has no owner."""
+        """The way to answer a packet that `src` sent to our `dst`, or if that is empty, through us; kept for a while.
+        It has no owner."""
         route = self._back.get((src, dst))
         if route is None or route.generation != self.generation:
             try:
-                route = self.route(src, dst)
+                route = self.route(src, dst or None)
             except OSError:
                 return None
+            if route.src == ANY:
+                route.src = next(iter(self.local), ANY)  # RFC 1812 5.2.7: a link without an address has the router's
             if len(self._back) >= _KEPT:
                 self._back.clear()
             self._back[src, dst] = route

@@ -7,9 +7,11 @@ decided above (`set_default`); here it is the prefix of length 0. RFC 1122 3.3.1
 from __future__ import annotations
 
 from collections.abc import Iterator
+from errno import EHOSTUNREACH
 from typing import TYPE_CHECKING, NamedTuple
 
 from netif.wire.ip import format_address
+from stack.failure import failure
 from stack.timers import Timed
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ class Route:
         self.local = interface.is_loopback
         self.key = -1  # what `base` was computed for: tos, ttl, protocol
         self.base = 0  # sum of the IP header's constant words
+
+    def undelivered(self) -> None:
+        """Its neighbour does not answer, and a packet that waited is lost."""
+        if self.owner is not None:
+            self.interface.stack.strand(self.owner, failure(EHOSTUNREACH))
 
     def __repr__(self) -> str:
         return f"<Route to {format_address(self.dst)} from {format_address(self.src)} by {self.interface.name}>"

@@ -23,6 +23,7 @@ from stack import naming
 from stack.endpoint import Endpoint
 from stack.ethernet import EthernetInterface
 from stack.failure import failure
+from stack.forwarding import Forwarding
 from stack.icmp import Icmp
 from stack.interface import Interface
 from stack.ip import Ip
@@ -62,8 +63,9 @@ class Stack(naming.Sources):
         tcp: TcpConfig | None = None,
         ip: IpConfig | None = None,
         dns: DnsConfig | None = None,
+        forwarding: bool = False,
     ) -> None:
-        """Joins `runtime`, or else the process's default one."""
+        """Joins `runtime`, or else the process's default one. `forwarding`: it is a router too."""
         super().__init__()
         if runtime is None:
             from netif.runtime import default_runtime
@@ -83,6 +85,7 @@ class Stack(naming.Sources):
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
         self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
+        self.forwarding = Forwarding(self, forwarding)
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
         self.dns_config = dns
         self.registry: Registry | None = None  # of its netifs

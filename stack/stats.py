@@ -36,6 +36,12 @@ DROPS: dict[str, str] = {
     "ip_option": "options that cannot be read",
     "ip_source_route": "a source route: refused (RFC 7126 4.3, 4.4)",
     "ip_group_source": "a multicast from a source that nobody here wants to hear",
+    # forwarding
+    "forward_ttl": "a packet to be sent on whose time to live is over (RFC 1812 5.3.1)",
+    "forward_martian": "a packet to be sent on from or to an address that is nobody's, or our own (RFC 1812 5.3.7)",
+    "forward_broadcast": "a packet to the broadcast of another subnet: it is not sent on (RFC 2644)",
+    "forward_no_route": "a packet to be sent on for which there is no way",
+    "forward_too_big": "a packet to be sent on that the next link cannot take whole, and that must not be cut",
     "raw_queue_full": "a raw socket's queue is full",
     # the interface
     "link_down": "sent while the link was down",
@@ -103,6 +109,8 @@ COUNTERS: dict[str, str] = {
     "path_mtus_full": "paths forgotten for want of room",
     "unreachable": "interfaces that were found to lead nowhere any more, as far as anybody looks",
     "reachable_again": "interfaces that lead somewhere again",
+    "forwarded": "frames sent on",
+    "redirects_sent": "hosts that were told of a better first hop",
     "redirected": "redirects that were followed",
     "redirects_full": "redirects forgotten for want of room",
     "dhcps_refused": "DHCP requests answered by a NAK",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 END, NOP, RECORD_ROUTE, TIMESTAMP = 0, 1, 7, 68
 SECURITY, LOOSE_SOURCE_ROUTE, STREAM_ID, STRICT_SOURCE_ROUTE, ROUTER_ALERT = 130, 131, 136, 137, 148
 SOURCE_ROUTES = frozenset((LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE))
+RECORDED = frozenset((RECORD_ROUTE, TIMESTAMP))  # what those on the way write into
 MAX_LENGTH = 40
 COPIED = 0x80  # the bit of an option's type: it goes into every fragment
 _ONCE = frozenset((RECORD_ROUTE, TIMESTAMP, LOOSE_SOURCE_ROUTE, STRICT_SOURCE_ROUTE, ROUTER_ALERT))
@@ -97,6 +98,20 @@ def for_reply(options: bytes, address: bytes, milliseconds: int) -> bytes:
         elif kind == TIMESTAMP:
             parts.append(_stamped(data, address, milliseconds.to_bytes(4, "big")))
     return padded(b"".join(parts))
+
+
+def in_transit(options: bytes, address: bytes, milliseconds: int) -> bytes:
+    """As they leave a router by `address` (RFC 1812 5.3.13.5, 5.3.13.6); nothing moves. They have been walked."""
+    made = bytearray(options)
+    at = 0
+    for kind, data in walk(options):
+        at = options.index(data, at)  # nothing but padding stands between two of them
+        if kind == RECORD_ROUTE:
+            made[at : at + len(data)] = _recorded(data, address)
+        elif kind == TIMESTAMP:
+            made[at : at + len(data)] = _stamped(data, address, milliseconds.to_bytes(4, "big"))
+        at += len(data)
+    return bytes(made)
 
 
 def _recorded(data: bytes, address: bytes) -> bytes:

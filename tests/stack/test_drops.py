@@ -222,6 +222,12 @@ ELSEWHERE = {
     "dns_record_short": "",
     "dns_rdata": "",
     "dns_opt": "",
+    # by a router: tests/stack/forwarding
+    "forward_ttl": "",
+    "forward_martian": "",
+    "forward_broadcast": "",
+    "forward_no_route": "",
+    "forward_too_big": "",
     # by a DHCP client and server: tests/stack/dhcp
     "dhcp_short": "",
     "dhcp_cookie": "",
