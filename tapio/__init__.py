@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tapio.faults import Faults
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, pair
+    from tapio.pcap import Pcap
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
     from tapio.stream import UnixWire
     from tapio.switch import Switch, SwitchPort
@@ -26,6 +27,7 @@ _ROOM = {
     "faults": ("Faults",),
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "pair"),
+    "pcap": ("Pcap",),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
     "stream": ("UnixWire",),
     "switch": ("Switch", "SwitchPort"),
@@ -43,6 +45,7 @@ __all__ = [
     "Impair",
     "PASS",
     "PairEnd",
+    "Pcap",
     "PcapngWriter",
     "Sniff",
     "Switch",

@@ -18,9 +18,10 @@ MAY_IMPORT = {
 }
 DOORWAYS = {"netif/__init__.py", "netif/__main__.py"}
 IMPURE = {"time", "random", "os", "threading", "asyncio", "socket", "select"}
-DEPENDENCIES = {  # and where; pyroute2 within functions alone
+DEPENDENCIES = {  # and where; the last two within functions alone
     "attrs": {""},
     "h11": {"components/http_"},
+    "cypcap": {"tapio/pcap/"},
     "pyroute2": {"components/"},
 }
 LEAF = {"netif.wire", "netif.link"}
@@ -71,8 +72,8 @@ def complaint_about(path: str, top: str, is_lazy: bool) -> str | None:
         return None
     if not any(path.startswith(place) for place in DEPENDENCIES.get(top, ())):
         return "not a dependency of this room"
-    if top == "pyroute2" and not is_lazy:
-        return "only within a function: other systems do not have it"
+    if top in ("cypcap", "pyroute2") and not is_lazy:
+        return "only within a function: not every system has it"
     return None
 
 

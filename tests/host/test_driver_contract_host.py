@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapio import Tap
+from tapio import Pcap, Tap
 from tests.host.namespaces import namespace
 from tests.tapio.conftest import frames, make_port, runtime, want  # noqa: F401 - fixtures
 from tests.tapio.contract import DriverContract
@@ -34,15 +34,23 @@ def a_plain_tap_that_is_bridged_with_another(ns):
     return drivers
 
 
+@wire_of
+def pcap_on_both_ends_of_a_veth(ns):
+    return Pcap("v0", netns=ns.name, buffer_size=1 << 24), Pcap("v1", netns=ns.name, buffer_size=1 << 24)
+
+
 @pytest.fixture(scope="module")
 def bridged():
-    """A namespace whose tap0 and tap1 are ports of one bridge."""
+    """A namespace whose tap0 and tap1 are ports of one bridge, and v0 and v1 the ends of one veth pair."""
     with namespace() as ns:
         ns.ip("link", "add", "br0", "type", "bridge")
         ns.ip("link", "set", "br0", "up")
         for name in ("tap0", "tap1"):
             ns.exec("ip", "tuntap", "add", "dev", name, "mode", "tap")
             ns.ip("link", "set", name, "master", "br0", "up")
+        ns.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+        for name in ("v0", "v1"):
+            ns.ip("link", "set", name, "up")
         yield ns
 
 
