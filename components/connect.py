@@ -22,7 +22,7 @@ from components.addressing import await_address, set_servers
 from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
 from components.wires.kinds import Addresses, Kind
-from components.wires.plan import Plan, opened, planned
+from components.wires.plan import Plan, filtered, opened, planned
 
 if TYPE_CHECKING:
     from netif.link import Driver, Runtime
@@ -79,7 +79,7 @@ class Joined:
 def connect(choice: Choice, *, says: TextIO | None = None) -> Iterator[Joined]:
     """Join the network; leave it in order at the end. `says`: where a sample's lines go, if not to stdout."""
     set_up_logging(choice.verbose, says or sys.stdout)
-    plan = planned(choice.wire)
+    plan = filtered(planned(choice.wire), choice.bpf)
     with told_once(), ExitStack() as closing:
         runtime = make_runtime(choice, closing)
         if plan.kind.name == "pair":

@@ -39,6 +39,7 @@ class Choice:
     delay: float = 0.0  # seconds, in each direction
     seed: int | None = None
     pcapng: str | None = None
+    bpf: str | None = None
     verbose: int = 0
     timeout: float | None = None  # seconds
     once: bool = False
@@ -142,6 +143,7 @@ FLAGS: tuple[tuple[str, str, str, Callable[[str], Any], str], ...] = (
     ("--delay", "delay", "T", parse_seconds, "hold each frame for this long in each direction, such as 20ms"),
     ("--seed", "seed", "N", parse_seed, "seed of what is random: the same losses at every start"),
     ("--pcapng", "pcapng", "FILE", str, "write the frames to FILE, for Wireshark"),
+    ("--bpf", "bpf", "EXPR", str, "hear only what matches this filter, on pcap: alone, such as 'tcp port 80 or arp'"),
     ("--timeout", "timeout", "S", parse_seconds, "give up when no peer has answered for this long; exit status 1"),
 )
 

@@ -76,6 +76,20 @@ WIRES = {
             addresses=Addresses.TAP,
             options={"create": "", "plain": ""},
         ),
+        Kind(
+            name="pcap",
+            written="NAME[,bpf=...]",
+            example="pcap:eth0",
+            help="any interface that libpcap can capture on (pip install 'netif[pcap]'; docs/pcap.md)",
+            opener="components.wires.openers:pcap",
+            addresses=Addresses.DHCP,
+            options={
+                "bpf": "'tcp port 80'",
+                "trust_checksums": "yes",
+                "shared_mac": "",
+                "netns": "NAME",
+            },
+        ),
     )
 }
 

@@ -26,3 +26,22 @@ def tap(name: str, options: Mapping[str, str]) -> Driver:
     from tapio import Tap
 
     return Tap(name, create="create" in options, offload="plain" not in options)
+
+
+def pcap(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import Pcap
+
+    trust = options.get("trust_checksums")
+    return Pcap(
+        name,
+        bpf=options.get("bpf", ""),
+        netns=options.get("netns"),
+        trust_checksums=None if trust is None else yes_or_no("trust_checksums", trust),
+        shared_mac="shared_mac" in options,
+    )
+
+
+def yes_or_no(option: str, value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise BadWire(f"{option}={value} is neither: write {option}=yes or {option}=no")
+    return value == "yes"

@@ -70,6 +70,17 @@ def planned(text: str) -> Plan:
         raise Complaint(f"-i {error}" if names_it else f"-i {text}: {error}") from None
 
 
+def filtered(plan: Plan, bpf: str | None) -> Plan:
+    """With the filter of --bpf."""
+    if bpf is None:
+        return plan
+    if "bpf" not in plan.kind.options:
+        raise Complaint(f"--bpf: {plan.kind.name}: filters nothing, but pcap: does: -i pcap:{plan.name or 'eth0'}")
+    if "bpf" in plan.options:
+        raise Complaint(f"--bpf: -i {plan.text} has a filter: say one of them")
+    return attrs.evolve(plan, options={**plan.options, "bpf": bpf})
+
+
 def opened(plan: Plan) -> Driver:
     """As `Plan.open`, for a command."""
     try:

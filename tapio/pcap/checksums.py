@@ -75,7 +75,8 @@ class Checksums:
             self._warn_once(
                 1,
                 f"{run} frames in a row from {ethernet.format_mac(station)} had a wrong checksum: if it is a local peer"
-                " that leaves them undone, open with trust_checksums=True (,trust), or there: ethtool -K DEVICE tx off"
+                " that leaves them undone, open with trust_checksums (,trust_checksums=yes); or there: ethtool -K"
+                " DEVICE tx off",
             )
 
     def _count_uncut(self, station: bytes) -> None:

@@ -22,7 +22,7 @@ class Interface:
         self.is_loopback = any(found.name == name and found.flags & loopback for found in cypcap.findalldevs())
         self._control: Any = None
         if sys.platform == "linux":
-            from tapio.tundev import Control
+            from tapio.device import Control
 
             self._control = Control(name)
 

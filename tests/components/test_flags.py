@@ -27,14 +27,15 @@ def test_without_a_word_a_pair_in_this_process_is_chosen():
 
 def test_every_flag_reaches_the_choice():
     words = "-i tap:tap7 --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02-00-00-00-00-07 --mtu 9000 --loss 2% --delay 20ms"
-    more = "--seed 0x10 --pcapng f.pcapng --timeout 3s --once -vv"
+    more = "--seed 0x10 --pcapng f.pcapng --bpf arp --timeout 3s --once -vv"
     choice = choose(*words.split(), *more.split())
     assert choice.wire == "tap:tap7"
     assert choice.ip == IPv4Interface("10.1.2.3/16")
     assert choice.gateway == IPv4Address("10.1.0.1")
     assert choice.mac == bytes.fromhex("020000000007")
     assert (choice.mtu, choice.loss, choice.delay, choice.seed) == (9000, 0.02, 0.02, 16)
-    assert (choice.pcapng, choice.timeout, choice.once, choice.verbose) == ("f.pcapng", 3.0, True, 2)
+    assert (choice.pcapng, choice.bpf, choice.timeout) == ("f.pcapng", "arp", 3.0)
+    assert (choice.once, choice.verbose) == (True, 2)
 
 
 def test_every_flag_has_a_twin_in_the_environment():
@@ -48,10 +49,11 @@ def test_every_flag_has_a_twin_in_the_environment():
         NETIF_DELAY="1.5s",
         NETIF_SEED="7",
         NETIF_PCAPNG="g.pcapng",
+        NETIF_BPF="arp",
         NETIF_TIMEOUT="2",
     )
     words = "-i unix:/tmp/lan --ip 10.1.2.3/16 --gw 10.1.0.1 --mac 02:00:00:00:00:07 --mtu 1400 --loss 50%"
-    more = "--delay 1500ms --seed 7 --pcapng g.pcapng --timeout 2"
+    more = "--delay 1500ms --seed 7 --pcapng g.pcapng --bpf arp --timeout 2"
     assert choice == choose(*words.split(), *more.split())
 
 

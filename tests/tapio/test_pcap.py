@@ -149,7 +149,7 @@ class TestChecksums:
             checksums.judge(spoilt(complete))
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
-        assert "trust_checksums=True" in caplog.text
+        assert "trust_checksums=yes" in caplog.text
         assert "02:00:00:00:00:01" in caplog.text
         assert "\n" not in record.getMessage()
 

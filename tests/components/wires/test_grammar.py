@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.command import Complaint
 from components.wires import BadWire, grammar, read
 from components.wires.kinds import WIRES, WRAPPERS
+from components.wires.plan import filtered
 
 
 def test_a_kind_and_a_name_with_options():
@@ -63,6 +65,8 @@ def test_quotes_keep_a_name_together():
         ("tap:tap0)", ") closes a parenthesis that none has opened"),
         ("tap:tap0,(create", "a parenthesis is never closed: (create"),
         ("unix:", "unix: wants a path, such as unix:/tmp/lan"),
+        ("pcap:eth0,bfp=tcp", "pcap: there is no option bfp; did you mean bpf? bpf='tcp port 80', "),
+        ("pcap:", "pcap: wants a name, such as pcap:eth0"),
         ("unix", "the name of a wire ends in a colon: unix:PATH"),
         ("./lan", "is that a socket's path? Then write unix:./lan"),
         ("", "there is no device"),
@@ -73,6 +77,16 @@ def test_a_mistake_is_told_in_one_line(text, says):
         read(text)
     assert says in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_filter_said_by_flag_goes_with_a_wire_that_filters():
+    plan = filtered(read("impair(pcap:eth0, loss=1%)"), "tcp port 80, or arp")
+    assert plan.options == {"bpf": "tcp port 80, or arp"}
+    assert filtered(plan, None) is plan
+    with pytest.raises(Complaint, match=r"^--bpf: -i pcap:eth0,bpf=tcp has a filter: say one"):
+        filtered(read("pcap:eth0,bpf=tcp"), "arp")
+    with pytest.raises(Complaint, match=r"^--bpf: tap: filters nothing, but pcap: does: -i pcap:tap0"):
+        filtered(read("tap:tap0"), "arp")
 
 
 def test_there_is_an_end_to_wrapping():
