@@ -1,0 +1,214 @@
+"""Who reaches whom: each recipe on each driver, from each vantage, in and out, as the table on the page says.
+
+A scene is made once: the commands are the page's, our server is `netif http_server` in the machine's namespace, and all
+vantages try at the same time. Then a host in this process goes out from the same wire, with an address by DHCP where
+there is a server. What is reached is a page compared byte for byte, and a ping.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import attrs
+import pytest
+
+from components.http_pages import characters
+from components.ping import ping
+from components.wires import open_wire
+from netif import Netif, Stack, ThreadedRuntime
+from netif.events import GotIp
+from tests.components.commands import Running
+from tests.host import reachability
+from tests.host.namespaces import Namespace
+from tests.host.reachability import BOTH, MAPPED, NONE, OUT, TABLE, VANTAGES, pictures, rendered
+from tests.host.world import (
+    LAN_IP,
+    MACHINE_IP,
+    MAPPED_PORT,
+    NET_IP,
+    PAGE,
+    PUBLIC_IP,
+    REQUEST,
+    KernelServer,
+    World,
+    fetch,
+    pings,
+    read_page,
+    world,
+)
+
+pytestmark = pytest.mark.host
+
+PATIENCE = {True: 5.0, False: 0.6}  # seconds for what is expected to come, and for what is not
+THIS, LAN, INTERNET = VANTAGES
+MAC = "02:00:00:00:00:50"
+BIG = b"".join(characters(0, 30_000))
+
+
+@attrs.frozen
+class Scene:
+    """One recipe on one wire."""
+
+    recipe: str
+    picture: str  # whose commands make it
+    wire: str
+    ip: str  # ours, when it is not leased
+    gateway: str
+    machine_ip: str  # by which we know this machine
+
+    @property
+    def id(self) -> str:
+        return f"{self.recipe} {self.wire}"
+
+    @property
+    def address(self) -> str:
+        return self.ip.partition("/")[0]
+
+    def expects(self, vantage: str, *, inbound: bool) -> bool:
+        cell = TABLE[self.recipe].cells[vantage]
+        return cell == BOTH if inbound else cell != NONE
+
+
+PRIVATE = {"ip": "192.168.5.100/24", "gateway": "192.168.5.1", "machine_ip": "192.168.5.1"}
+PUBLIC = {"ip": "10.20.0.50/24", "gateway": "10.20.0.1", "machine_ip": MACHINE_IP}
+SCENES = [
+    Scene("isolated", "A TAP, isolated", "tap:tap0", **PRIVATE),
+    Scene("bridge", "A TAP on a bridge with the card", "tap:tap0", **PUBLIC),
+    Scene("forward", "A TAP, forwarded", "tap:tap0", **PUBLIC),
+    Scene("nat", "A TAP behind NAT", "tap:tap0", **PRIVATE),
+]
+
+
+@pytest.fixture(scope="module")
+def everybody(tmp_path_factory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
+def test_who_reaches_whom_is_as_the_table_says(everybody, scene):
+    with everybody.machine() as us:
+        set_up(us, scene)
+        with serving(us, scene):
+            inbound = tried(everybody, us, scene)
+        outbound = went_out(everybody, us, scene)
+    assert {vantage: cell(*inbound[vantage], outbound[vantage]) for vantage in VANTAGES} == TABLE[scene.recipe].cells
+
+
+def cell(directly: bool, mapped: bool, out: bool) -> str:
+    """In the table's words; what the table has no word for is told as it is."""
+    words = {
+        (True, False, True): BOTH,
+        (False, True, True): MAPPED,
+        (False, False, True): OUT,
+        (False, False, False): NONE,
+    }
+    return words.get((directly, mapped, out), f"directly in: {directly}, by a mapped port: {mapped}, out: {out}")
+
+
+def set_up(us: Namespace, scene: Scene) -> None:
+    us.exec("sh", "-ec", "\n".join(pictures()[scene.picture].plain))
+
+
+@contextmanager
+def serving(us: Namespace, scene: Scene) -> Iterator[None]:
+    """The picture's own `netif http_server` line, at work."""
+    words = pictures()[scene.picture].starting("netif http_server").split()[1:]
+    server = Running(us.command(sys.executable, "-m", "netif", *words), NETIF_MAC=MAC)
+    try:
+        server.until(rf"http://{re.escape(scene.address)}:80/")
+        us.settle(device_of(scene))
+        yield
+    finally:
+        server.end()
+
+
+def device_of(scene: Scene) -> str:
+    return scene.wire.partition(":")[2]
+
+
+def tried(everybody: World, us: Namespace, scene: Scene) -> dict[str, tuple[bool, bool]]:
+    """Who gets in: by our address, and by a mapped port."""
+    everybody.map_port(MACHINE_IP if scene.recipe == "nat" else scene.address, 8080 if scene.recipe == "nat" else 80)
+    from_this, from_lan = (scene.expects(vantage, inbound=True) for vantage in (THIS, LAN))
+    mapped = {vantage: TABLE[scene.recipe].cells[vantage] == MAPPED for vantage in VANTAGES}
+    tries = (
+        lambda: gets_in(us, scene.address, from_this),
+        lambda: gets_in(everybody.lan, scene.address, from_lan),
+        lambda: fetch(everybody.lan, MACHINE_IP, MAPPED_PORT, PATIENCE[mapped[LAN]]) == BIG,
+        lambda: fetch(everybody.net, PUBLIC_IP, MAPPED_PORT, PATIENCE[mapped[INTERNET]]) == BIG,
+    )
+    this, lan, lan_mapped, net_mapped = at_once(tries)
+    return {THIS: (this, False), LAN: (lan, lan_mapped), INTERNET: (False, net_mapped)}
+
+
+def gets_in(ns: Namespace, address: str, expected: bool) -> bool:
+    """TCP and ping are of one mind."""
+    patience = PATIENCE[expected]
+    answers, fetched = at_once([lambda: pings(ns, address, patience), lambda: fetch(ns, address, 80, patience) == BIG])
+    assert answers == fetched, f"from {ns.name} to {address}: ping {answers}, HTTP {fetched}"
+    return fetched
+
+
+def went_out(everybody: World, us: Namespace, scene: Scene) -> dict[str, bool]:
+    """Whom a host on the wire reaches, at an address of its own or leased."""
+    server = KernelServer(us)
+    try:
+        with on_the_wire(us, scene) as host:
+            targets = {THIS: scene.machine_ip, LAN: LAN_IP, INTERNET: NET_IP}
+            patience = {vantage: PATIENCE[scene.expects(vantage, inbound=False)] for vantage in VANTAGES}
+            tries = [lambda v=vantage: gets_out(host, targets[v], patience[v]) for vantage in VANTAGES]
+            return dict(zip(VANTAGES, at_once(tries), strict=True))
+    finally:
+        server.close()
+
+
+@contextmanager
+def on_the_wire(us: Namespace, scene: Scene) -> Iterator[Stack]:
+    with ExitStack() as closing:
+        runtime = ThreadedRuntime(strict=True)
+        closing.callback(runtime.close)
+        closing.callback(runtime.check)
+        driver = us.call(lambda: open_wire(scene.wire))
+        host = closing.enter_context(Stack("host", runtime=runtime))
+        leased = TABLE[scene.recipe].dhcp != "none"
+        how = {"dhcp": True} if leased else {"ip": scene.ip, "gateway": scene.gateway}
+        netif = closing.enter_context(Netif(driver, stack=host, mac=bytes.fromhex(MAC.replace(":", "")), **how))
+        if leased:
+            netif.wait_for(GotIp, timeout=10.0)
+        us.settle(device_of(scene))
+        yield host
+
+
+def gets_out(host: Stack, address: str, patience: float) -> bool:
+    answers, fetched = at_once(
+        [
+            lambda: bool(ping(host, address, count=1, interval=patience, timeout=patience, say=str).answers),
+            lambda: fetched_by(host, address, patience) == PAGE,
+        ]
+    )
+    assert answers == fetched, f"to {address}: ping {answers}, HTTP {fetched}"
+    return fetched
+
+
+def fetched_by(host: Stack, address: str, patience: float) -> bytes:
+    try:
+        with host.create_connection((address, 80), timeout=patience) as connection:
+            connection.settimeout(5.0)
+            connection.sendall(REQUEST)
+            return read_page(connection)
+    except OSError:
+        return b""
+
+
+def at_once(tries: Sequence[Callable[[], bool]]) -> list[bool]:
+    with ThreadPoolExecutor(len(tries)) as pool:
+        return list(pool.map(lambda fn: fn(), tries))
+
+
+def test_the_page_has_the_table():
+    assert rendered() in reachability.PAGE.read_text()
