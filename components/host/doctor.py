@@ -14,11 +14,13 @@ from ipaddress import IPv4Address
 
 import attrs
 
-from components.command import Complaint, Parser, run
+from components.command import Complaint, Parser, explain, run
 from components.host.checks import bridge, device, passage, programs, rights
 from components.host.checks.facts import Facts, look
 from components.host.checks.finding import Finding, Severity
-from components.host.tap import kernel
+from components.wires.grammar import BadWire, parse
+from tapio.netns import in_netns
+from tapio.wire import WireError
 
 Check = Callable[[Facts], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
@@ -48,10 +50,11 @@ def _worded(finding: Finding, netns: str | None) -> Finding:
 
 
 def device_of(wire: str) -> tuple[str, str]:
-    """("packet", "veth0") of "packet:veth0,bpf=..."; of a bare name ("", name): its kind is for the kernel to say."""
-    kind, colon, rest = wire.partition(":")
-    if not colon:
-        kind, rest = "", wire
+    """("packet", "veth0") of "sniff(packet:veth0,...)"; of a bare name ("", name): its kind is for the kernel to say."""
+    try:
+        kind, colon, rest = parse(wire).head.rpartition(":")
+    except BadWire as error:
+        raise Complaint(f"-i {wire}: {error}") from None
     name = rest.partition(",")[0]
     if (colon and kind not in KINDS) or not name:
         raise Complaint(f"-i {wire}: name a device: {', '.join(f'{kind}:NAME' for kind in KINDS)}, or NAME alone")
@@ -82,8 +85,11 @@ def _main(argv: Sequence[str] | None) -> int:
         ip = IPv4Address(options.ip.partition("/")[0]) if options.ip else None
     except ValueError:
         raise Complaint(f"--ip {options.ip} should be an address, such as 192.168.5.100") from None
-    with kernel(options.netns):
-        found = examine(look(kind=kind, device=name, ip=ip, netns=options.netns))
+    netns = options.netns
+    try:
+        found = in_netns(netns, lambda: examine(look(kind=kind, device=name, ip=ip, netns=netns)))
+    except WireError as error:
+        raise Complaint(explain(error)) from None
     if options.json:
         print(json.dumps([attrs.asdict(one, value_serializer=_plain) for one in found], indent=2))
     else:

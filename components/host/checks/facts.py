@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,10 @@ class Facts:
 
 def look(*, kind: str = "", device: str = "", ip: IPv4Address | None = None, netns: str | None = None) -> Facts:
     """The namespace that the calling thread is in; `netns` is its name, for the commands."""
-    from pyroute2 import IPRoute  # type: ignore[import-untyped]
-
+    try:
+        from pyroute2 import IPRoute  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Complaint(f"pyroute2 is missing for {sys.executable} ({error}): pip install pyroute2") from None
     with IPRoute() as ipr:
         links = read_links(ipr)
         routes = read_routes(ipr, {link.index: link.name for link in links})
