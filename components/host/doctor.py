@@ -50,7 +50,7 @@ def _worded(finding: Finding, netns: str | None) -> Finding:
 
 
 def device_of(wire: str) -> tuple[str, str]:
-    """("packet", "veth0") of "sniff(packet:veth0,...)"; of a bare name ("", name): its kind is for the kernel to say."""
+    """("packet", "veth0") of "sniff(packet:veth0,...)"; of a bare name ("", name): the kernel knows its kind."""
     try:
         kind, colon, rest = parse(wire).head.rpartition(":")
     except BadWire as error:
