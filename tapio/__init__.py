@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, pair
     from tapio.pcap import Pcap
-    from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late
+    from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late, script_from_data
     from tapio.stream import UnixWire
     from tapio.switch import Switch, SwitchPort
     from tapio.tap import Tap, tapio_create, tapio_output
@@ -28,7 +28,7 @@ _ROOM = {
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "pair"),
     "pcap": ("Pcap",),
-    "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late"),
+    "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late", "script_from_data"),
     "stream": ("UnixWire",),
     "switch": ("Switch", "SwitchPort"),
     "tap": ("Tap", "tapio_create", "tapio_output"),
@@ -61,6 +61,7 @@ __all__ = [
     "impair",
     "late",
     "pair",
+    "script_from_data",
     "tapio_create",
     "tapio_output",
 ]

@@ -75,15 +75,38 @@ def chance(name: str, amount: object) -> Chance:
     return Chance(fraction(name, amount))
 
 
-def burst(name: str, amount: object) -> Burst | None:
-    """None, or "1% 30%", "1% 30% 90%", "1% 30% 90% 0.1%": p, r, lost in the bad state, lost in the good one."""
+@attrs.frozen
+class Length:
+    """So many frames a burst has on average; how many bursts there are follows from the loss."""
+
+    frames: float
+
+    def of(self, loss: Chance) -> Burst:
+        """The burst loss by which the share `loss` is lost: p / (p + r) of all frames, 1 / r at a time."""
+        r = 1 / self.frames
+        p = r * loss.p / (1 - loss.p) if loss.p < 1 else 2.0
+        if not 0 < p <= 1:
+            most = self.frames / (self.frames + 1)
+            raise ValueError(
+                f"burst: in bursts of {self.frames:g} a loss can come that is more than 0 and at most {most:.0%}"
+            )
+        return Burst(p, r)
+
+
+def burst(name: str, amount: object) -> Burst | Length | None:
+    """None; "1% 30%", "1% 30% 90%", "1% 30% 90% 0.1%": p, r, lost in the bad state, lost in the good one; or 4, "4":
+    how many frames a burst of the loss has on average."""
     if not amount:
         return None
-    if isinstance(amount, Burst):
+    if isinstance(amount, (Burst, Length)):
         return amount
-    words = amount.split() if isinstance(amount, str) else []
+    words = str(amount).split() if isinstance(amount, (str, int, float)) else []
+    if len(words) == 1 and re.fullmatch(_NUMBER, words[0]) and 1 <= float(words[0]) <= 1e6:
+        return Length(float(words[0]))
     if not 2 <= len(words) <= 4:
-        raise ValueError(f"{name}: {amount!r} is no burst loss: write 'p r [bad [good]]', such as '1% 30%'")
+        raise ValueError(
+            f"{name}: {amount!r} is no burst loss: write 'p r [bad [good]]', such as '1% 30%', or a length"
+        )
     return Burst(*(fraction(name, word) for word in words))
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 import attrs
 
-from tapio.amounts import Amount, Burst, Chance, Depth, bits_per_second, burst, chance, depth, seconds
-from tapio.script import KINDS
+from tapio.amounts import Amount, Burst, Chance, Depth, Length, bits_per_second, burst, chance, depth, seconds
+from tapio.filter import Filter, filter_of
+from tapio.outage import Flap, Partition, flap, partition
 
 Amounts: TypeAlias = Amount | Chance | tuple[Amount, Amount]  # of both directions, or (out, in)
 Distribution: TypeAlias = Literal["uniform", "normal", "pareto"]
@@ -24,7 +25,9 @@ class Words(TypedDict, total=False):
     """The rules as a person writes them; each holds for both directions, or is a pair (out, in)."""
 
     loss: Amounts  # share of the frames that is lost, "5%"; with correlation "5% 25%"
-    burst: Any  # Gilbert-Elliott loss: "p r [lost in the bad state [in the good one]]", "1% 30%"
+    burst: Any  # Gilbert-Elliott loss: "p r [lost in the bad state [in the good one]]", "1% 30%"; 4: the loss, in fours
+    partition: Any  # nothing passes from 5 s to 8 s after the opening: "5s-8s"
+    flap: Any  # up for 10 s and then down for 2, in turn: "10s 2s"
     delay: Amounts  # seconds, "20ms"
     jitter: Amounts  # seconds around the delay, "5ms"
     distribution: Any  # of the jitter: "uniform" (+- jitter), "normal" (its deviation), "pareto" (later, by that mean)
@@ -36,15 +39,29 @@ class Words(TypedDict, total=False):
     rate: Amounts  # bits a second, "10Mbit"
     queue: Any  # in front of the rate: frames (100) or bytes ("64KiB"); what finds it full is lost
     ecn: Any  # mark what finds so much in that queue and speaks ECN: frames or bytes
-    only: Any  # the KIND of frames, as scripts name them, that are harmed; delay, rate and queue hold for all
+    only: Any  # the frames that are harmed, as a filter: "tcp", "udp port 53"; delay, rate and queue hold for all
+    match: Any  # the frames that all this is for, as a filter: the others pass by untouched
+
+
+def frames(name: str, amount: object) -> Filter | None:
+    """The filter that says which frames; all frames need none."""
+    if amount is None or isinstance(amount, Filter):
+        return amount
+    try:
+        return filter_of(str(amount)) if amount != "frame" else None
+    except ValueError as error:
+        raise ValueError(f"{name}: {amount!r} is no kind of frame: {error}") from None
 
 
 _PARSERS: dict[str, Callable[[str, object], object]] = {
     **dict.fromkeys(("loss", "reorder", "duplicate", "corrupt"), chance),
     **dict.fromkeys(("delay", "jitter"), seconds),
     **dict.fromkeys(("queue", "ecn"), depth),
+    **dict.fromkeys(("only", "match"), frames),
     "burst": burst,
     "rate": bits_per_second,
+    "partition": partition,
+    "flap": flap,
 }
 
 
@@ -54,6 +71,8 @@ class Faults:
 
     loss: Chance = NEVER
     burst: Burst | None = None
+    partition: Partition | None = None
+    flap: Flap | None = None
     delay: float = 0.0
     jitter: float = 0.0
     distribution: Distribution = "uniform"
@@ -65,13 +84,16 @@ class Faults:
     rate: float = 0.0
     queue: Depth | None = None
     ecn: Depth | None = None
-    only: str = "frame"
+    only: Filter | None = None
+    match: Filter | None = None
 
     @classmethod
     def of(cls, **words: Any) -> Faults:
         for name, parse in _PARSERS.items():
             if name in words:
                 words[name] = parse(name, words[name])
+        if isinstance(length := words.get("burst"), Length):
+            words |= {"burst": length.of(words.get("loss", NEVER)), "loss": NEVER}
         return cls(**words)
 
     def __attrs_post_init__(self) -> None:
@@ -79,8 +101,6 @@ class Faults:
             raise ValueError(f"distribution: {self.distribution!r} is none of {', '.join(DISTRIBUTIONS)}")
         if not isinstance(self.gap, int) or self.gap < 1:
             raise ValueError(f"gap: {self.gap!r} is no count of frames: 5 lets every fifth go ahead")
-        if self.only not in KINDS:
-            raise ValueError(f"only: {self.only!r} is no kind of frame: {', '.join(KINDS)}")
         if not isinstance(self.keep_order, bool):
             raise ValueError(f"keep_order: {self.keep_order!r} is neither True nor False")
         if self.reorder and not (self.delay or self.jitter):
@@ -90,7 +110,7 @@ class Faults:
 
     def __bool__(self) -> bool:
         harmful = self.loss or self.burst or self.duplicate or self.corrupt
-        return bool(harmful or self.delay or self.jitter or self.rate)
+        return bool(harmful or self.partition or self.flap or self.delay or self.jitter or self.rate)
 
 
 Side: TypeAlias = Mapping[str, Any] | Faults | None  # the rules of one direction, written or parsed

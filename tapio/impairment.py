@@ -14,6 +14,7 @@ from typing import TypeAlias, Unpack
 import attrs
 
 from netif.link import Buffer, Driver, LinkCaps, Offload, Port, Runtime
+from netif.wire import ethernet
 from netif.wire.segment import link_length
 from tapio.faults import Side, Words, both
 from tapio.lane import Frame, Lane
@@ -54,17 +55,19 @@ class Impair(Wrapper):
     ) -> None:
         super().__init__(driver)
         sent, received = both(tx, rx, faults)
-        if script is None:
-            scripts: list[Script] = []
-        else:
-            wanted = script if isinstance(script, Iterable) else (script,)
-            scripts = [one.begin() if isinstance(one, Rule) else one for one in wanted]
-        self.out = Lane("out", sent, scripts)
-        self.into = Lane("in", received, scripts)
+        self._script = () if script is None else tuple(script) if isinstance(script, Iterable) else (script,)
+        self.out, self.into = Lane("out", sent), Lane("in", received)
+        self._begin(ethernet.HEADER_LENGTH)
         self._seed = seed
         self._port: Port | None = None
         self._blocked = False  # the driver inside answered False, and has not yet said `writable`
         self._refused = False  # so did we, and owe a `writable`
+
+    def _begin(self, link: int) -> None:
+        """Frames have so many bytes in front of IP. What scripts have counted, they have counted on this wire."""
+        scripts = [one.begin(link) if isinstance(one, Rule) else one for one in self._script]
+        for lane in (self.out, self.into):
+            lane.link, lane.scripts = link, scripts
 
     def has_rules(self) -> bool:
         return bool(self.out.has_rules() or self.into.has_rules())
@@ -72,11 +75,13 @@ class Impair(Wrapper):
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         seeds = random.Random(port.dice.getrandbits(64) if self._seed is None else repr(self._seed))
         for lane in (self.out, self.into):
-            lane.roll(random.Random(seeds.getrandbits(64)))
+            lane.roll(random.Random(seeds.getrandbits(64)), port.now())
         self._port = port
         segment = attrs.evolve(want, gso_max=want.mtu, tx_checksum=False, rx_checksum=False)
         granted = self.driver.open(segment, _InnerPort(self, port))
-        self.out.link = self.into.link = link_length(granted.medium)
+        link = link_length(granted.medium)
+        if link != self.out.link:
+            self._begin(link)
         return granted
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:

@@ -1,7 +1,8 @@
 """One direction of an impaired wire: what befalls a frame, when it is due, and how many met which end.
 
-In this order: scripts; loss, burst loss; a copy; a turned bit; the queue and the rate; delay, jitter and going ahead.
-It is told the time and decides by its own dice and the order of the frames alone. All that waits is bounded.
+In this order: scripts; an outage; loss, burst loss; a copy; a turned bit; the queue and the rate; delay, jitter and
+going ahead. It is told the time, and decides by it, its own dice and the order of the frames alone. All that waits is
+bounded.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from netif.wire.checksum import complete, partial_sum
 from netif.wire.segment import finish
 from tapio.amounts import Chance, Depth
 from tapio.faults import QUEUE, Faults
-from tapio.script import DROP, DUPLICATE, PASS, Direction, Script, Verdict, kinds_of
+from tapio.filter import look
+from tapio.script import DROP, DUPLICATE, PASS, Direction, Script, Verdict
 
 Frame: TypeAlias = tuple[Buffer, Offload | None]
 Fate: TypeAlias = tuple[float, tuple[Buffer, ...], Offload | None]  # when, what
@@ -48,14 +50,15 @@ class Coin:
 class Lane:
     """`seen` counts all frames; each other count names what it counts."""
 
-    def __init__(self, direction: Direction, faults: Faults, scripts: Sequence[Script]) -> None:
+    def __init__(self, direction: Direction, faults: Faults) -> None:
         self.direction = direction
         self.faults = faults
-        self.scripts = scripts
+        self.scripts: Sequence[Script] = ()
         self.link = 14  # bytes in front of the IP header
         self.seen = 0
         self.dropped = 0  # by a script
         self.lost = 0  # by loss, and in bursts
+        self.cut_off = 0  # while the wire was down
         self.duplicated = self.corrupted = self.reordered = self.marked = 0
         self.tail_dropped = 0  # the queue was full
         self.overflowed = 0  # more waited than this driver holds
@@ -64,10 +67,11 @@ class Lane:
         self._order = 0
         self.roll(random.Random(0))  # until `open` brings the port's
 
-    def roll(self, dice: random.Random) -> None:
-        """Begin anew, by these dice."""
+    def roll(self, dice: random.Random, now: float = 0.0) -> None:
+        """Begin anew, by these dice; it is `now`."""
         faults = self.faults
         self.dice = dice
+        self._opened = now
         depths = (faults.queue or QUEUE, faults.ecn)
         self._counts_frames = any(depth is not None and depth.frames is not None for depth in depths)
         self._loss = Coin(faults.loss, dice) if faults.loss else None
@@ -86,7 +90,7 @@ class Lane:
     @property
     def counters(self) -> dict[str, int]:
         """All counts by name."""
-        names = "seen dropped lost duplicated corrupted reordered marked tail_dropped overflowed"
+        names = "seen dropped lost cut_off duplicated corrupted reordered marked tail_dropped overflowed"
         return {name: getattr(self, name) for name in names.split()}
 
     # what befalls a frame
@@ -94,14 +98,20 @@ class Lane:
     def fates(self, buffers: tuple[Buffer, ...], offload: Offload | None, now: float) -> Sequence[Fate]:
         """The frames that go on in this one's place, and when they are due."""
         self.seen += 1
+        faults = self.faults
+        facts = look(b"".join(buffers), self.link) if faults.only or faults.match else None
+        if faults.match is not None and facts is not None and not faults.match.holds(facts):
+            return ((now, buffers, offload),)
         if self.scripts:
             buffers = (b"".join(buffers),)
             verdict = self._verdict(buffers[0])
             if verdict is not None:
                 return self._as_told(verdict, buffers, offload, now)
-        only = self.faults.only
-        if only != "frame" and only not in kinds_of(b"".join(buffers)):
+        if faults.only is not None and facts is not None and not faults.only.holds(facts):
             return self._pass(buffers, offload, now)
+        if self._is_down(now - self._opened):
+            self.cut_off += 1
+            return ()
         if self._loses():
             self.lost += 1
             return ()
@@ -141,6 +151,12 @@ class Lane:
             return [(due + verdict, pieces, left) for due, pieces, left in self._pass(buffers, offload, now)]
         assert verdict is PASS, verdict
         return self._pass(buffers, offload, now)
+
+    def _is_down(self, since: float) -> bool:
+        partition, flap = self.faults.partition, self.faults.flap
+        if partition is not None and partition.is_down(since):
+            return True
+        return flap is not None and flap.is_down(since)
 
     def _loses(self) -> bool:
         lost = self._loss is not None and self._loss.throw()
@@ -252,5 +268,5 @@ class Lane:
         self._held = 0
 
     def __repr__(self) -> str:
-        gone = self.lost + self.dropped + self.tail_dropped
+        gone = self.lost + self.dropped + self.cut_off + self.tail_dropped
         return f"{self.direction}: {self.seen} seen, {gone} lost of them, {len(self.waiting)} waiting"

@@ -1,21 +1,23 @@
 """What is to happen to which frame, said in words: `drop("3rd SYN")`, `late("2nd out data", 0.05)`.
 
 A script is any callable (direction, frame, index) -> verdict, `index` counting the frames of that direction from 1; a
-`Rule` is one written as text: [in|out] [every] [Nth] KIND. Without Nth it holds for all; Nth counts both directions
-unless one is named. KINDs: frame, arp, icmp, udp, tcp; of TCP syn, syn-ack, fin, rst, data, ack (nothing but that).
+`Rule` is one written as text: [in|out] [every] [Nth] FRAMES. Without Nth it holds for all; Nth counts both directions
+unless one is named. FRAMES are one of `filter`'s kinds, or any filter: `drop("2nd tcp port 80")`.
 """
 
 from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from netif.link import Buffer
-from netif.wire import Malformed, ethernet, ip, tcp
+from netif.wire.ethernet import HEADER_LENGTH
+from tapio.amounts import seconds as parse_seconds
+from tapio.filter import KINDS, Filter, filter_of, look
 
 
 class Fate(enum.Enum):
@@ -33,40 +35,12 @@ Verdict: TypeAlias = Fate | float | bytes | None
 """None: nothing said, loss and delay apply; a number: that many seconds later than its time; bytes: these instead."""
 Script: TypeAlias = Callable[[Direction, bytes, int], Verdict]
 
-KINDS = ("frame", "arp", "icmp", "udp", "tcp", "syn", "syn-ack", "fin", "rst", "data", "ack")
-_RULE = re.compile(r"(?:(in|out) +)?(every +)?(?:(\d+)(?:st|nd|rd|th) +)?(?:(in|out) +)?([a-z-]+)", re.IGNORECASE)
+_RULE = re.compile(r"(?:(in|out)\s+)?(every\s+)?(?:(\d+)(?:st|nd|rd|th)\s+)?(?:(in|out)\s+)?(.+)", re.IGNORECASE)
 
 
 def kinds_of(frame: Buffer) -> tuple[str, ...]:
     """Which of KINDS a frame is."""
-    try:
-        _, _, ethertype = ethernet.parse(frame)
-        if ethertype == ethernet.ARP:
-            return ("frame", "arp")
-        if ethertype != ethernet.IP:
-            return ("frame",)
-        header_len, total_len, _, fragment, _, protocol, _, _, _ = ip.parse(frame, ethernet.HEADER_LENGTH)
-        if protocol in (ip.ICMP, ip.UDP):
-            return ("frame", "icmp" if protocol == ip.ICMP else "udp")
-        if protocol != ip.TCP or fragment & ip.OFFSET_MASK:
-            return ("frame",)
-        l4, end = ethernet.HEADER_LENGTH + header_len, ethernet.HEADER_LENGTH + total_len
-        header = tcp.parse(frame, l4, end)
-    except Malformed:
-        return ("frame",)
-    flags, payload = header[5], end - l4 - header[4]
-    found = ["frame", "tcp"]
-    if flags & tcp.SYN:
-        found.append("syn-ack" if flags & tcp.ACK else "syn")
-    if flags & tcp.FIN:
-        found.append("fin")
-    if flags & tcp.RST:
-        found.append("rst")
-    if payload:
-        found.append("data")
-    elif flags & (tcp.SYN | tcp.FIN | tcp.RST | tcp.ACK) == tcp.ACK:
-        found.append("ack")
-    return tuple(found)
+    return look(frame).kinds
 
 
 @attrs.frozen
@@ -74,18 +48,18 @@ class Rule:
     """A verdict and the frames it is for. What has been counted belongs to the wire, not to the rule."""
 
     verdict: Fate | float
-    kind: str
+    frames: Filter
     direction: str | None = None
     every: bool = False
     nth: int = 0  # 0: all
 
-    def begin(self) -> Script:
-        """The rule as a script that has seen nothing yet."""
+    def begin(self, link: int = HEADER_LENGTH) -> Script:
+        """The rule as a script that has seen nothing yet, for frames with so many bytes in front of IP."""
         seen = 0
 
         def script(direction: Direction, frame: bytes, index: int) -> Verdict:
             nonlocal seen
-            if self.direction not in (None, direction) or self.kind not in kinds_of(frame):
+            if self.direction not in (None, direction) or not self.frames.holds(look(frame, link)):
                 return None
             seen += 1
             if self.nth and (seen % self.nth if self.every else seen != self.nth):
@@ -98,14 +72,18 @@ class Rule:
 def rule(verdict: Fate | float, text: str) -> Rule:
     """The rule that `text` describes."""
     match = _RULE.fullmatch(text.strip())
-    kind = match[5].lower() if match else ""
-    if match is None or kind not in KINDS or (match[1] and match[4]) or (match[2] and not match[3]) or match[3] == "0":
+    why = ""
+    try:
+        frames = filter_of(match[5]) if match else None
+    except ValueError as error:
+        frames, why = None, f"{error}; "
+    if match is None or frames is None or (match[1] and match[4]) or (match[2] and not match[3]) or match[3] == "0":
         raise ValueError(
-            f"{text!r} names no frames: write [in|out] [every] [Nth] KIND, as in '3rd SYN' or 'out every 2nd data';"
-            f" KIND is one of {' '.join(KINDS)}"
+            f"{text!r} names no frames: {why}write [in|out] [every] [Nth] KIND, as in '3rd SYN' or 'out every 2nd"
+            f" data'; KIND is one of {' '.join(KINDS)}, or a filter such as 'tcp port 80'"
         )
     direction = match[1] or match[4]
-    return Rule(verdict, kind, direction.lower() if direction else None, bool(match[2]), int(match[3] or 0))
+    return Rule(verdict, frames, direction.lower() if direction else None, bool(match[2]), int(match[3] or 0))
 
 
 def drop(text: str) -> Rule:
@@ -121,3 +99,43 @@ def duplicate(text: str) -> Rule:
 def late(text: str, seconds: float) -> Rule:
     """These frames come later than their time, so that those behind overtake them."""
     return rule(float(seconds), text)
+
+
+FATES: dict[str, Fate] = {fate.value: fate for fate in Fate}
+_TOLD = re.compile(r"(?:(drop|pass|duplicate)|late\s+(\S+))\s+(.+)", re.IGNORECASE)
+
+
+def script_from_data(data: Any) -> list[Rule]:
+    """The rules in plain values, as JSON and TOML have them: "drop 3rd SYN", "late 50ms 2nd out data", or
+    {"drop": "3rd SYN"}, {"late": "2nd out data", "by": "50ms"}; one of them or a list. ValueError names the entry."""
+    entries = data if isinstance(data, list) else [data]
+    return [_entry(number, one) for number, one in enumerate(entries, 1)]
+
+
+def _entry(number: int, entry: Any) -> Rule:
+    try:
+        if isinstance(entry, str):
+            return _from_text(entry)
+        if isinstance(entry, Mapping):
+            return _from_mapping(dict(entry))
+    except ValueError as error:
+        raise ValueError(f"script: entry {number}: {error}") from None
+    raise ValueError(f"script: entry {number}: {entry!r} is no rule: write 'drop 3rd SYN' or {{'drop': '3rd SYN'}}")
+
+
+def _from_text(text: str) -> Rule:
+    match = _TOLD.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no rule: write drop, pass, duplicate or late TIME before the frames")
+    fate, by, frames = match.groups()
+    return rule(FATES[fate.lower()] if fate else parse_seconds("late", by), frames)
+
+
+def _from_mapping(entry: dict[Any, Any]) -> Rule:
+    by = entry.pop("by", None)
+    if len(entry) != 1:
+        raise ValueError(f"{entry!r} is no rule: one of drop, pass, duplicate or late is its key, and frames its value")
+    ((word, frames),) = entry.items()
+    if not isinstance(frames, str) or word not in (*FATES, "late") or (by is None) is (word == "late"):
+        raise ValueError(f"{entry!r} is no rule: write {{'drop': '3rd SYN'}} or {{'late': '2nd data', 'by': '50ms'}}")
+    return rule(parse_seconds("by", by) if word == "late" else FATES[word], frames)

@@ -96,6 +96,8 @@ WIRES = {
 _FAULTS = {
     "loss": "1%",
     "burst": "'1% 30%'",
+    "partition": "5s-8s",
+    "flap": "'10s 2s'",
     "delay": "20ms",
     "jitter": "5ms",
     "distribution": "normal",
@@ -108,6 +110,7 @@ _FAULTS = {
     "queue": "64KiB",
     "ecn": "20",
     "only": "tcp",
+    "match": "'tcp port 80'",
 }
 
 WRAPPERS = {
@@ -121,6 +124,7 @@ WRAPPERS = {
             options={
                 **_FAULTS,
                 **{f"{side}.{name}": value for side in ("tx", "rx") for name, value in _FAULTS.items()},
+                "script": "'drop 3rd SYN'",
                 "seed": "7",
             },
         ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from components.wires.grammar import BadWire
 from netif.link import LinkCaps, Port
 from tapio.capture import PcapngWriter, Sniff
+from tapio.script import script_from_data
 
 if TYPE_CHECKING:
     from netif.link import Driver
@@ -22,18 +23,38 @@ def impaired(driver: Driver, options: Mapping[str, str]) -> Driver:
     for written, value in options.items():
         side, _, name = written.rpartition(".")
         sides[side][name] = fault(written, name, value)
-    return impair(driver, tx=sides["tx"], rx=sides["rx"], **sides[""])
+    script = sides[""].pop("script", None)
+    return impair(driver, tx=sides["tx"], rx=sides["rx"], script=script, **sides[""])
 
 
 def fault(written: str, name: str, value: str) -> Any:
     """As `impair` wants it: amounts are parsed there."""
     if name == "keep_order":
         return True
+    if name == "script":
+        return script_from_data(rules_in(value[1:]) if value.startswith("@") else value.split(";"))
     if name == "gap":
         if not value.isdecimal():
             raise BadWire(f"impair(: {written}={value} is no count of frames: write {written}=5")
         return int(value)
     return value
+
+
+def rules_in(path: str) -> Any:
+    """What a script's file says: a list in JSON, the list `rules` in TOML."""
+    import json
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            data = tomllib.load(file).get("rules", []) if path.endswith(".toml") else json.load(file)
+    except OSError as error:
+        raise OSError(error.errno, f"{path}: {os.strerror(error.errno or 0)}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadWire(f"impair(: script=@{path}: {error}") from None
+    if not isinstance(data, list):
+        raise BadWire(f'impair(: script=@{path} holds no list of rules, such as ["drop 3rd SYN"]')
+    return data
 
 
 def sniffed(driver: Driver, options: Mapping[str, str]) -> Driver:

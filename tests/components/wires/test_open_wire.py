@@ -41,6 +41,17 @@ def test_impair_without_a_rule_is_the_driver_itself(tmp_path):
     wire.close()
 
 
+def test_scripts_are_written_in_place_or_in_a_file(tmp_path):
+    (tmp_path / "rules.json").write_text('["drop 3rd SYN", {"late": "2nd data", "by": "50ms"}]')
+    (tmp_path / "rules.toml").write_text('rules = ["drop 3rd SYN", "late 50ms 2nd data"]')
+    scripts = ("'drop 3rd SYN; late 50ms 2nd data'", f"@{tmp_path}/rules.json", f'"@{tmp_path}/rules.toml"')
+    for number, script in enumerate(scripts):
+        wire = open_wire(f"impair(unix:{tmp_path}/lan{number}, script={script})")
+        assert isinstance(wire, Impair)
+        assert len(wire.out.scripts) == 2
+        wire.close()
+
+
 @pytest.mark.parametrize(
     ("wrapped", "says"),
     [
@@ -48,6 +59,10 @@ def test_impair_without_a_rule_is_the_driver_itself(tmp_path):
         ("impair({}, tx.delay=5parsec)", "delay: '5parsec' is not from 0 to an hour"),
         ("impair({}, gap=many)", "impair(: gap=many is no count of frames"),
         ("impair({}, reorder=5%)", "reorder: nothing can be overtaken"),
+        ("impair({}, script=drop the beat)", "script: entry 1: 'the beat' names no frames"),
+        ("impair({}, script=@/no/such/rules.json)", "/no/such/rules.json: No such file or directory"),
+        ("impair({}, script=@/dev/null)", "impair(: script=@/dev/null: Expecting value"),
+        ("impair({}, match=port http)", "match: 'port http' is no kind of frame: port wants a number"),
         ("sniff({}, name=x)", "sniff( wants a file"),
         ("impair(sniff({}, file=/no/such/place/x), loss=1%)", "/no/such/place/x: No such file or directory"),
         ("impair(sniff({}, file=/dev/null), loss=5x)", "loss: '5x' is not from 0 to 1"),
