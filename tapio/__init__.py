@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tapio.stream import UnixWire
     from tapio.switch import Switch, SwitchPort
     from tapio.tap import Tap, tapio_create, tapio_output
+    from tapio.tun import Tun
     from tapio.tundev import TapError
     from tapio.wire import WireError
     from tapio.wrapper import Wrapper
@@ -32,6 +33,7 @@ _ROOM = {
     "stream": ("UnixWire",),
     "switch": ("Switch", "SwitchPort"),
     "tap": ("Tap", "tapio_create", "tapio_output"),
+    "tun": ("Tun",),
     "tundev": ("TapError",),
     "wire": ("WireError",),
     "wrapper": ("Wrapper",),
@@ -53,6 +55,7 @@ __all__ = [
     "Tap",
     "TapError",
     "TextTrace",
+    "Tun",
     "UnixWire",
     "WireError",
     "Wrapper",

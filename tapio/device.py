@@ -1,7 +1,7 @@
 """What the kernel says of a network device, and the little that may be changed of it. Knows ioctls, no frames.
 
 Each question is one ioctl on a socket of the network namespace in which it was made: /sys would show the devices of
-another namespace. netdevice(7); Linux, include/uapi/linux/ethtool.h.
+another namespace. netdevice(7), rtnetlink(7); Linux, include/uapi/linux/ethtool.h.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import fcntl
 import os
 import socket
 import time
+from contextlib import ExitStack
 from struct import Struct
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR, SIOCETHTOOL = 0x8913, 0x8914, 0x8921, 0x8927, 0x8946
 ETHTOOL_GDRVINFO = 3
+NETLINK_ROUTE, RTMGRP_LINK = 0, 1
 IFF_UP, IFF_RUNNING = 0x1, 0x40
 CARRIER_WAIT = 0.1  # seconds; the kernel takes a few milliseconds at worst
 
+_LONGEST_NEWS = 65536  # bytes of a message
 _IFREQ_FLAGS = Struct("16sH22x")
 _IFREQ_INT = Struct("16si20x")
 _IFREQ_HWADDR = Struct("16s2x6s16x")
@@ -25,25 +28,33 @@ _DRVINFO = Struct("I32s32s32s32s")  # command, driver, version, firmware, bus
 _DRVINFO_SIZE = 196
 
 
+def exists(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
+
+
 class Control:
-    """What the kernel says of a device by name, in the network namespace in which this was made."""
+    """What the kernel says of a device by name, in the network namespace in which this was made. OSError: ENODEV when
+    it is gone, or in another one."""
 
     def __init__(self, name: str) -> None:
-        self._name = os.fsencode(name)
+        self.name = name
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def mtu(self) -> int:
-        return int(_IFREQ_INT.unpack(self._ask(SIOCGIFMTU, _IFREQ_INT.pack(self._name, 0)))[1])
+        return int(_IFREQ_INT.unpack(self._ask(SIOCGIFMTU, _IFREQ_INT.pack(self._bytes(), 0)))[1])
 
     def mac(self) -> bytes:
-        reply = self._ask(SIOCGIFHWADDR, _IFREQ_HWADDR.pack(self._name, bytes(6)))
+        reply = self._ask(SIOCGIFHWADDR, _IFREQ_HWADDR.pack(self._bytes(), bytes(6)))
         return bytes(_IFREQ_HWADDR.unpack(reply)[1])
 
     def is_up(self) -> bool:
         return bool(self._flags() & IFF_UP)
 
     def bring_up(self) -> None:
-        self._ask(SIOCSIFFLAGS, _IFREQ_FLAGS.pack(self._name, self._flags() | IFF_UP))
+        self._ask(SIOCSIFFLAGS, _IFREQ_FLAGS.pack(self._bytes(), self._flags() | IFF_UP))
 
     def await_carrier(self) -> None:
         """Opening plugs the cable in, but the kernel drops what it sends until it has noticed, a moment later."""
@@ -57,14 +68,17 @@ class Control:
         _DRVINFO.pack_into(info, 0, ETHTOOL_GDRVINFO, b"", b"", b"", b"")
         address = _address_of(info)
         try:
-            self._ask(SIOCETHTOOL, _IFREQ_POINTER.pack(self._name, address))
+            self._ask(SIOCETHTOOL, _IFREQ_POINTER.pack(self._bytes(), address))
         except OSError:
             return "", ""
         _, driver, _, _, bus = _DRVINFO.unpack_from(info)
         return driver.split(b"\0")[0].decode(), bus.split(b"\0")[0].decode()
 
+    def _bytes(self) -> bytes:
+        return os.fsencode(self.name)
+
     def _flags(self) -> int:
-        return int(_IFREQ_FLAGS.unpack(self._ask(SIOCGIFFLAGS, _IFREQ_FLAGS.pack(self._name, 0)))[1])
+        return int(_IFREQ_FLAGS.unpack(self._ask(SIOCGIFFLAGS, _IFREQ_FLAGS.pack(self._bytes(), 0)))[1])
 
     def _ask(self, request: int, ifreq: bytes) -> bytes:
         return fcntl.ioctl(self._socket.fileno(), request, ifreq)
@@ -77,6 +91,65 @@ class Control:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Watched(Control):
+    """With a descriptor that is readable when some device of the namespace has changed: is ours as it was?"""
+
+    def __init__(self, name: str) -> None:
+        with ExitStack() as undoing:
+            super().__init__(name)
+            undoing.callback(self._socket.close)
+            self._news = undoing.enter_context(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE))
+            self._news.setblocking(False)
+            self._news.bind((0, RTMGRP_LINK))
+            undoing.pop_all()
+
+    def fileno(self) -> int:
+        return self._news.fileno()
+
+    def drain(self) -> None:
+        """Take what has come: it is known."""
+        try:
+            while self._news.recv(_LONGEST_NEWS):
+                pass
+        except OSError:
+            pass  # no more; or so much that some of it is lost
+
+    def close(self) -> None:
+        super().close()
+        self._news.close()
+
+
+class Unseen:
+    """In the place of a Watched: a device of a namespace that we have no rights to look into is taken to be fit."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fileno(self) -> int | None:
+        return None
+
+    def drain(self) -> None:
+        """Nobody tells of it."""
+
+    def mtu(self) -> int:
+        return 65535
+
+    def mac(self) -> bytes:
+        return b""
+
+    def is_up(self) -> bool:
+        return True
+
+    def bring_up(self) -> None:
+        """It is up."""
+
+    def await_carrier(self) -> None:
+        """It has one."""
+
+    def close(self) -> None:
+        """It holds nothing."""
 
 
 def _address_of(buffer: bytearray) -> int:

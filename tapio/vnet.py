@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from netif.link import NONE, PARTIAL, VALID, Buffer, Offload
+from netif.link import NONE, PARTIAL, VALID, Buffer, Medium, Offload
 from netif.wire import ethernet, tcp
 
 HEADER = Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
@@ -78,3 +78,17 @@ class SuperHeaders(dict[tuple[Offload, int, int, int], bytes]):
             NEEDS_CSUM, gso_type, header_len, offload.gso_size, offload.start, offload.offset
         )
         return header
+
+
+class BareSuperHeaders(SuperHeaders):
+    """The same where nothing stands before the IP header."""
+
+    def of(self, head: Buffer, offload: Offload) -> bytes:
+        network = (ethernet.IPV6 if head[0] >> 4 == 6 else ethernet.IP) >> 8
+        if offload.offset != tcp.CHECKSUM_OFFSET:
+            return self[offload, network, 0, 0]
+        start = offload.start
+        return self[offload, network, head[start + 12], head[start + 13] & tcp.CWR]
+
+
+SUPER_HEADERS = {Medium.ETHERNET: SuperHeaders, Medium.POINT_TO_POINT: BareSuperHeaders}

@@ -140,9 +140,7 @@ class Crank(Gate):
         port = self.ports.pop(netif, None)
         if port is None:
             return
-        port.dead = True
-        self.watch(port)
-        self.deadlines.forget(port)
+        port.end()
         if port.queued:
             self.ready.remove(port)
             port.queued = False
@@ -262,8 +260,7 @@ class Crank(Gate):
                 self.touch(port.stack)
                 self._guarded(port.netif.writable, port.stack)
         for port in broken:
-            self.watch(port)
-            self.deadlines.forget(port)
+            port.end()
             error = port.error
             if error is not None:
                 self.touch(port.stack)

@@ -14,7 +14,7 @@ from netif.runtime.deadlines import Timed
 from netif.runtime.poller import hung_up
 
 if TYPE_CHECKING:
-    from netif.link import Attachment, Dice, NetStack, Runtime
+    from netif.link import Attachment, Dice, Driver, NetStack, Runtime
     from netif.runtime.crank import Crank
 
 
@@ -72,11 +72,28 @@ class Ring(Timed):
             self.crank.caught(error)
 
 
+class Beside:
+    """What a port of a second descriptor knows of a driver."""
+
+    def __init__(self, fd: int, heard: Callable[[], None]) -> None:
+        self.fd = fd
+        self.heard = heard
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def wants_write(self) -> bool:
+        return False
+
+    def receive(self) -> None:
+        self.heard()
+
+
 class WirePort(Timed):
     """The `Port` of one driver."""
 
     __slots__ = (
-        "crank", "dead", "descriptor", "dice", "driver", "error",
+        "also", "crank", "dead", "descriptor", "dice", "driver", "error",
         "idle", "netif", "queued", "roomy", "runtime", "stack",
     )  # fmt: skip
 
@@ -94,6 +111,7 @@ class WirePort(Timed):
         self.idle = 0  # how often, in a row, its descriptor was readable for nothing
         self.dead = False  # failed, or removed
         self.error: OSError | None = None
+        self.also: WirePort | None = None  # of a second descriptor
 
     def __repr__(self) -> str:
         return f"<Port {self.stack.name}/{self.netif.if_key}>"
@@ -133,6 +151,21 @@ class WirePort(Timed):
             self.dead = crank.stirred = crank.dirty = True
             self.error = error
             crank.broken.append(self)
+
+    def beside(self, fd: int, heard: Callable[[], None]) -> None:
+        """Call `heard` too whenever `fd` is readable, for as long as the driver is polled. An OSError out of it is as
+        one out of `receive`."""
+        self.also = WirePort(self.crank, self.stack, self.netif, self.dice)
+        self.also.driver = cast("Driver", Beside(fd, heard))
+        self.crank.watch(self.also)
+
+    def end(self) -> None:
+        """Nothing of this driver is polled any more."""
+        self.dead = True
+        self.crank.watch(self)
+        self.crank.deadlines.forget(self)
+        if self.also is not None:
+            self.also.end()
 
     def found(self, something: bool) -> None:
         """A batch has ended. A descriptor that hung up is readable for ever, whether its driver looks or not."""
