@@ -83,7 +83,7 @@ def adopt(fd: int, name: str, kind: Kind, *, vnet: bool, multi_queue: bool) -> t
     elif not flags & kind.mode:
         other = TUN if kind is TAP else TAP
         wrong = f"a {other.title} and no {kind.title}: take {other.title.title()}(fd={fd})"
-    elif not flags & IFF_NO_PI:
+    elif not flags & IFF_NO_PI or _wants_packet_information(fd, kind, flags):
         wrong = "opened with packet information: open it with IFF_NO_PI"
     elif flags & IFF_MULTI_QUEUE and not multi_queue:
         wrong = "one queue of several: open it without IFF_MULTI_QUEUE, or say multi_queue if it is the only one"
@@ -94,6 +94,17 @@ def adopt(fd: int, name: str, kind: Kind, *, vnet: bool, multi_queue: bool) -> t
     os.set_blocking(fd, False)
     os.set_inheritable(fd, False)
     return found, bool(flags & IFF_VNET_HDR)
+
+
+def _wants_packet_information(fd: int, kind: Kind, flags: int) -> bool:
+    """Linux (6.18) answers IFF_NO_PI whatever was set. What tells is a frame that is valid only behind four bytes of
+    packet information; else it has an unknown kind of segmentation, or is of IP version 0."""
+    if kind is TAP and not flags & IFF_VNET_HDR:
+        return False  # any frame would do
+    try:
+        return os.write(fd, b"\0\x7f" + bytes(26)) > 0
+    except OSError:
+        return False
 
 
 def _attached_to(fd: int) -> tuple[str, int]:

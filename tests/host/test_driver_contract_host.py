@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tapio import Pcap, Tap
+from netif.link import Medium
+from tapio import Pcap, Tap, Tun
+from tests.host.far_end import FarEnd
 from tests.host.namespaces import namespace
-from tests.tapio.conftest import frames, make_port, runtime, want  # noqa: F401 - fixtures
+from tests.tapio.conftest import frames, frames_of, make_port, runtime, want  # noqa: F401 - fixtures
 from tests.tapio.contract import DriverContract
 
 pytestmark = pytest.mark.host
@@ -63,3 +65,31 @@ class TestAnyDriver(DriverContract):
     """Each row of WIRES."""
 
     patience = 0.02
+
+
+@pytest.fixture(scope="module")
+def routed():
+    """A namespace with a TUN, and no addresses: nobody but the test speaks there."""
+    with namespace() as ns:
+        ns.exec("ip", "tuntap", "add", "dev", "tun0", "mode", "tun")
+        ns.ip("link", "set", "tun0", "up")
+        yield ns
+
+
+class TestAnyTun(DriverContract):
+    """Of bare packets; the far end is a packet socket on the kernel's side of the device."""
+
+    patience = 0.02
+
+    @pytest.fixture
+    def frames(self):
+        return frames_of(Medium.POINT_TO_POINT)
+
+    @pytest.fixture(params=[True, False], ids=["a tun", "a plain tun"])
+    def wire(self, request, routed):
+        def make():
+            driver = Tun("tun0", netns=routed.name, offload=request.param)
+            routed.settle("tun0")
+            return driver, FarEnd("tun0", netns=routed.name)
+
+        return make

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netif.link import PARTIAL, VALID, LinkCaps, Offload
+from netif.link import PARTIAL, VALID, LinkCaps, Medium, Offload
 from netif.wire import checksum, ethernet, ip, tcp, udp
 from tests.tapio.ports import FakePort, FakeRuntime
 
@@ -39,29 +39,44 @@ def want() -> Callable[..., LinkCaps]:
 
 @pytest.fixture
 def frames() -> SimpleNamespace:
-    """Frames from 10.0.0.1 to 10.0.0.2: .plain(payload), .udp(payload), and .tcp(payload) with its offload."""
+    """Ethernet frames; see `frames_of`."""
+    return frames_of(Medium.ETHERNET)
+
+
+def frames_of(medium: Medium) -> SimpleNamespace:
+    """Frames from 10.0.0.1 to 10.0.0.2: .plain(payload), .udp(payload), and .tcp(payload) with its offload; .link bytes
+    stand before an IP packet, and .payload(frame) is what a plain one bears."""
     here, there = ip.parse_address("10.0.0.1"), ip.parse_address("10.0.0.2")
+    link = 14 if medium is Medium.ETHERNET else 0
 
     def packet(protocol: int, length: int, dst: bytes, src: bytes) -> bytes:
-        return ethernet.emit(dst, src, ethernet.IP) + ip.emit(here, there, protocol, length, ident=7)
+        return ethernet.emit(dst, src, ethernet.IP)[:link] + ip.emit(here, there, protocol, length, ident=7)
 
     def plain(payload: bytes = b"hello", dst: bytes = THEIRS, src: bytes = OURS) -> bytes:
-        return ethernet.emit(dst, src, 0x88B5) + payload
+        if medium is Medium.ETHERNET:
+            return ethernet.emit(dst, src, 0x88B5) + payload
+        return packet(253, len(payload), dst, src) + payload  # RFC 3692: for experiments
+
+    def payload_of(frame: bytes) -> bytes:
+        return bytes(frame[link or 20 :])
 
     def segment(
         payload: bytes = b"", flags: int = tcp.ACK, gso: int = 0, dst: bytes = THEIRS, src: bytes = OURS, seq: int = 1
     ) -> tuple[tuple[bytes, ...], Offload]:
         """(headers, payload) and VALID when small, else PARTIAL."""
         length = 20 + len(payload)
-        link = packet(ip.TCP, length, dst, src)
+        front = packet(ip.TCP, length, dst, src)
         if length <= 200:
             pseudo = checksum.pseudo_header(here, there, ip.TCP, 0)
             header = tcp.emit_complete(1000, 7, seq, 1, flags, 512, payload=(payload,), pseudo=pseudo)
-            return (link + header, payload), Offload(VALID)
+            return (front + header, payload), Offload(VALID)
         pseudo = checksum.pseudo_header(here, there, ip.TCP, length)
-        return (link + tcp.emit(1000, 7, seq, 1, flags, 512, checksum=pseudo), payload), Offload(PARTIAL, 34, 16, gso)
+        header = tcp.emit(1000, 7, seq, 1, flags, 512, checksum=pseudo)
+        return (front + header, payload), Offload(PARTIAL, link + 20, 16, gso)
 
     def datagram(payload: bytes = b"", dst: bytes = THEIRS, src: bytes = OURS) -> bytes:
         return packet(ip.UDP, 8 + len(payload), dst, src) + udp.emit(here, there, 1000, 7, payload) + payload
 
-    return SimpleNamespace(plain=plain, tcp=segment, udp=datagram, OURS=OURS, THEIRS=THEIRS)
+    return SimpleNamespace(
+        medium=medium, link=link, plain=plain, payload=payload_of, tcp=segment, udp=datagram, OURS=OURS, THEIRS=THEIRS
+    )
