@@ -84,7 +84,7 @@ class Checksums:
         self._warn_once(
             2,
             f"{ethernet.format_mac(station)} sends datagrams gathered into frames that libpcap cannot cut again, which"
-            " are lost; there: ethtool -K DEVICE tx-udp-segmentation off"
+            " are lost; there: ethtool -K DEVICE tx-udp-segmentation off",
         )
 
     def _warn_once(self, kind: int, text: str) -> None:

@@ -8,6 +8,7 @@ somebody at the other end of the wire. pcap(3), packet(7).
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections import deque
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ _SKIPPED = 64  # frames passed over at a stretch, before others have their turn
 _IOV_MAX = 1024  # buffers of one writev
 _UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 _GONE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF))
+
+log = logging.getLogger(__name__)
 
 
 class Pcap:
@@ -79,7 +82,8 @@ class Pcap:
             self._error: Any = pcap.load().Error
             self._fd = pcap.selectable(handle, self.name)
             self._interface = Interface(self.name)
-            self._echoes = Echoes() if pcap.hears_own(handle) or self._interface.is_loopback else None
+            comes_back = pcap.hears_own(handle) or self._interface.mac() == bytes(6)  # the latter: Linux's loopback
+            self._echoes = Echoes() if comes_back else None
             undo.pop_all()
         return handle
 
@@ -157,7 +161,7 @@ class Pcap:
                 return None
             self._woken = True
             if header.len > len(frame):
-                self.truncated += 1
+                self._count_truncated()
                 continue
             if self._echoes is not None and self._echoes.is_echo(frame, self._now()):
                 self.echoed += 1
@@ -169,6 +173,14 @@ class Pcap:
                 return frame, offload
             return self._adapted(frame, offload)
         return None
+
+    def _count_truncated(self) -> None:
+        if not self.truncated:
+            name = self.name
+            log.warning(
+                "%s: frames come longer than its offloads make libpcap expect: ethtool -K %s gro on", name, name
+            )
+        self.truncated += 1
 
     def _adapted(self, frame: bytes, offload: Offload) -> tuple[Buffer, Offload | None]:
         """For a port that was granted less than libpcap delivers: the first of its frames, while the others wait."""
@@ -207,9 +219,14 @@ class Pcap:
             os.writev(self._fd, buffers)  # as pcap_inject does, but for the errno that cypcap keeps to itself
         except OSError as error:
             return self._not_written(buffers, error)
-        if self._echoes is not None:
+        if self._echoes is not None and self._is_for_us(bytes(buffers[0])):
             self._echoes.sent(bytes(buffers[0]), self._now())
         return True
+
+    def _is_for_us(self, frame: bytes) -> bool:
+        """It passes our own filter when it comes back."""
+        mac = self._granted.mac if self._granted is not None else b""
+        return not mac or frame[:6] == mac or bool(frame[:1] and frame[0] & 1)
 
     def _not_written(self, buffers: tuple[Buffer, ...], error: OSError) -> bool:
         """What the caller of `transmit` is told; raises what ends this wire."""
