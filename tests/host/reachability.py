@@ -36,6 +36,7 @@ TABLE = {
     "bridge": Row(BOTH, BOTH, MAPPED, "the LAN's"),
     "forward": Row(BOTH, BOTH, MAPPED, "none"),
     "nat": Row(BOTH, MAPPED, MAPPED, "none"),
+    "own card": Row(NONE, BOTH, MAPPED, "the LAN's"),
 }
 
 
@@ -54,10 +55,10 @@ class Picture:
     typed: tuple[str, ...]
     plain: tuple[str, ...]
 
-    def starting(self, word: str) -> str:
-        """The one typed line that begins so."""
-        (line,) = [line for line in self.typed if line.startswith(word)]
-        return line
+    def line(self, *starts: str) -> str:
+        """The one typed line that begins with one of these."""
+        (found,) = [line for line in self.typed if line.startswith(starts)]
+        return found
 
 
 def pictures() -> dict[str, Picture]:

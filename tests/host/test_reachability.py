@@ -65,6 +65,10 @@ class Scene:
         return f"{self.recipe} {self.wire}"
 
     @property
+    def kind(self) -> str:
+        return f"{self.wire.partition(':')[0]}:"
+
+    @property
     def address(self) -> str:
         return self.ip.partition("/")[0]
 
@@ -80,6 +84,15 @@ SCENES = [
     Scene("bridge", "A TAP on a bridge with the card", "tap:tap0", **PUBLIC),
     Scene("forward", "A TAP, forwarded", "tap:tap0", **PUBLIC),
     Scene("nat", "A TAP behind NAT", "tap:tap0", **PRIVATE),
+] + [
+    scene
+    for kind in ("pcap",)
+    for scene in (
+        Scene("own card", "The machine's own card", f"{kind}:eth0", **PUBLIC),
+        Scene("isolated", "A veth pair, isolated", f"{kind}:veth1", **PRIVATE),
+        Scene("bridge", "A veth pair, one end on a bridge with the card", f"{kind}:veth1", **PUBLIC),
+        Scene("nat", "A veth pair behind NAT", f"{kind}:veth1", **PRIVATE),
+    )
 ]
 
 
@@ -95,6 +108,7 @@ def test_who_reaches_whom_is_as_the_table_says(everybody, scene):
         set_up(us, scene)
         with serving(us, scene):
             inbound = tried(everybody, us, scene)
+        asked(us, scene)
         outbound = went_out(everybody, us, scene)
     assert {vantage: cell(*inbound[vantage], outbound[vantage]) for vantage in VANTAGES} == TABLE[scene.recipe].cells
 
@@ -117,14 +131,28 @@ def set_up(us: Namespace, scene: Scene) -> None:
 @contextmanager
 def serving(us: Namespace, scene: Scene) -> Iterator[None]:
     """The picture's own `netif http_server` line, at work."""
-    words = pictures()[scene.picture].starting("netif http_server").split()[1:]
-    server = Running(us.command(sys.executable, "-m", "netif", *words), NETIF_MAC=MAC)
+    server = ours(us, scene, "netif http_server")
     try:
         server.until(rf"http://{re.escape(scene.address)}:80/")
         us.settle(device_of(scene))
         yield
     finally:
         server.end()
+
+
+def ours(us: Namespace, scene: Scene, *starts: str) -> Running:
+    """One of the picture's lines, started in the machine's namespace."""
+    words = pictures()[scene.picture].line(*starts).replace("packet:", scene.kind).split()
+    return Running(us.command(sys.executable, "-u", "-m", *words), NETIF_MAC=MAC)
+
+
+def asked(us: Namespace, scene: Scene) -> None:
+    """The picture's other line, a client's, gets its answer: the page that is on the Internet, or a ping."""
+    client = ours(us, scene, "netif http_get", "netif ping")
+    status, out, err = client.finish()
+    client.end()
+    assert status == 0, err
+    assert PAGE.decode() in out or "1 received" in out
 
 
 def device_of(scene: Scene) -> str:

@@ -22,7 +22,7 @@ from tests.host.namespaces import Namespace, namespace, run, wait_until
 MACHINE_IP, LAN_IP, ROUTER_IP, PUBLIC_IP, NET_IP = "10.20.0.2", "10.20.0.3", "10.20.0.1", "203.0.113.1", "203.0.113.9"
 PRIVATE_NET = "192.168.5.0/24"  # behind the machine
 MAPPED_PORT = 8080
-PAGE = random.Random(7).randbytes(30_000)
+PAGE = random.Random(7).randbytes(15_000).hex().encode()
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
