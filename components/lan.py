@@ -28,12 +28,12 @@ from netif.events import GotIp
 from netif.netif import Netif
 from netif.wire import ethernet
 from stack import Stack
-from tapio import PcapngWriter, Sniff, Switch, TextTrace, impair
+from tapio import PcapngWriter, Sniff, Switch, SwitchPort, TextTrace, impair
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from netif.link import Driver, Runtime, Task
+    from netif.link import Buffer, Driver, Hears, Offload, Runtime, Task
     from stack.ip_config import IpConfig
     from stack.limits import Limits
     from stack.socket import blocking
@@ -64,6 +64,21 @@ class SentFrames:
 
     def __repr__(self) -> str:
         return repr(self.sink)
+
+
+class Cable(Sniff):
+    """Around a host's port where all sinks are SentFrames: the switch may leave out what the host could not use."""
+
+    def receive(self) -> tuple[Buffer, Offload | None] | None:
+        return self.driver.receive()
+
+    def hear_all(self, everything: bool) -> None:
+        if isinstance(self.driver, SwitchPort):
+            self.driver.hear_all(everything)
+
+    def hear(self, what: Hears, key: bytes | int, add: bool) -> None:
+        if isinstance(self.driver, SwitchPort):
+            self.driver.hear(what, key, add)
 
 
 class Host:
@@ -133,11 +148,12 @@ class Lan:
         trace: TextIO | bool | None = None,
         strict: bool = True,
         dhcp: Leases = False,
-        uplink: Driver | None = None,
+        uplink: Driver | str | None = None,
     ) -> None:
         """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout). `dhcp`: the first
         address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said; "uplink":
-        whoever gives addresses is out there. `uplink`: a driver that the switch is joined to."""
+        whoever gives addresses is out there. `uplink`: a driver that the switch is joined to, or the name of a
+        wire (docs/wires.md)."""
         self.network = IPv4Network(subnet)
         self._free = self.network.hosts()
         self._taken: set[IPv4Address] = set()
@@ -158,7 +174,7 @@ class Lan:
         self.uplink: Patch | None = None
         try:
             if uplink is not None:
-                self.uplink = Patch(self.switch.port(), uplink, runtime=self.runtime, name="uplink")
+                self.uplink = Patch(self.switch.port(), wire(uplink), runtime=self.runtime, name="uplink")
             if dhcp:
                 if dhcp != "uplink":
                     serve(self.host("dhcp").netif, self.network)
@@ -193,7 +209,8 @@ class Lan:
         port = self.switch.port() if offload else self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False)
         driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
-            driver = Sniff(driver, *self.sinks, name=name)
+            around = Cable if all(isinstance(sink, SentFrames) for sink in self.sinks) else Sniff
+            driver = around(driver, *self.sinks, name=name)
         stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits, ip=ip_config)
         stack.hosts = self.names
         if address is None:
@@ -311,6 +328,14 @@ class Lan:
 
     def __repr__(self) -> str:
         return f"<Lan {self.network}: {', '.join(self.hosts) or 'nobody yet'}>"
+
+
+def wire(uplink: Driver | str) -> Driver:
+    if not isinstance(uplink, str):
+        return uplink
+    from components.wires import open_wire
+
+    return open_wire(uplink)
 
 
 def serve(netif: Netif, network: IPv4Network) -> None:

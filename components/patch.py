@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from netif.bare import BareStack
 from netif.errors import InvalidState
 from netif.lifecycle import Held
-from netif.link import Buffer, Driver, LinkCaps, Medium, Offload, Port, Runtime
+from netif.link import Buffer, Driver, Hears, LinkCaps, Medium, Offload, Port, Runtime
 from netif.wire import Malformed
 from netif.wire.segment import adapt
 
@@ -181,6 +181,12 @@ class End:
 
     def mac_filter(self, mac: bytes, add: bool) -> None:
         """Everything is wanted."""
+
+    def hears_all(self, everything: bool) -> None:
+        """It is all heard."""
+
+    def hears(self, what: Hears, key: bytes | int, add: bool) -> None:
+        """Nothing is left out."""
 
     def yielded(self) -> None:
         """It has no address."""

@@ -17,7 +17,7 @@ from netif.errors import IfNotReady, InvalidParams, NetifError
 from netif.events import Observable, TxRx
 from netif.frames import Frames
 from netif.lifecycle import TRANSITIONS, Action, Held, State
-from netif.link import LinkCaps, NetStack
+from netif.link import Hears, LinkCaps, NetStack
 
 if TYPE_CHECKING:
     from netif.netif import Netif
@@ -181,6 +181,17 @@ class Identity(Frames, Observable):
                 set_filter(self.handle, mac, add)
             except (NetifError, OSError) as error:
                 logger.warning("%s: the filter for %s was not set: %s", self.if_key, mac.hex(":"), error)
+
+    def hears_all(self, everything: bool) -> None:
+        """From the stack, like `hears`: for a driver that can leave out what nobody here could use. Gate held."""
+        hear_all = getattr(self.driver, "hear_all", None)
+        if hear_all is not None:
+            hear_all(everything)
+
+    def hears(self, what: Hears, key: bytes | int, add: bool) -> None:
+        hear = getattr(self.driver, "hear", None)
+        if hear is not None:
+            hear(what, key, add)
 
     def enable_traffic_events(self) -> None:
         """A TxRx event for each frame from now on: dear, and off at first. At most `TRAFFIC_WAITING` wait for their

@@ -62,6 +62,14 @@ class LinkCaps:
     rx_checksum: bool = False  # the port may deliver PARTIAL and VALID frames
 
 
+class Hears(enum.Enum):
+    """By what a host may have a use for a frame that is for many. The key of each is in brackets."""
+
+    STATION = "station"  # its destination (MAC, 6 bytes): the host's own, or a group's
+    ADDRESS = "address"  # broadcast ARP from it or for it (IPv4, 4 bytes)
+    PORT = "port"  # broadcast UDP to it (port, int)
+
+
 class Dice(Protocol):
     """The randomness of one host or wire: `random.Random`, or anything shaped like it."""
 
@@ -144,6 +152,13 @@ class Driver(Protocol):
         """Give everything back; idempotent."""
 
 
+class Selective(Protocol):
+    """What a driver may offer beside: to leave out, of frames for many, those that its host has no use for."""
+
+    def hear_all(self, everything: bool) -> None: ...
+    def hear(self, what: Hears, key: bytes | int, add: bool) -> None: ...
+
+
 class StackInterface(Protocol):
     """What `init_fn(netif)` returns: one attached link as the stack sees it."""
 
@@ -213,6 +228,13 @@ class Attachment(Protocol):
     def failed(self, error: OSError) -> None: ...
     def mac_filter(self, mac: bytes, add: bool) -> None:
         """Frames to this group MAC are wanted, or no longer."""
+
+    def hears_all(self, everything: bool) -> None:
+        """False: of frames for many, those that `hears` names are enough, beside IP that is neither whole nor UDP;
+        True: all are wanted, as at first."""
+
+    def hears(self, what: Hears, key: bytes | int, add: bool) -> None:
+        """Such frames are of use from now on, or no longer."""
 
     def yielded(self) -> None:
         """Another host has our address, and keeps it: it has been given up."""

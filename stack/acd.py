@@ -77,7 +77,7 @@ class Claim(Timed):
             self.arp.announce(self.address)
             self.deadline = now + ANNOUNCE_INTERVAL
         else:
-            self.arp.claims.pop(self.address, None)
+            self.arp.let_go(self)
 
     def heard(self, operation: int, sha: bytes, spa: bytes, tpa: bytes) -> None:
         """RFC 5227 2.1.1: another has it, or would like to have it as well."""
@@ -92,5 +92,5 @@ class Claim(Timed):
 
     def cancel(self) -> None:
         self.told = None
-        self.arp.claims.pop(self.address, None)
+        self.arp.let_go(self)
         self.arp.interface.stack.timers.forget(self)

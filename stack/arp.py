@@ -213,8 +213,18 @@ class Arp:
         former = self.claims.get(address)
         if former is not None:
             former.cancel()
-        claim = self.claims[address] = Claim(self, address, told)
+        claim = Claim(self, address, told)
+        self.hold(claim)
         return claim
+
+    def hold(self, claim: Claim) -> None:
+        """Whoever says anything about its address is heard from now on."""
+        self.claims[claim.address] = claim
+        self.interface.hearing.add(claim.address)
+
+    def let_go(self, claim: Claim) -> None:
+        if self.claims.pop(claim.address, None) is not None:
+            self.interface.hearing.remove(claim.address)
 
     def address_of(self, mac: bytes) -> bytes | None:
         """Of several neighbours with this MAC the one confirmed last."""
@@ -249,7 +259,8 @@ class Arp:
         self.interface.transmit((ethernet.emit(to, mac, ethernet.ARP) + message,), None)
 
     def forget(self, entry: ArpEntry) -> None:
-        self.entries.pop(entry.address, None)
+        if self.entries.pop(entry.address, None) is not None:
+            self.interface.hearing.remove(entry.address)
         entry.become(FREE, None)
         self.interface.stack.timers.forget(entry)
 
@@ -297,6 +308,7 @@ class Arp:
                 self.interface.drop("arp_table_full")
             self.forget(victim)
         entry = self.entries[address] = ArpEntry(self, address)
+        self.interface.hearing.add(address)
         return entry
 
     def _victim(self, ours: bool) -> ArpEntry | None:

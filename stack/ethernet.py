@@ -16,6 +16,7 @@ from netif.wire import Malformed, ethernet
 from netif.wire.igmp import ALL_HOSTS
 from stack.acd import Told
 from stack.arp import Arp
+from stack.hearing import Hearing
 from stack.igmp import Igmp
 from stack.interface import Interface
 from stack.multicast import EVERYBODY, NOBODY, Filter, is_multicast
@@ -72,6 +73,7 @@ class EthernetInterface(Interface):
         self.mtu = self.gso_max = netif.mtu
         self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1}  # taken: by how many groups
         self._filtered: dict[bytes, None] = {}  # those that the driver was told of
+        self.hearing = Hearing(self)
         self.igmp: Igmp = Igmp(self)
         self.arp = Arp(self)
         self.announcer = Announcer(self)
@@ -94,13 +96,19 @@ class EthernetInterface(Interface):
         self.groups.listen(self, ALL_HOSTS, EVERYBODY)  # RFC 1112 7.2: from the start, and never reported
         for mac in self.group_macs:
             self._filter(mac)
+        self.hearing.begin()
         if is_fresh:
             for each in self.stack.ip.subscribers:
                 each.returned(self)
 
     def relinked(self) -> None:
+        self.hearing.moved(self.mac)
         self.arp.clear()
         self.igmp.relinked()
+
+    def _readdressed(self) -> None:
+        super()._readdressed()
+        self.hearing.owns(frozenset(one.address for one in self.subnets()))
 
     def announce_every(self, seconds: float) -> None:
         self.announcer.every(seconds)
@@ -111,6 +119,7 @@ class EthernetInterface(Interface):
         self.announcer.every(0)
         self.watch(None, lambda _: None)
         super().detach()
+        self.hearing.end()
 
     def announce(self) -> None:
         for one in self.subnets():
@@ -128,7 +137,7 @@ class EthernetInterface(Interface):
         """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
         stack = self.stack
         stack.current = None
-        if stack.forward is not None and stack.forward(self, frame, offload):
+        if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
         if len(frame) < 14:
             self.drop("ethernet_header_short")
@@ -151,6 +160,12 @@ class EthernetInterface(Interface):
                 self.drop("ethernet_type")
         except Malformed as malformed:
             self.drop(malformed.reason)
+
+    def heard(self, port: int, add: bool) -> None:
+        self.hearing.port(port, add)
+
+    def overheard(self, everything: bool) -> None:
+        self.hearing.everything(everything)
 
     def neighbour(self, next_hop: bytes) -> Neighbour:
         if next_hop in self.broadcasts:
@@ -219,4 +234,5 @@ class EthernetInterface(Interface):
             self._filtered[mac] = None
         else:
             del self._filtered[mac]
+        self.hearing.mac(mac, wanted)
         self.netif.mac_filter(mac, wanted)

@@ -99,6 +99,12 @@ class Interface:
     def announce_one(self, address: bytes) -> None:
         """By this address alone."""
 
+    def heard(self, port: int, add: bool) -> None:
+        """Somebody is bound to this UDP port now, or nobody any more."""
+
+    def overheard(self, everything: bool) -> None:
+        """Somebody looks at all that comes in, or nobody any more."""
+
     def regrouped(self, group: bytes, old: Filter, new: Filter) -> None:
         """Something else is wanted of a group than before."""
 

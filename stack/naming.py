@@ -19,6 +19,7 @@ class Sources:
     """What a Stack is told, in text or in bytes. InvalidParams names what it cannot be."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._hosts: dict[str, bytes] = {}
         self._dns: tuple[bytes, ...] = ()
         self._search: tuple[str, ...] = ()

@@ -39,6 +39,7 @@ class Raw:
         protocol = endpoint.protocol
         held = self.listeners.setdefault(protocol, [])
         held.append(endpoint)
+        self.stack.overhear(self, True)
         if len(held) == 1:
             ip = self.stack.ip
             ip.handlers[protocol] = _Tap(self, protocol, ip.handlers.get(protocol))
@@ -50,6 +51,7 @@ class Raw:
         held.remove(endpoint)
         if not held:
             del self.listeners[protocol]
+            self.stack.overhear(self, bool(self.listeners))
             ip = self.stack.ip
             for handlers in (ip.handlers, ip.group_handlers):
                 tap = handlers.pop(protocol)

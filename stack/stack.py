@@ -30,6 +30,7 @@ from stack.ip import Ip
 from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.loopback import LoopbackInterface
+from stack.overhearing import Overhearing
 from stack.raw import Raw
 from stack.stats import Stats
 from stack.tcp.config import TcpConfig
@@ -40,7 +41,7 @@ from stack.trace import Trace
 from stack.udp import Udp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, GivenLease, LeaseHolder
     from netif.link import Attachment
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from stack.socket.aio import HostAio
 
 
-class Stack(naming.Sources):
+class Stack(naming.Sources, Overhearing):
     """A NetStack. `with Stack() as host` closes it, and its netifs, at the end."""
 
     def __init__(
@@ -84,13 +85,11 @@ class Stack(naming.Sources):
         self.memory = Account(self.limits.socket_memory, above, partial(self.stats.count, "socket_memory_pressure"))
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
-        self.forward: Callable[[Interface, Buffer, Offload | None], bool] | None = None  # True: it took the frame
         self.forwarding = Forwarding(self, forwarding)
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
         self.dns_config = dns
         self.registry: Registry | None = None  # of its netifs
         self.interfaces: list[Interface] = []  # the links; the loopback is not among them
-        self.links: dict[int, Interface] = {}  # all that is attached, up or not, by index
         self._indices = count(1)
         self.timers = Timers()
         self.dirty: dict[Endpoint, None] = {}

@@ -115,7 +115,10 @@ class Udp:
             port = self._ephemeral()
         elif not self._free(endpoint, address, port):
             raise failure(EADDRINUSE)
-        self.ports.setdefault(port, []).append(endpoint)
+        if port not in self.ports:
+            self.ports[port] = []
+            self.stack.heard(port, True)
+        self.ports[port].append(endpoint)
         self._bound.setdefault((address, port), []).append(endpoint)
         return address, port
 
@@ -132,7 +135,11 @@ class Udp:
 
     def unhold(self, endpoint: UdpEndpoint) -> None:
         """Take back what `hold` or `connect` gave."""
-        _remove(self.ports, endpoint.local[1], endpoint)
+        port = endpoint.local[1]
+        if port in self.ports:
+            _remove(self.ports, port, endpoint)
+            if port not in self.ports:
+                self.stack.heard(port, False)
         _remove(self._bound, endpoint.local, endpoint)
         if endpoint.remote is not None:
             self._connected.pop((*endpoint.local, *endpoint.remote), None)

@@ -43,7 +43,8 @@ class MemoryPort:
         queue: int = 1024,
         queue_bytes: int = 4 << 20,
     ) -> None:
-        self.dropped = 0  # frames that found this inbox full, or its port not open
+        self.frames = self.bytes = 0  # that were put into this inbox
+        self.dropped = 0  # frames that found it full, or its port not open
         self.malformed = 0  # frames that could not be cut for this port, or are too short for a switch
         self.caps: LinkCaps | None = None
         self._bounds = (mtu, gso_max, tx_checksum, rx_checksum)
@@ -101,7 +102,10 @@ class MemoryPort:
             self.dropped += 1
             return
         frame = b"".join(buffers)  # one exact `bytes` passes as it is
-        self._held += len(frame)
+        length = len(frame)
+        self._held += length
+        self.bytes += length
+        self.frames += 1
         self._inbox.append((frame, offload))
         self._port.readable()
 

@@ -27,7 +27,7 @@ class Probe(Claim):
         if former is not None:
             former.cancel()
         super().__init__(arp, address, told)
-        arp.claims[address] = self
+        arp.hold(self)
 
     def begin(self) -> None:
         stack = self.arp.interface.stack

@@ -332,3 +332,49 @@ def test_a_host_that_asks_for_its_address_has_the_same_mac_at_every_run():
     assert macs(7, "lamp", "kettle") == first
     assert not set(macs(8, "kettle", "lamp").values()) & set(first.values())
     assert all(int(mac[:2], 16) & 3 == 2 for mac in first.values())  # locally administered, one station's
+
+
+class TestALoop:
+    """Two switches joined twice: nobody speaks a spanning tree, so a broadcast would go round for ever."""
+
+    @pytest.mark.parametrize("patches", [2, 3])
+    def test_time_moves_on_and_it_is_counted(self, runtime, patches):
+        left, right = Switch(storm=200), Switch(storm=200)
+        ports = [(left.port(), right.port()) for _ in range(patches)]
+        joined = [Patch(one, other, runtime=runtime) for one, other in ports]
+        with Stack("a", runtime=runtime) as a, Netif(left.port(), stack=a, ip="10.0.0.1/24"), a.socket(type=2) as s:
+            s.sendto(b"is anybody there?", ("10.0.0.9", 7))
+            runtime.run_for(5)
+        assert runtime.now() == 5
+        ends = [end for pair in ports for end in pair]
+        assert sum(port.counters.storm for port in ends) > 0
+        assert sum(port.counters.in_frames for port in ends) < 10 * 5 * 200 * len(ends)
+        for patch in joined:
+            patch.close()
+
+    def test_of_one_patch_within_a_switch_too(self, runtime):
+        switch = Switch(storm=200)
+        patch = Patch(switch.port(), switch.port(), runtime=runtime)
+        with Stack("a", runtime=runtime) as a, Netif(switch.port(), stack=a, ip="10.0.0.1/24"):
+            runtime.run_for(5)
+        assert runtime.now() == 5
+        assert sum(end.driver.counters.storm for end in (patch.one, patch.other)) > 0
+        patch.close()
+
+    def test_hosts_beside_it_go_on_once_it_is_cut(self, runtime):
+        left, right = Switch(storm=200), Switch(storm=200)
+        stays, goes = (Patch(left.port(), right.port(), runtime=runtime) for _ in range(2))
+        with (
+            Stack("a", runtime=runtime) as a,
+            Stack("b", runtime=runtime) as b,
+            Netif(left.port(), stack=a, ip="10.0.0.1/24"),
+            Netif(right.port(), stack=b, ip="10.0.0.2/24"),
+            b.create_server(("", 7)),
+        ):
+            runtime.run_for(2)
+            goes.close()
+            runtime.run_for(2)
+            talking = runtime.spawn(lambda: a.create_connection(("10.0.0.2", 7), timeout=20).close())
+            runtime.run_until(talking.done)
+            talking.result()
+        stays.close()

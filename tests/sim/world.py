@@ -61,6 +61,12 @@ class Attachment:
     def mac_filter(self, mac: bytes, add: bool) -> None:
         pass
 
+    def hears_all(self, everything: bool) -> None:
+        pass
+
+    def hears(self, what: object, key: object, add: bool) -> None:
+        pass
+
 
 class Host:
     """A stack with one interface on the wire."""

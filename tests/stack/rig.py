@@ -110,6 +110,12 @@ class ScriptedNetif:
     def mac_filter(self, mac: bytes, add: bool) -> None:
         self.filtered.append((mac, add))
 
+    def hears_all(self, everything: bool) -> None:
+        pass
+
+    def hears(self, what: object, key: object, add: bool) -> None:
+        pass
+
     def yielded(self) -> None:
         self.gave_way = True
 

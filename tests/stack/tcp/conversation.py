@@ -92,6 +92,12 @@ class Link:
     def mac_filter(self, mac, add):
         pass
 
+    def hears_all(self, everything):
+        pass
+
+    def hears(self, what, key, add):
+        pass
+
 
 def host(clock, name, address, mac, out, *, mtu=1500, gso_max=None, limits=None, tcp=None):
     """(stack, interface, link): a host with one Ethernet interface, whose frames go to `out`."""
