@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,6 +33,11 @@ logger = logging.getLogger(__name__)
 QUEUE_FRAMES, QUEUE_BYTES = 1024, 4 << 20  # that wait for a driver which is full; what comes beyond is lost
 LARGEST_PACKET = 65535  # bytes; what each driver is asked for
 _LINK = 18  # bytes before a packet: Ethernet, and a VLAN tag
+
+
+def gate(runtime: Runtime | None) -> Held:
+    """Held for a `with`, unless this thread holds it: a driver that is being opened may have a patch behind it."""
+    return Held(None if getattr(runtime, "owner", 0) == get_ident() else runtime)
 
 
 class State(enum.Enum):
@@ -240,7 +246,7 @@ class Patch(BareStack):
         self._closed = False
         try:
             super().__init__(name, runtime)
-            with Held(self.runtime):
+            with gate(self.runtime):
                 self.one.open()
                 self.other.open()
         except BaseException:
@@ -256,7 +262,7 @@ class Patch(BareStack):
         if self._closed:
             return
         self._closed = True
-        with Held(getattr(self, "runtime", None)), ExitStack() as steps:
+        with gate(getattr(self, "runtime", None)), ExitStack() as steps:
             steps.callback(self.other.driver.close)
             steps.callback(self.one.driver.close)
             steps.callback(self._leave)

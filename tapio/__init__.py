@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tapio.pcap import Pcap
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late, script_from_data
     from tapio.stream import UnixWire
-    from tapio.switch import Switch, SwitchPort
+    from tapio.switch import Mirror, NamedPort, Switch, SwitchPort
     from tapio.tap import Tap, tapio_create, tapio_output
     from tapio.tun import Tun
     from tapio.tundev import TapError
@@ -31,7 +31,7 @@ _ROOM = {
     "pcap": ("Pcap",),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late", "script_from_data"),
     "stream": ("UnixWire",),
-    "switch": ("Switch", "SwitchPort"),
+    "switch": ("Mirror", "NamedPort", "Switch", "SwitchPort"),
     "tap": ("Tap", "tapio_create", "tapio_output"),
     "tun": ("Tun",),
     "tundev": ("TapError",),
@@ -45,6 +45,8 @@ __all__ = [
     "DUPLICATE",
     "Faults",
     "Impair",
+    "Mirror",
+    "NamedPort",
     "PASS",
     "PairEnd",
     "Pcap",

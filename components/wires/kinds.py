@@ -77,6 +77,15 @@ WIRES = {
             options={"create": "", "plain": ""},
         ),
         Kind(
+            name="switch",
+            written="NAME[,vlan=N][,uplink=WIRE]",
+            example="switch:lab,uplink=tap:tap0",
+            help="a switch in this process, the same for all that name it; joined to a wire outside by uplink=",
+            opener="components.wires.switches:switch",
+            addresses=Addresses.OWN,
+            options={"vlan": "10", "uplink": "tap:tap0"},
+        ),
+        Kind(
             name="pcap",
             written="NAME[,bpf=...]",
             example="pcap:eth0",

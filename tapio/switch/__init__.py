@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tapio.switch.mirror import Mirror
+from tapio.switch.named import NamedPort
 from tapio.switch.port import PortCounters, SwitchPort
 from tapio.switch.switch import Switch
 
-__all__ = ["Mirror", "PortCounters", "Switch", "SwitchPort"]
+__all__ = ["Mirror", "NamedPort", "PortCounters", "Switch", "SwitchPort"]

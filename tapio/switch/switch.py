@@ -69,8 +69,12 @@ class Switch:
         member = membership(vlan, trunk, native)
         if vlan is not None or trunk is not None or native is not None:
             self.knows_vlans = True
+        return SwitchPort(self, self.next_number(), member, isolated, **bounds)
+
+    def next_number(self) -> int:
+        """Of a port that is made."""
         self._made += 1
-        return SwitchPort(self, self._made, member, isolated, **bounds)
+        return self._made
 
     def mirror(self, *ports: SwitchPort, sent: bool = True, received: bool = True, **bounds: Unpack[Bounds]) -> Mirror:
         """A driver that sees what these ports send and receive; without any: all that is sent, each frame once."""
