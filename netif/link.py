@@ -67,6 +67,7 @@ class Hears(enum.Enum):
 
     STATION = "station"  # its destination (MAC, 6 bytes): the host's own, or a group's
     ADDRESS = "address"  # broadcast ARP from it or for it (IPv4, 4 bytes)
+    NEIGHBOUR = "neighbour"  # broadcast ARP from it, but for requests by this MAC, which is known (IPv4 and MAC, 10)
     PORT = "port"  # broadcast UDP to it (port, int)
 
 

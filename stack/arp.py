@@ -11,7 +11,7 @@ import enum
 import logging
 from typing import TYPE_CHECKING, TypeAlias
 
-from netif.link import Buffer, Offload
+from netif.link import Buffer, Hears, Offload
 from netif.wire import arp as wire
 from netif.wire import ethernet
 from netif.wire.ip import format_address
@@ -21,6 +21,7 @@ from stack.routing import Neighbour, Route
 
 if TYPE_CHECKING:
     from stack.ethernet import EthernetInterface
+    from stack.hearing import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 class ArpEntry(Neighbour):
     """One neighbour. `link` is None in every state in which a packet may not simply be sent."""
 
-    __slots__ = ("address", "confirmed_at", "mac", "queue", "queued_bytes", "state", "table", "tries")
+    __slots__ = ("address", "confirmed_at", "heard", "mac", "queue", "queued_bytes", "state", "table", "tries")
 
     def __init__(self, table: Arp, address: bytes) -> None:
         super().__init__()
@@ -73,6 +74,7 @@ class ArpEntry(Neighbour):
         self.address = address
         self.state = FREE
         self.mac = _NOBODY
+        self.heard: Heard | None = None  # what the interface's driver was told of it
         self.confirmed_at = 0.0
         self.tries = 0
         self.queue: list[Waiting] = []
@@ -88,6 +90,7 @@ class ArpEntry(Neighbour):
         elif self.state is INCOMPLETE:
             del self.table.searches[self]
         self.state = state
+        self.table.interface.hearing.hear(self)
         usable = state is REACHABLE or state is PROBE
         self.link = self.table.header(self.mac) if usable else None
         self.maintenance = state is REACHABLE or state is STALE
@@ -97,6 +100,19 @@ class ArpEntry(Neighbour):
             stack.arm(self)
         if stack.trace is not None:
             stack.trace("neighbour", self.table.interface, self)
+
+    def is_known_as(self, mac: bytes) -> bool:
+        """What it asks others then is no news: that it sends does not show that it hears us (RFC 4861 7.3.1), and
+        Linux does not take it for that either."""
+        return self.mac == mac and self.state is not INCOMPLETE
+
+    def concern(self) -> Heard | None:
+        """By what its ARP is of use."""
+        if self.state is FREE:
+            return None
+        if self.state is INCOMPLETE:
+            return Hears.ADDRESS, self.address
+        return Hears.NEIGHBOUR, self.address + self.mac
 
     def expire(self, now: float) -> None:
         if self.state is REACHABLE:
@@ -183,7 +199,8 @@ class Arp:
             if self._is_second(entry, sha) and spa != tpa:
                 interface.drop("arp_second")
                 return
-            self._confirm(entry, sha)
+            if for_us or operation != wire.REQUEST or not entry.is_known_as(sha):
+                self._confirm(entry, sha)
         elif for_us and operation == wire.REQUEST and interface.on_link(spa):
             entry = self._new(spa, ours=False)
             if entry is not None:
@@ -220,11 +237,11 @@ class Arp:
     def hold(self, claim: Claim) -> None:
         """Whoever says anything about its address is heard from now on."""
         self.claims[claim.address] = claim
-        self.interface.hearing.add(claim.address)
+        self.interface.hearing.add(Hears.ADDRESS, claim.address)
 
     def let_go(self, claim: Claim) -> None:
         if self.claims.pop(claim.address, None) is not None:
-            self.interface.hearing.remove(claim.address)
+            self.interface.hearing.remove(Hears.ADDRESS, claim.address)
 
     def address_of(self, mac: bytes) -> bytes | None:
         """Of several neighbours with this MAC the one confirmed last."""
@@ -259,8 +276,7 @@ class Arp:
         self.interface.transmit((ethernet.emit(to, mac, ethernet.ARP) + message,), None)
 
     def forget(self, entry: ArpEntry) -> None:
-        if self.entries.pop(entry.address, None) is not None:
-            self.interface.hearing.remove(entry.address)
+        self.entries.pop(entry.address, None)
         entry.become(FREE, None)
         self.interface.stack.timers.forget(entry)
 
@@ -308,7 +324,6 @@ class Arp:
                 self.interface.drop("arp_table_full")
             self.forget(victim)
         entry = self.entries[address] = ArpEntry(self, address)
-        self.interface.hearing.add(address)
         return entry
 
     def _victim(self, ours: bool) -> ArpEntry | None:

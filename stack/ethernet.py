@@ -11,7 +11,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from netif.errors import NoMem
-from netif.link import Attachment, Buffer, LinkCaps, Medium, Offload
+from netif.link import Attachment, Buffer, Hears, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
 from netif.wire.igmp import ALL_HOSTS
 from stack.acd import Told
@@ -234,5 +234,8 @@ class EthernetInterface(Interface):
             self._filtered[mac] = None
         else:
             del self._filtered[mac]
-        self.hearing.mac(mac, wanted)
+        if wanted:
+            self.hearing.add(Hears.STATION, mac)
+        else:
+            self.hearing.remove(Hears.STATION, mac)
         self.netif.mac_filter(mac, wanted)

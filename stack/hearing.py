@@ -9,19 +9,21 @@ or packets has everything.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import Hears
 
 if TYPE_CHECKING:
+    from stack.arp import ArpEntry
     from stack.ethernet import EthernetInterface
+
+Heard: TypeAlias = tuple[Hears, bytes]
 
 
 class Hearing:
     def __init__(self, interface: EthernetInterface) -> None:
         self.interface = interface
-        self._addresses: dict[bytes, int] = {}  # by how many it is looked for
-        self._macs: dict[bytes, None] = {}  # taken
+        self._wanted: dict[Heard, int] = {}  # by how many
         self._own: frozenset[bytes] = frozenset()
         self._mac = b""
         self._told = False  # the driver is open, and hears of each change
@@ -41,8 +43,7 @@ class Hearing:
         self._told = False
 
     def _all(self) -> Iterable[tuple[Hears, bytes | int]]:
-        yield from ((Hears.STATION, mac) for mac in self._macs)
-        yield from ((Hears.ADDRESS, address) for address in self._addresses)
+        yield from self._wanted
         yield from ((Hears.PORT, port) for port in self.interface.stack.udp.ports)
 
     def _tell(self, what: Hears, key: bytes | int, add: bool) -> None:
@@ -57,36 +58,39 @@ class Hearing:
         """Somebody is bound to it, or nobody any more."""
         self._tell(Hears.PORT, port, add)
 
-    def mac(self, mac: bytes, add: bool) -> None:
-        if add:
-            self._macs[mac] = None
-        else:
-            self._macs.pop(mac, None)
-        self._tell(Hears.STATION, mac, add)
+    def hear(self, entry: ArpEntry) -> None:
+        """Something is known of a neighbour, or nothing any more."""
+        before, entry.heard = entry.heard, entry.concern()
+        if before != entry.heard:
+            if entry.heard is not None:
+                self.add(*entry.heard)
+            if before is not None:
+                self.remove(*before)
 
     def moved(self, mac: bytes) -> None:
         """Our own MAC is this one now."""
-        if mac != self._mac:
-            self.mac(self._mac, False)
-            self._mac = mac
-            self.mac(mac, True)
+        before, self._mac = self._mac, mac
+        if mac != before:
+            self.add(Hears.STATION, mac)
+            if before:
+                self.remove(Hears.STATION, before)
 
     def owns(self, addresses: frozenset[bytes]) -> None:
         """These are ours now, and no others."""
         before, self._own = self._own, addresses
         for address in addresses - before:
-            self.add(address)
+            self.add(Hears.ADDRESS, address)
         for address in before - addresses:
-            self.remove(address)
+            self.remove(Hears.ADDRESS, address)
 
-    def add(self, address: bytes) -> None:
-        count = self._addresses.get(address, 0)
-        self._addresses[address] = count + 1
+    def add(self, what: Hears, key: bytes) -> None:
+        count = self._wanted.get((what, key), 0)
+        self._wanted[what, key] = count + 1
         if not count:
-            self._tell(Hears.ADDRESS, address, True)
+            self._tell(what, key, True)
 
-    def remove(self, address: bytes) -> None:
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
-            self._tell(Hears.ADDRESS, address, False)
+    def remove(self, what: Hears, key: bytes) -> None:
+        self._wanted[what, key] -= 1
+        if not self._wanted[what, key]:
+            del self._wanted[what, key]
+            self._tell(what, key, False)

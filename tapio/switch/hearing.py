@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from netif.link import Hears
 from netif.wire import arp, ethernet, udp
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
     from tapio.switch.port import SwitchPort
 
 _TYPE = Struct("!H")
-_ARP_ADDRESSES = Struct("!4s6x4s")  # the sender's and the target's, from byte 28 of the frame on
+_ARP = Struct("!H6s4s6x4s")  # operation, and the addresses of the sender and the target, from byte 20 of the frame on
 _IP_FRAGMENT, _IP_PROTOCOL = 14 + 6, 14 + 9
 _NOT_WHOLE = 0x3FFF  # more fragments, or an offset
-_STATION, _ADDRESS, _PORT = Hears
+_STATION, _ADDRESS, _NEIGHBOUR, _PORT = Hears
+
+
+Key = TypeVar("Key", bound=Hashable)
+Ports: TypeAlias = "dict[SwitchPort, None]"
+_NOBODY: dict[bytes, Ports] = {}
 
 
 class Hearing:
@@ -30,7 +35,8 @@ class Hearing:
     def __init__(self, ports: dict[SwitchPort, None]) -> None:
         self.ports = ports
         self.all: dict[SwitchPort, None] = {}
-        self._by: dict[Hears, dict[Hashable, dict[SwitchPort, None]]] = {what: {} for what in Hears}
+        self._by: dict[Hears, dict[Hashable, Ports]] = {what: {} for what in Hears}
+        self._known: dict[bytes, dict[bytes, Ports]] = {}  # NEIGHBOUR's, by address and MAC
 
     def hear_all(self, port: SwitchPort, everything: bool) -> None:
         if everything:
@@ -38,15 +44,24 @@ class Hearing:
         else:
             self.all.pop(port, None)
 
-    def add(self, port: SwitchPort, what: Hears, key: Hashable) -> None:
-        self._by[what].setdefault(key, {})[port] = None
+    def add(self, port: SwitchPort, what: Hears, key: bytes | int) -> None:
+        if what is _NEIGHBOUR:
+            assert isinstance(key, bytes)
+            self._known.setdefault(key[:4], {}).setdefault(key[4:], {})[port] = None
+        else:
+            self._by[what].setdefault(key, {})[port] = None
 
-    def remove(self, port: SwitchPort, what: Hears, key: Hashable) -> None:
-        held = self._by[what].get(key)
-        if held is not None:
-            held.pop(port, None)
-            if not held:
-                del self._by[what][key]
+    def remove(self, port: SwitchPort, what: Hears, key: bytes | int) -> None:
+        if what is not _NEIGHBOUR:
+            _remove(self._by[what], key, port)
+            return
+        assert isinstance(key, bytes)
+        address = key[:4]
+        macs = self._known.get(address)
+        if macs is not None:
+            _remove(macs, key[4:], port)
+            if not macs:
+                del self._known[address]
 
     def of(self, frame: bytes) -> Iterable[SwitchPort]:
         """The ports whose hosts could use a frame without a tag, in order."""
@@ -54,13 +69,17 @@ class Hearing:
             return self._among(self._by[_STATION].get(frame[:6]))
         (ethertype,) = _TYPE.unpack_from(frame, 12)
         if ethertype == ethernet.ARP and len(frame) >= 14 + arp.LENGTH:
-            spa, tpa = _ARP_ADDRESSES.unpack_from(frame, 28)
-            addresses = self._by[_ADDRESS]
-            return self._among(addresses.get(spa), addresses.get(tpa))
+            return self._of_arp(*_ARP.unpack_from(frame, 20))
         if ethertype != ethernet.IP:
             return self.all
         dport = _udp_port(frame)
         return self.ports if dport is None else self._among(self._by[_PORT].get(dport))
+
+    def _of_arp(self, operation: int, sha: bytes, spa: bytes, tpa: bytes) -> Iterable[SwitchPort]:
+        addresses = self._by[_ADDRESS]
+        knowing = self._known.get(spa, _NOBODY)
+        news = [ports for mac, ports in knowing.items() if mac != sha or operation != arp.REQUEST]
+        return self._among(addresses.get(spa), addresses.get(tpa), *news)
 
     def _among(self, *found: dict[SwitchPort, None] | None) -> Iterable[SwitchPort]:
         ports = self.all
@@ -68,6 +87,14 @@ class Hearing:
             if some:
                 ports = {**ports, **some}
         return ports if ports is self.all else sorted(ports, key=_place)
+
+
+def _remove(table: dict[Key, Ports], key: Key, port: SwitchPort) -> None:
+    ports = table.get(key)
+    if ports is not None:
+        ports.pop(port, None)
+        if not ports:
+            del table[key]
 
 
 def _place(port: SwitchPort) -> int:

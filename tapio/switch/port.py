@@ -5,7 +5,6 @@ Knows its VLANs, its counters and its mirrors; which ports a frame goes to is th
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from struct import Struct
 from typing import TYPE_CHECKING, Unpack
 
@@ -59,7 +58,7 @@ class SwitchPort(MemoryPort):
         self.not_member = self.reserved = self.filtered = self.storm = 0
         self.sent_to: tuple[Mirror, ...] = ()  # that see what it sends
         self.received_to: tuple[Mirror, ...] = ()  # that see what it receives
-        self._heard: dict[tuple[Hears, Hashable], None] = {}
+        self._heard: dict[tuple[Hears, bytes | int], None] = {}
         self._storm_since, self._storm_count = 0.0, 0
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
@@ -94,7 +93,7 @@ class SwitchPort(MemoryPort):
         if self._port is not None:
             self.switch.hearing.hear_all(self, everything)
 
-    def hear(self, what: Hears, key: Hashable, add: bool) -> None:
+    def hear(self, what: Hears, key: bytes | int, add: bool) -> None:
         if add and self._port is not None:
             self._heard[what, key] = None
             self.switch.hearing.add(self, what, key)

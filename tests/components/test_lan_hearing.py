@@ -119,8 +119,10 @@ class TestWhatAHostSaysThatItCouldUse:
         with lone.stack.socket(type=2) as s:
             s.sendto(b"hello", ("10.0.0.3", 7))
             assert lone.reaches(who_has(OTHER, TAKEN))
+        assert not lone.reaches(who_has(OTHER, TAKEN))  # that is known
+        assert lone.reaches(who_has(OTHER, TAKEN, sha=b"\2\0\0\0\0\7"))
         lone.runtime.run_for(700)  # forgotten
-        assert not lone.reaches(who_has(OTHER, TAKEN))
+        assert not lone.reaches(who_has(OTHER, TAKEN, sha=b"\2\0\0\0\0\x08"))
 
     def test_arp_about_addresses_that_it_would_like_to_have(self, lone):  # RFC 5227 2.1.1
         told = []

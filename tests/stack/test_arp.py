@@ -239,6 +239,23 @@ def test_an_old_neighbour_is_used_and_asked_by_unicast(met: Rig):
     met.sends()
 
 
+def test_what_a_neighbour_asks_others_does_not_confirm_it(met: Rig):  # RFC 4861 7.3.1; Linux neither
+    met.after(LONG)
+    met.gets(asks(PEER, GATEWAY))
+    met.gets(echo())
+    request, _reply = met.frames()
+    assert request[:6] == PEER_MAC
+    assert arp.parse(request, 14).operation == arp.REQUEST
+
+
+def test_a_neighbour_that_asks_others_with_another_mac_has_moved(met: Rig):
+    met.after(LONG)
+    met.gets(asks(PEER, GATEWAY, OTHER_MAC))
+    met.gets(echo())
+    (reply,) = met.frames()
+    assert reply[:6] == OTHER_MAC
+
+
 def test_an_old_neighbour_that_is_silent_is_sought_anew_among_everybody(met: Rig):
     met.after(LONG)
     met.gets(echo())

@@ -74,6 +74,19 @@ def test_arp_goes_to_whom_its_sender_or_target_concerns(sender, hearing):
     assert [drain(port) for port in (one, two, three)] == [[frame], [frame], []]
 
 
+def test_of_a_neighbour_that_is_known_what_it_asks_others_is_no_news(sender, hearing):
+    knows, knew = hearing((Hears.NEIGHBOUR, ONE + A)), hearing((Hears.NEIGHBOUR, ONE + C))
+    asks, answers = who_has(ONE, TWO), who_has(ONE, TWO).replace(b"\x06\x04\0\1", b"\x06\x04\0\2")
+    for frame in (asks, answers):
+        sender.transmit((frame,), None)
+    assert [drain(port) for port in (knows, knew)] == [[answers], [asks, answers]]
+    for port, mac in ((knows, A), (knew, C)):
+        port.hear(Hears.NEIGHBOUR, ONE + mac, False)
+        port.hear(Hears.NEIGHBOUR, ONE + mac, False)
+    sender.transmit((answers,), None)
+    assert [drain(port) for port in (knows, knew)] == [[], []]
+
+
 def test_a_broadcast_datagram_goes_to_whom_its_port_concerns(sender, hearing):
     seven, nine = hearing((Hears.PORT, 7)), hearing((Hears.PORT, 9))
     plain, long = datagram(7), datagram(7, options=bytes([1, 1, 1, 0]))
