@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tapio.capture import PcapngWriter, Sniff, TextTrace
     from tapio.faults import Faults
+    from tapio.hook import Hook
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, pair
     from tapio.pcap import Pcap
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _ROOM = {
     "capture": ("PcapngWriter", "Sniff", "TextTrace"),
     "faults": ("Faults",),
+    "hook": ("Hook",),
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "pair"),
     "pcap": ("Pcap",),
@@ -44,6 +46,7 @@ __all__ = [
     "DROP",
     "DUPLICATE",
     "Faults",
+    "Hook",
     "Impair",
     "Mirror",
     "NamedPort",

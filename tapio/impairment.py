@@ -13,13 +13,13 @@ from typing import TypeAlias, Unpack
 
 import attrs
 
-from netif.link import Buffer, Driver, LinkCaps, Offload, Port, Runtime
+from netif.link import Buffer, Driver, LinkCaps, Offload, Port
 from netif.wire import ethernet
 from netif.wire.segment import link_length
 from tapio.faults import Side, Words, both
 from tapio.lane import Frame, Lane
 from tapio.script import Rule, Script
-from tapio.wrapper import Wrapper
+from tapio.wrapper import InnerPort, Wrapper
 
 Rules: TypeAlias = Rule | Script | Sequence[Rule | Script] | None
 
@@ -78,7 +78,7 @@ class Impair(Wrapper):
             lane.roll(random.Random(seeds.getrandbits(64)), port.now())
         self._port = port
         segment = attrs.evolve(want, gso_max=want.mtu, tx_checksum=False, rx_checksum=False)
-        granted = self.driver.open(segment, _InnerPort(self, port))
+        granted = self.driver.open(segment, InnerPort(port, self.may_go_on))
         link = link_length(granted.medium)
         if link != self.out.link:
             self._begin(link)
@@ -167,18 +167,3 @@ class Impair(Wrapper):
 
     def __repr__(self) -> str:
         return f"<Impair {self.out!r}, {self.into!r}, {self.driver!r}>"
-
-
-class _InnerPort:
-    """The port as the driver inside has it: all is handed through, but room is first the waiting frames'."""
-
-    def __init__(self, impair: Impair, outer: Port) -> None:
-        self.runtime: Runtime = outer.runtime
-        self.dice = outer.dice
-        self.now = outer.now
-        self.readable = outer.readable
-        self.poke = outer.poke
-        self.watch = outer.watch
-        self.call_at = outer.call_at
-        self.failed = outer.failed
-        self.writable = impair.may_go_on

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from netif.link import Buffer, Driver, LinkCaps, Offload, Port
+from collections.abc import Callable
+
+from netif.link import Buffer, Driver, LinkCaps, Offload, Port, Runtime
 
 
 class Wrapper:
@@ -39,3 +41,18 @@ class Wrapper:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.driver!r}>"
+
+
+class InnerPort:
+    """The port as the driver inside has it: all is handed through, but room there is told to the wrapper."""
+
+    def __init__(self, outer: Port, writable: Callable[[], None]) -> None:
+        self.runtime: Runtime = outer.runtime
+        self.dice = outer.dice
+        self.now = outer.now
+        self.readable = outer.readable
+        self.poke = outer.poke
+        self.watch = outer.watch
+        self.call_at = outer.call_at
+        self.failed = outer.failed
+        self.writable = writable

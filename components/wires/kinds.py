@@ -32,6 +32,7 @@ class Kind:
     opener: str
     addresses: Addresses
     options: Mapping[str, str] = attrs.field(factory=dict)  # name -> how its value is written; "": a word without one
+    takes_rights: bool = True  # to open it may be root's alone; else `--user` holds from the start
     wants: str = "name"  # what follows the colon is: "wants a name"; "": may be empty
 
 
@@ -56,6 +57,7 @@ WIRES = {
             help="no device at all: a second host in this process plays the other part (the default)",
             opener="components.wires.openers:pair",
             addresses=Addresses.TAP,
+            takes_rights=False,
             wants="",
         ),
         Kind(
@@ -65,6 +67,7 @@ WIRES = {
             help="between two processes, no root: the first to come is the switch for all others; wants --ip",
             opener="components.wires.openers:unix",
             addresses=Addresses.OWN,
+            takes_rights=False,
             wants="path",
         ),
         Kind(
@@ -143,6 +146,13 @@ WRAPPERS = {
             help="what passes, written to a file for Wireshark",
             opener="components.wires.wrappers:sniffed",
             options={"file": "x.pcapng", "name": "tap0"},
+        ),
+        WrapperKind(
+            name="hook",
+            example="hook(tap:tap0, call=mine.py:look)",
+            help="a function of yours that sees, changes, drops and adds frames",
+            opener="components.wires.wrappers:hooked",
+            options={"call": "MODULE:FUNCTION", "scapy": "", "on_error": "drop"},
         ),
     )
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING, Any
 
 from components.wires.grammar import BadWire
@@ -61,6 +63,50 @@ def sniffed(driver: Driver, options: Mapping[str, str]) -> Driver:
     if "file" not in options:
         raise BadWire("sniff( wants a file: sniff(WIRE, file=x.pcapng)")
     return FileSniff(driver, options["file"], options.get("name", "netif"))
+
+
+def hooked(driver: Driver, options: Mapping[str, str]) -> Driver:
+    from tapio.hook import Hook
+
+    if "call" not in options:
+        raise BadWire("hook( wants a function: hook(WIRE, call=mine.py:look) or call=package.module:look")
+    function = function_of(options["call"])
+    if "scapy" in options:
+        try:
+            from tapio.scapy_view import scapy_view
+        except ImportError as error:
+            raise BadWire(f"hook(: {error}") from None
+        function = scapy_view(function)
+    on_error = options.get("on_error", "pass")
+    if on_error not in ("pass", "drop"):
+        raise BadWire(f"hook(: on_error={on_error}: write pass or drop")
+    return Hook(driver, function, on_error="drop" if on_error == "drop" else "pass")
+
+
+def function_of(call: str) -> Any:
+    """The function that "package.module:name" or "path/file.py:name" says."""
+    place, _, name = call.rpartition(":")
+    if not place or not name:
+        raise BadWire(f"hook(: call={call}: write MODULE:FUNCTION or path/file.py:FUNCTION")
+    try:
+        module = module_in(place) if place.endswith(".py") else import_module(place)
+    except Exception as error:  # whatever a stranger's module raises
+        why = str(error) if str(error) else type(error).__name__
+        raise BadWire(f"hook(: call={call}: {place} cannot be imported: {' '.join(why.split())}") from None
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise BadWire(f"hook(: call={call}: there is no function {name} in {place}")
+    return function
+
+
+def module_in(path: str) -> Any:
+    """The module that a file holds; it is nobody else's, and so under no name."""
+    spec = spec_from_file_location(os.path.basename(path)[:-3], path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no module")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class FileSniff(Sniff):

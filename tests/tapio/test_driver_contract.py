@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tapio import Impair, PcapngWriter, Sniff, Switch, UnixWire, Wrapper, drop, pair
+from tapio import Hook, Impair, PcapngWriter, Sniff, Switch, UnixWire, Wrapper, drop, pair
 from tests.tapio.contract import DriverContract
 
 WIRES = {}
@@ -50,6 +50,18 @@ def a_sniffed_end(tmp_path):
 def a_sniffed_impaired_port(tmp_path):
     switch = Switch()
     return Sniff(Impair(switch.port(), delay=(0, 1e-9))), switch.port()
+
+
+@wire
+def a_hooked_end(tmp_path):
+    near, far = pair()
+    return Hook(near, lambda direction, frame: None), far
+
+
+@wire
+def a_hook_around_an_impaired_port(tmp_path):
+    switch = Switch()
+    return Hook(Impair(switch.port(), delay=(0, 1e-9)), lambda direction, frame: frame), switch.port()
 
 
 @wire

@@ -6,13 +6,15 @@ import importlib
 import os
 
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
 import netif
 from components.wires import read
 from components.wires.kinds import WIRES, WRAPPERS, help_lines
 from components.wires.plan import imported
 from netif import Netif, Sniff, Stack, VirtualRuntime, open_wire, pair
-from tapio import Impair, UnixWire
+from tapio import Hook, Impair, UnixWire
 from tapio.faults import Words
 
 
@@ -33,6 +35,18 @@ def test_wrappers_are_drivers_around_the_driver(tmp_path):
     assert isinstance(wire.driver.driver, UnixWire)
     wire.close()
     assert not (tmp_path / "lan").exists()
+
+
+def test_a_hook_is_a_function_of_a_module_or_of_a_file(tmp_path):
+    (tmp_path / "mine.py").write_text("seen = []\ndef look(*what):\n    seen.append(what)\n")
+    wire = open_wire(f"hook(unix:{tmp_path}/lan, call={tmp_path}/mine.py:look)")
+    assert isinstance(wire, Hook)
+    assert wire.fn("out", b"frame") is None
+    wire.close()
+    wire = open_wire(f"hook(unix:{tmp_path}/lan, call=tests.components.wires.calls:with_ttl_9, scapy, on_error=drop)")
+    packet = IP(bytes(wire.fn("out", bytes(Ether() / IP(ttl=64)))[14:]))
+    assert packet.ttl == 9
+    wire.close()
 
 
 def test_impair_without_a_rule_is_the_driver_itself(tmp_path):
@@ -63,6 +77,12 @@ def test_scripts_are_written_in_place_or_in_a_file(tmp_path):
         ("impair({}, script=@/no/such/rules.json)", "/no/such/rules.json: No such file or directory"),
         ("impair({}, script=@/dev/null)", "impair(: script=@/dev/null: Expecting value"),
         ("impair({}, match=port http)", "match: 'port http' is no kind of frame: port wants a number"),
+        ("hook({})", "hook( wants a function: hook(WIRE, call=mine.py:look)"),
+        ("hook({}, call=look)", "hook(: call=look: write MODULE:FUNCTION"),
+        ("hook({}, call=no.such:look)", "hook(: call=no.such:look: no.such cannot be imported: No module named 'no'"),
+        ("hook({}, call=/no/such.py:look)", "/no/such.py cannot be imported: [Errno 2]"),
+        ("hook({}, call=json:look)", "there is no function look in json"),
+        ("hook({}, call=json:loads, on_error=cry)", "hook(: on_error=cry: write pass or drop"),
         ("sniff({}, name=x)", "sniff( wants a file"),
         ("impair(sniff({}, file=/no/such/place/x), loss=1%)", "/no/such/place/x: No such file or directory"),
         ("impair(sniff({}, file=/dev/null), loss=5x)", "loss: '5x' is not from 0 to 1"),
