@@ -21,6 +21,7 @@ import attrs
 from components.addressing import await_address, set_servers
 from components.command import Complaint, GaveUp, explain, interrupt
 from components.flags import Choice
+from components.rights import become, load_all, user_named
 from components.wires.kinds import Addresses, Kind
 from components.wires.plan import Plan, filtered, opened, planned
 
@@ -83,12 +84,36 @@ def connect(choice: Choice, *, says: TextIO | None = None) -> Iterator[Joined]:
     with told_once(), ExitStack() as closing:
         runtime = make_runtime(choice, closing)
         if plan.kind.name == "pair":
+            drop_rights(choice)
             yield join_pair(choice, plan, runtime, closing)
             return
         choice = with_addresses(choice, plan.kind)
-        here = join(choice, plan, opened(plan), runtime, closing)
+        here = join(choice, plan, opened_by(choice, plan), runtime, closing)
         with ends_with(here.netif, plan):
             yield here
+
+
+def opened_by(choice: Choice, plan: Plan) -> Driver:
+    """The driver; from here on the process has the rights of `--user` alone, whose the files to come are."""
+    if choice.user is not None:
+        user_named(choice.user)  # before anything is opened
+        if not plan.kind.takes_rights:
+            drop_rights(choice)
+            return opened(plan)
+    driver = opened(plan)
+    try:
+        drop_rights(choice)
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+def drop_rights(choice: Choice) -> None:
+    if choice.user is not None:
+        user = user_named(choice.user)
+        load_all()
+        become(user)
 
 
 @contextmanager

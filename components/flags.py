@@ -43,6 +43,7 @@ class Choice:
     verbose: int = 0
     timeout: float | None = None  # seconds
     once: bool = False
+    user: str | None = None  # whose rights alone to keep once the wire is open
 
 
 def parse_interface(text: str) -> IPv4Interface:
@@ -144,6 +145,7 @@ FLAGS: tuple[tuple[str, str, str, Callable[[str], Any], str], ...] = (
     ("--seed", "seed", "N", parse_seed, "seed of what is random: the same losses at every start"),
     ("--pcapng", "pcapng", "FILE", str, "write the frames to FILE, for Wireshark"),
     ("--bpf", "bpf", "EXPR", str, "hear only what matches this filter, on pcap: alone, such as 'tcp port 80 or arp'"),
+    ("--user", "user", "NAME", str, "once the wire is open, have no rights but those of user NAME"),
     ("--timeout", "timeout", "S", parse_seconds, "give up when no peer has answered for this long; exit status 1"),
 )
 
