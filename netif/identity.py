@@ -126,10 +126,13 @@ class Identity(Frames, Observable):
             raise InvalidParams("a MAC address of all zeros is no address; give another")
         with Held(self.runtime):
             self._refuse_closed("give a MAC address to")
-            self.mac = address
             if self.interface is not None and self.caps is not None:
+                set_mac = getattr(self.driver, "set_mac", None)  # of one that filters by it
+                if set_mac is not None:
+                    set_mac(address)
                 self.caps = attrs.evolve(self.caps, mac=address)
                 self.interface.set_mac(address)
+            self.mac = address
 
     def set_mtu(self, mtu: int) -> None:
         """Bytes of an IP packet; also while the link is up, then at most what the wire granted."""

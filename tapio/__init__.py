@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tapio.hook import Hook
     from tapio.impairment import Impair, impair
     from tapio.memory import PairEnd, pair
+    from tapio.packet import Packet
     from tapio.pcap import Pcap
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late, script_from_data
     from tapio.stream import UnixWire
@@ -30,6 +31,7 @@ _ROOM = {
     "hook": ("Hook",),
     "impairment": ("Impair", "impair"),
     "memory": ("PairEnd", "pair"),
+    "packet": ("Packet",),
     "pcap": ("Pcap",),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late", "script_from_data"),
     "stream": ("UnixWire",),
@@ -51,6 +53,7 @@ __all__ = [
     "Mirror",
     "NamedPort",
     "PASS",
+    "Packet",
     "PairEnd",
     "Pcap",
     "PcapngWriter",

@@ -13,16 +13,19 @@ import time
 from contextlib import ExitStack
 from struct import Struct
 
-SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCGIFHWADDR, SIOCETHTOOL = 0x8913, 0x8914, 0x8921, 0x8927, 0x8946
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFADDR, SIOCGIFMTU, SIOCGIFHWADDR = 0x8913, 0x8914, 0x8915, 0x8921, 0x8927
+SIOCGIFINDEX, SIOCETHTOOL, SIOCGIWNAME = 0x8933, 0x8946, 0x8B01
 ETHTOOL_GDRVINFO = 3
 NETLINK_ROUTE, RTMGRP_LINK = 0, 1
 IFF_UP, IFF_RUNNING = 0x1, 0x40
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 CARRIER_WAIT = 0.1  # seconds; the kernel takes a few milliseconds at worst
 
 _LONGEST_NEWS = 65536  # bytes of a message
 _IFREQ_FLAGS = Struct("16sH22x")
 _IFREQ_INT = Struct("16si20x")
-_IFREQ_HWADDR = Struct("16s2x6s16x")
+_IFREQ_HWADDR = Struct("16sH6s16x")
+_IFREQ_ADDRESS = Struct("16s4x4s16x")  # of a struct sockaddr_in
 _IFREQ_POINTER = Struct("16sP16x")
 _DRVINFO = Struct("I32s32s32s32s")  # command, driver, version, firmware, bus
 _DRVINFO_SIZE = 196
@@ -46,9 +49,32 @@ class Control:
     def mtu(self) -> int:
         return int(_IFREQ_INT.unpack(self._ask(SIOCGIFMTU, _IFREQ_INT.pack(self._bytes(), 0)))[1])
 
+    def index(self) -> int:
+        return int(_IFREQ_INT.unpack(self._ask(SIOCGIFINDEX, _IFREQ_INT.pack(self._bytes(), 0)))[1])
+
     def mac(self) -> bytes:
-        reply = self._ask(SIOCGIFHWADDR, _IFREQ_HWADDR.pack(self._bytes(), bytes(6)))
-        return bytes(_IFREQ_HWADDR.unpack(reply)[1])
+        return self.hardware()[1]
+
+    def hardware(self) -> tuple[int, bytes]:
+        """(what it carries: ARPHRD_ETHER or another, its address)."""
+        reply = self._ask(SIOCGIFHWADDR, _IFREQ_HWADDR.pack(self._bytes(), 0, bytes(6)))
+        _, kind, mac = _IFREQ_HWADDR.unpack(reply)
+        return kind, mac
+
+    def address(self) -> bytes | None:
+        """The IPv4 address that this host has on it, the first of several."""
+        try:
+            reply = self._ask(SIOCGIFADDR, _IFREQ_ADDRESS.pack(self._bytes(), bytes(4)))
+        except OSError:
+            return None
+        return bytes(_IFREQ_ADDRESS.unpack(reply)[1])
+
+    def is_wireless(self) -> bool:
+        try:
+            self._ask(SIOCGIWNAME, _IFREQ_INT.pack(self._bytes(), 0))
+        except OSError:
+            return False
+        return True
 
     def is_up(self) -> bool:
         return bool(self._flags() & IFF_UP)

@@ -36,6 +36,12 @@ class Wrapper:
     def advance(self, now: float) -> None:
         self.driver.advance(now)
 
+    def set_mac(self, mac: bytes) -> None:
+        """We have another MAC address from now on: for drivers that filter by it."""
+        inner = getattr(self.driver, "set_mac", None)
+        if inner is not None:
+            inner(mac)
+
     def close(self) -> None:
         self.driver.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netif.link import Medium
-from tapio import Pcap, Tap, Tun
+from tapio import Packet, Pcap, Tap, Tun
 from tests.host.far_end import FarEnd
 from tests.host.namespaces import namespace
 from tests.tapio.conftest import frames, frames_of, make_port, runtime, want  # noqa: F401 - fixtures
@@ -39,6 +39,21 @@ def a_plain_tap_that_is_bridged_with_another(ns):
 @wire_of
 def pcap_on_both_ends_of_a_veth(ns):
     return Pcap("v0", netns=ns.name, buffer_size=1 << 24), Pcap("v1", netns=ns.name, buffer_size=1 << 24)
+
+
+@wire_of
+def a_packet_socket_on_a_veth_end(ns):
+    return Packet("v0", netns=ns.name), Packet("v1", netns=ns.name)
+
+
+@wire_of
+def a_plain_packet_socket_on_a_veth_end(ns):
+    return Packet("v0", netns=ns.name, offload=False), Packet("v1", netns=ns.name)
+
+
+@wire_of
+def a_packet_socket_across_from_a_plain_one(ns):
+    return Packet("v0", netns=ns.name), Packet("v1", netns=ns.name, offload=False)
 
 
 @pytest.fixture(scope="module")
