@@ -72,9 +72,10 @@ def faults(path: Path, source: str) -> list[str]:
     return frames(path, f"(ip.src=={source} || arp.src.proto_ipv4=={source}) && ({FAULTS})")
 
 
-def sent(path: Path, source: str) -> int:
-    """Frames from `source`."""
-    return len(frames(path, f"ip.src=={source} || arp.src.proto_ipv4=={source}", "frame.number"))
+def sent(path: Path, source: str) -> list[int]:
+    """Of each frame from `source` the IP length; 0 of ARP's."""
+    lengths = frames(path, f"ip.src=={source} || arp.src.proto_ipv4=={source}", "ip.len")
+    return [int(length.partition(",")[0] or 0) for length in lengths]  # behind a comma: of what an ICMP error quotes
 
 
 def transmitted(ping_output: str) -> tuple[int, int]:
