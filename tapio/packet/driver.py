@@ -1,6 +1,7 @@
 """A packet socket on a network device: whoever is at the other end of its cable, in frames of up to 64 KiB.
 
 With the virtio-net header checksums and segmentation are left undone both ways: the kernel does what the device cannot.
+Where it is refused they are done here, and what comes is judged by the auxiliary data, as libpcap's frames are.
 Ours is a MAC address of our own, so that the kernel takes nothing of it for itself and resets no connection of ours; or
 the device's, where its medium allows but one. On a loopback device IP packets travel, without a link header.
 This host's own stack is not heard on the device, nor does it hear us (but on a loopback): both speak to the other end.
@@ -14,19 +15,30 @@ import socket
 import sys
 from collections import deque
 from struct import Struct
+from typing import TYPE_CHECKING
 
 import attrs
 
-from netif.link import PARTIAL, Buffer, LinkCaps, Medium, Offload, Port
+from netif.link import PARTIAL, VALID, Buffer, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed, ethernet, ip
 from netif.wire.segment import adapt
-from tapio import vnet
 from tapio.device import ARPHRD_LOOPBACK
 from tapio.kernel import LARGE, KernelWire
 from tapio.netns import in_netns
 from tapio.packet import bpf
-from tapio.packet.endpoint import ANCILLARY, AUXDATA, STATUS_TPID, STATUS_VLAN, Endpoint
+from tapio.packet.endpoint import (
+    ANCILLARY,
+    AUXDATA,
+    STATUS_TPID,
+    STATUS_UNFINISHED,
+    STATUS_VERIFIED,
+    STATUS_VLAN,
+    Endpoint,
+)
 from tapio.wire import MTU_MAX, WireError, grant
+
+if TYPE_CHECKING:
+    from tapio.pcap.checksums import Checksums
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +48,7 @@ _STATUS = 0 if sys.byteorder == "little" else 3  # the byte of the auxiliary dat
 _TAG = Struct("!HH")  # TPID, TCI
 _NOBODY = bytes(6)  # the address of a loopback device
 _LINK = ethernet.HEADER_LENGTH
+_COMPLETE = Offload(VALID)
 
 
 class Packet(KernelWire):
@@ -50,7 +63,9 @@ class Packet(KernelWire):
         """`netns`: the network namespace that it is in, by name or path. WireError: it cannot be had."""
         self.shared_mac = shared_mac
         self._endpoint = in_netns(netns, lambda: Endpoint(interface))
-        super().__init__(self._endpoint.name, self._endpoint.socket.fileno(), vnet_header=True)
+        header = self._endpoint.vnet_header
+        super().__init__(self._endpoint.name, self._endpoint.socket.fileno(), vnet_header=header)
+        self._checksums = None if header else _checksums(self.name)
         self._recvmsg_into = self._endpoint.socket.recvmsg_into
         self._offload = offload
         self._lost = 0  # frames for which the kernel, or its header, had no room
@@ -80,6 +95,8 @@ class Packet(KernelWire):
             endpoint.bind()
             self._pieces.clear()
             self._granted = granted = grant(want, mtu=mtu, tx_checksum=self._offload, rx_checksum=self._offload)
+            if self._checksums is not None:
+                self._checksums.mtu, self._checksums.our_mtu = mtu, granted.mtu
             self._differs = bool(self._link_header) or not granted.rx_checksum or granted.gso_max < MTU_MAX
             endpoint.open_device(promiscuous=not (self.shared_mac or self._link_header))
             endpoint.hear(self._program(granted.mac))
@@ -131,7 +148,7 @@ class Packet(KernelWire):
                 ip.format_address(address),
             )
         if not self.shared_mac and control.is_wireless():
-            log.warning("%s is wireless, where a station may have one MAC address alone: share it (shared-mac)", name)
+            log.warning("%s is wireless, where a station may have one MAC address alone: share it (shared_mac)", name)
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
         if self._pieces:
@@ -147,14 +164,21 @@ class Packet(KernelWire):
         if flags & socket.MSG_TRUNC:
             self._lost += 1
             return None
+        front = self._front
         frame: Buffer
         if length >= LARGE:
-            frame = view[vnet.LENGTH : length].toreadonly()
+            frame = view[front:length].toreadonly()
             self._view = memoryview(self._ring.take())
         else:
-            frame = view[vnet.LENGTH : length].tobytes()
-        offload = self._offloads[view[: vnet.LENGTH].tobytes()]
+            frame = view[front:length].tobytes()
         auxiliary = ancillary[0][2]
+        if front:
+            offload = self._offloads[view[:front].tobytes()]
+        else:
+            usable, offload = self._judged(frame, auxiliary)
+            if not usable:
+                self._lost += 1
+                return None
         if auxiliary[_STATUS] & STATUS_VLAN:
             frame, offload = _tagged(frame, offload, auxiliary)
         if self._differs:
@@ -169,6 +193,15 @@ class Packet(KernelWire):
             self._lost += 1
         elif not self._endpoint.survived(error):
             raise self._failure(error) from None
+
+    def _judged(self, frame: Buffer, auxiliary: bytes) -> tuple[bool, Offload | None]:
+        """(whether it can be used, what is to be said of it), without the header: how a super-frame is to be cut, the
+        auxiliary data does not say."""
+        assert self._checksums is not None
+        status: int = AUXDATA.unpack(auxiliary)[0]
+        if status & STATUS_UNFINISHED or len(frame) > self._checksums.mtu + _LINK:
+            return self._checksums.judge(bytes(frame))
+        return True, _COMPLETE if status & STATUS_VERIFIED else None
 
     def _adapted(self, frame: Buffer, offload: Offload | None) -> tuple[Buffer, Offload | None] | None:
         """The first of what was granted of it; what is left waits."""
@@ -210,8 +243,10 @@ class Packet(KernelWire):
     def __repr__(self) -> str:
         if self._fd < 0:
             return f"<Packet {self.name} closed>"
-        shared = " shared MAC" if self.shared_mac else ""
-        return f"<Packet {self.name} {'offload' if self._offload else 'plain'}{shared}>"
+        how = "offload" if self._offload else "plain"
+        if not self._vnet:
+            how = "without the header"
+        return f"<Packet {self.name} {how}{' shared MAC' if self.shared_mac else ''}>"
 
 
 def _tagged(frame: Buffer, offload: Offload | None, auxiliary: bytes) -> tuple[bytes, Offload | None]:
@@ -221,3 +256,9 @@ def _tagged(frame: Buffer, offload: Offload | None, auxiliary: bytes) -> tuple[b
     if offload is not None and offload.checksum == PARTIAL:
         offload = offload._replace(start=offload.start + len(tag))
     return b"".join((frame[:12], tag, frame[12:])), offload
+
+
+def _checksums(name: str) -> Checksums:
+    from tapio.pcap.checksums import Checksums  # seldom: where the kernel, or a sandbox, refuses the header
+
+    return Checksums(name, None)

@@ -29,7 +29,8 @@ PACKET_MR_PROMISC = 1
 SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
 AUXDATA = Struct("=IIIHHHH")  # status, length, captured, offsets of MAC and network header, VLAN TCI, VLAN TPID
-STATUS_VLAN, STATUS_TPID = 0x10, 0x40  # TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID
+STATUS_UNFINISHED, STATUS_VLAN = 0x8, 0x10  # TP_STATUS_CSUMNOTREADY, TP_STATUS_VLAN_VALID
+STATUS_TPID, STATUS_VERIFIED = 0x40, 0x80  # TP_STATUS_VLAN_TPID_VALID, TP_STATUS_CSUM_VALID
 ANCILLARY: Final = 16 + 24  # bytes; CMSG_SPACE of AUXDATA where a size_t has eight
 
 _STATISTICS = Struct("=II")  # frames, dropped
@@ -43,6 +44,7 @@ class Endpoint:
     def __init__(self, interface: str) -> None:
         self.name = _known(interface)
         self._index = 0  # of the device that it is bound to
+        self.vnet_header = True  # in front of each frame, both ways
         with ExitStack() as undoing:
             self.control = undoing.enter_context(Control(self.name))
             self.kind, _ = self.control.hardware()
@@ -56,13 +58,17 @@ class Endpoint:
         made = self.socket
         made.setblocking(False)
         try:
-            for option in (PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING):
+            for option in (PACKET_AUXDATA, PACKET_IGNORE_OUTGOING):
                 made.setsockopt(SOL_PACKET, option, 1)
         except OSError as error:
             code = error.errno or errno.EIO
             raise WireError(
                 code, f"{self.name}: this kernel has no packet sockets as Linux 4.20 has them: try pcap:{self.name}"
             ) from None
+        try:
+            made.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        except OSError:  # some sandboxes
+            self.vnet_header = False
         try:
             made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except PermissionError:  # it takes CAP_NET_ADMIN; this one goes as far as net.core.rmem_max
