@@ -1,4 +1,4 @@
-"""`components.small_services` to be measured: on our stack over a TAP, or the same program on the kernel's sockets.
+"""`components.small_services` to be measured: on our stack over a wire, or the same program on the kernel's sockets.
 
 `python -m tests.bench.server ours|kernel --netns NS [--cpu N] [--profile FILE]` says "ready", and serves until its
 standard input ends.
@@ -21,10 +21,10 @@ def on_the_kernel() -> None:
         ready()
 
 
-def on_our_stack(netns: str, tap: str, ip: str, offload: bool) -> None:
-    from netif import Netif, Stack, Tap
+def on_our_stack(netns: str, wire: str, ip: str) -> None:
+    from netif import Netif, Stack, open_wire
 
-    driver = in_netns(netns, lambda: Tap(tap, offload=offload))
+    driver = in_netns(netns, lambda: open_wire(wire))
     with Stack() as host, Netif(driver, stack=host, ip=ip), SmallServices(host):
         ready()
 
@@ -39,9 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("on", choices=("ours", "kernel"))
     parser.add_argument("--netns", required=True)
-    parser.add_argument("--tap", default="tap0")
+    parser.add_argument("--wire", default="tap:tap0")
     parser.add_argument("--ip", default="192.168.5.100/24")
-    parser.add_argument("--no-offload", action="store_true")
     parser.add_argument("--cpu", type=int)
     parser.add_argument("--profile")
     options = parser.parse_args(argv)
@@ -52,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         enter_netns(options.netns)
         on_the_kernel()
     else:
-        on_our_stack(options.netns, options.tap, options.ip, not options.no_offload)
+        on_our_stack(options.netns, options.wire, options.ip)
     if profiles:
         profiles.write(options.profile)
 
