@@ -89,6 +89,15 @@ WIRES = {
             options={"vlan": "10", "uplink": "tap:tap0"},
         ),
         Kind(
+            name="packet",
+            written="NAME[,plain]",
+            example="packet:veth0",
+            help="a packet socket on a veth end, a bridge's port or a network card, beside the kernel (docs/packet.md)",
+            opener="components.wires.openers:packet",
+            addresses=Addresses.DHCP,
+            options={"plain": "", "netns": "NAME", "shared_mac": ""},
+        ),
+        Kind(
             name="pcap",
             written="NAME[,bpf=...]",
             example="pcap:eth0",

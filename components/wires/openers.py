@@ -28,6 +28,17 @@ def tap(name: str, options: Mapping[str, str]) -> Driver:
     return Tap(name, create="create" in options, offload="plain" not in options)
 
 
+def packet(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import Packet
+
+    return Packet(
+        name,
+        netns=options.get("netns"),
+        offload="plain" not in options,
+        shared_mac="shared_mac" in options,
+    )
+
+
 def pcap(name: str, options: Mapping[str, str]) -> Driver:
     from tapio import Pcap
 
