@@ -39,10 +39,9 @@ class Device(enum.Enum):
 
 @attrs.frozen
 class Resolution:
-    """The wire for one kind of device; `remark` is a warning, and `remedy` is for who has no such wire."""
+    """The wire for one kind of device; `remedy` is for who has no such wire."""
 
     wire: str
-    remark: str = ""
     remedy: str = "use a TAP (make_tap_netif), and bridge it if you must"
     options: Mapping[str, str] = attrs.field(factory=dict)
 
@@ -51,14 +50,10 @@ RESOLUTIONS = {
     Device.TAP: Resolution("tap"),
     Device.TUN: Resolution("tun"),
     Device.VETH: Resolution("packet"),
-    Device.BRIDGE: Resolution(
-        "packet",
-        "it speaks for a bridge's own port: what its members say to each other is seen only where it floods",
-        "make_tap_netif tap0; ip link set tap0 master {name}; then use tap0",
-    ),
+    Device.BRIDGE: Resolution("packet", "make_tap_netif tap0; ip link set tap0 master {name}; then use tap0"),
     Device.LOOPBACK: Resolution("packet"),
-    Device.WIRELESS: Resolution("packet", "this host cannot reach you over its own card; use a veth pair or a TAP"),
-    Device.CARD: Resolution("packet", "this host cannot reach you over its own card; use a veth pair or a TAP"),
+    Device.WIRELESS: Resolution("packet", options={"shared_mac": ""}),
+    Device.CARD: Resolution("packet"),
     Device.OTHER: Resolution("packet"),
 }
 
@@ -73,10 +68,7 @@ def resolve(name: str) -> tuple[str, Mapping[str, str]]:
     chosen = RESOLUTIONS[device]
     if chosen.wire not in WIRES:
         raise BadWire(f"{name} is a {words}: not yet; {chosen.remedy.format(name=name)}")
-    if chosen.remark:
-        log.warning("%s is a %s: %s:%s; %s", name, words, chosen.wire, name, chosen.remark)
-    else:
-        log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
+    log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
     return chosen.wire, chosen.options
 
 

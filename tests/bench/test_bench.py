@@ -10,6 +10,9 @@ from tests.bench import leases
 from tests.bench.__main__ import BEGIN, END, ROWS, table, write
 from tests.bench.client import ROWS as CLIENT_ROWS
 from tests.bench.systems import BARE, KERNEL, OURS, Sample, systems
+from tests.bench.wires import ROWS as ROWS_OF_WIRES
+from tests.bench.wires import TAP, WIRES
+from tests.bench.wires import table as lines_of
 
 
 def test_a_row_shows_medians_and_their_ratio():
@@ -54,3 +57,13 @@ def test_hosts_are_bound_and_what_that_took_is_told(capsys):
     assert told["hosts"] == 10
     assert 0 < told["virtual"] < 10
     assert told.keys() == {"hosts", "wall", "cpu", "virtual", "memory"}
+
+
+def test_a_wires_bulk_is_told_beside_the_taps():
+    bulk = [Sample(bytes=65_536_000, times=1, seconds=1.0, server_cpu=0.05)]
+    answers = [Sample(bytes=1000, times=1000, seconds=1.0, server_cpu=0.02)]
+    half = [Sample(bytes=65_536_000, times=1, seconds=2.0, server_cpu=0.1)]
+    found = {TAP: dict(zip(ROWS_OF_WIRES, (bulk, bulk, answers), strict=True))}
+    found["packet:v0"] = dict(zip(ROWS_OF_WIRES, (half, bulk, answers), strict=True))
+    cells = [cell.strip() for cell in lines_of(WIRES, found)[3].strip("|").split("|")]
+    assert cells == ["`packet:v0`", "33", "66", "1,000", "0.50, 1.00, 1.00", "0.7", "100.0", "50.0", "20.0"]

@@ -27,7 +27,7 @@ class Wire(NamedTuple):
 
 TAP = "tap:tap0"
 WIRES = (Wire(TAP, None), Wire("packet:v0", 0.7))
-BULK = ("from-kernel", "to-kernel")
+ROWS = ("from-kernel", "to-kernel", "ping-pong")
 HEAD = ("wire", "from the kernel, MB/s", "to the kernel, MB/s", "ping-pong, /s", "of the TAP's", "must",
         "CPU us per 64 KiB in", "out", "CPU us per round trip")  # fmt: skip
 
@@ -55,11 +55,10 @@ def on(wire: str) -> Iterator[System]:
 
 def measure(wires: tuple[Wire, ...], rounds: int, seconds: float) -> dict[str, Samples]:
     """By wire, then by row."""
-    rows = (*BULK, "ping-pong")
-    found: dict[str, Samples] = {wire.text: {row: [] for row in rows} for wire in wires}
+    found: dict[str, Samples] = {wire.text: {row: [] for row in ROWS} for wire in wires}
     with ExitStack() as stack:
         systems = [stack.enter_context(on(wire.text)) for wire in wires]
-        for row in rows * rounds:
+        for row in ROWS * rounds:
             for system in systems:
                 found[system.name][row].append(system.measure(row, seconds))
     return found
@@ -67,13 +66,13 @@ def measure(wires: tuple[Wire, ...], rounds: int, seconds: float) -> dict[str, S
 
 def table(wires: tuple[Wire, ...], found: dict[str, Samples]) -> list[str]:
     """In Markdown."""
-    speeds = {text: [median(samples, row, speed) for row in (*BULK, "ping-pong")] for text, samples in found.items()}
+    speeds = {text: [median(samples, row, speed) for row in ROWS] for text, samples in found.items()}
     lines = [" | ".join(("", *HEAD, "")).strip(), "|".join(("", "-", *["-:"] * (len(HEAD) - 1), ""))]
     for wire in wires:
         samples, mine = found[wire.text], speeds[wire.text]
         ratios = ", ".join(f"{one / tap:.2f}" for one, tap in zip(mine, speeds[TAP], strict=True))
         cells = [f"`{wire.text}`", *(f"{value:,.0f}" for value in mine), ratios, str(wire.must or "")]
-        cells += [f"{median(samples, row, cost):.1f}" for row in (*BULK, "ping-pong")]
+        cells += [f"{median(samples, row, cost):.1f}" for row in ROWS]
         lines.append(" | ".join(("", *cells, "")).strip())
     return lines
 

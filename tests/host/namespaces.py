@@ -139,6 +139,11 @@ class Namespace:
             wait_until(lambda: "state UP" in self.ip("link", "show", device), 10.0, f"{device}'s carrier")
             self.ip("link", "set", device, "up")  # no change, but it waits for the lock that the kernel's worker holds
 
+    def settle_bridge(self, ports: int) -> None:
+        """Until so many ports of bridges forward: the kernel sees to that a moment after their carrier has come."""
+        what = f"{ports} forwarding ports"
+        wait_until(lambda: self.exec("bridge", "link").stdout.count("state forwarding") >= ports, 10.0, what)
+
     def mac(self, device: str) -> str:
         return self.call(lambda: _hardware_address(device))
 

@@ -31,7 +31,7 @@ def test_with_offload_they_stand_behind_a_bridge_and_a_veth_without(wire, tmp_pa
     with behind_a_bridge(wire) as (here, far), Stack("ours") as host:
         driver = Tap("port", netns=here.name) if wire == "tap" else Packet("v0", netns=here.name)
         with Netif(driver, stack=host, ip=f"{OURS}/24", gateway=KERNEL) as netif:
-            here.settle("port")
+            here.settle_bridge(ports=2)
             assert netif.caps.gso_max > 60_000
             judged(far, "p0", host, tmp_path / "judged.pcap")
 

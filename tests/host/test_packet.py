@@ -147,6 +147,7 @@ def test_a_bridge_its_port_and_what_is_behind_it(ends, host):
     run("ip", "link", "add", "in", "netns", near.name, "type", "veth", "peer", "name", "out", "netns", near.name)
     near.ip("link", "set", "out", "master", "br0", "up")
     near.ip("link", "set", "in", "up")
+    near.settle_bridge(ports=2)
     for device, ip in (("v0", "10.77.0.101"), ("br0", "10.77.0.102"), ("in", "10.77.0.103")):
         here = host(Packet(device, netns=near.name), f"{ip}/24")
         assert transmitted(far.exec("ping", "-n", "-f", "-c", "20", ip).stdout) == (20, 20)
