@@ -33,8 +33,11 @@ class Sources:
     def hosts(self, table: dict[str, str | bytes] | dict[str, bytes]) -> None:
         if not isinstance(table, dict):
             raise InvalidParams(f"hosts: {table!r} is no table; write it as in {{'printer': '192.168.5.9'}}")
-        packed = {name: _packed("hosts", address) for name, address in table.items()}
-        self._hosts = table if packed == table else packed  # type: ignore[assignment]
+        entries = list(table.items())  # at once: whoever shares the table may be adding to it
+        if all(_packed("hosts", address) is address for _, address in entries):
+            self._hosts = table  # type: ignore[assignment]
+        else:
+            self._hosts = {name: _packed("hosts", address) for name, address in entries}
 
     @property
     def dns(self) -> tuple[bytes, ...]:

@@ -23,6 +23,7 @@ GATEWAY, NOBODY = "10.7.0.1", "10.7.255.1"
 RANGE = "10.7.0.10,10.7.15.254"
 BROADCASTS = 1000
 IDLE = 5.0  # seconds
+SETTLED = 12.0  # seconds after which the announcements of addresses (RFC 5227) are over
 PACE = 0.0005  # seconds between two broadcasts, so that none is lost on the TAP
 
 
@@ -67,7 +68,7 @@ def measure(hosts: int) -> dict[str, float]:
                 "threads": threading.active_count() - threads,
                 "memory": (resident() - memory) / hosts,
             }
-            time.sleep(2.0)
+            time.sleep(SETTLED)
             idle = time.process_time()
             time.sleep(IDLE)
             figures["idle_cpu"] = (time.process_time() - idle) / IDLE
