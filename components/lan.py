@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from stack.tcp.config import TcpConfig
     from tapio.faults import Side, Words
     from tapio.impairment import Rules
+    from tapio.memory import Bounds
 
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
 Leases: TypeAlias = "bool | Literal['uplink'] | DhcpcConfig"
@@ -195,6 +196,7 @@ class Lan:
         ip: str | None = None,
         mac: str | None = None,
         mtu: int | None = None,
+        vlan: int | None = None,
         offload: bool = True,
         tcp: TcpConfig | None = None,
         limits: Limits | None = None,
@@ -202,11 +204,13 @@ class Lan:
         **faults: Unpack[Words],
     ) -> Host:
         """A new host with the next free address. `faults` of its cable (loss, delay, rate ...: docs/impair.md)
-        hold per direction or are pairs (out, in); `tx` and `rx` are rules of one direction."""
+        hold per direction or are pairs (out, in); `tx` and `rx` are rules of one direction. `vlan`: its port is an
+        access port of that VLAN."""
         if name in self.hosts:
             raise ValueError(f"there is a host {name!r} on this Lan already")
         address = None if self.dhcp is not None and ip is None else self._take(ip)
-        port = self.switch.port() if offload else self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False)
+        bounds: Bounds = {} if offload else {"gso_max": 0, "tx_checksum": False, "rx_checksum": False}
+        port = self.switch.port(vlan=vlan, **bounds)
         driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
             around = Cable if all(isinstance(sink, SentFrames) for sink in self.sinks) else Sniff

@@ -35,6 +35,11 @@ def test_the_page_on_the_dhcp_server_shows_one_at_work():
         exec(compile(program, f"docs/dhcp_server.md {n}", "exec"), {"__name__": "serving"})
 
 
+def test_the_page_on_networks_in_a_process_runs():
+    for n, program in enumerate(blocks("docs/lan.md")):
+        exec(compile(program, f"docs/lan.md {n}", "exec"), {"__name__": "lan"})
+
+
 def test_the_readmes_first_program_runs():
     first = blocks("README.md")[0]
     assert "Lan(" in first

@@ -1,7 +1,7 @@
 """How long a Lan of many hosts takes until all have an address by DHCP: `python -m tests.bench.leases HOSTS`.
 
-One thread, the virtual clock, a server of ours. Nearly all of the time goes into broadcasts, each of which every host
-hears: twice as many hosts take four times as long.
+One thread, the virtual clock, a server of ours. The switch looks at each broadcast once: twice as many hosts take twice
+as long.
 """
 
 from __future__ import annotations
