@@ -11,6 +11,7 @@ import fcntl
 import logging
 import socket
 import struct
+import sys
 from array import array
 from collections.abc import Mapping
 
@@ -18,6 +19,7 @@ import attrs
 
 from components.wires.grammar import BadWire
 from components.wires.kinds import WIRES
+from tapio.netns import in_netns
 
 SIOCETHTOOL, ETHTOOL_GDRVINFO, SIOCGIWNAME = 0x8946, 3, 0x8B01
 
@@ -58,14 +60,16 @@ RESOLUTIONS = {
 }
 
 
-def resolve(name: str) -> tuple[str, Mapping[str, str]]:
-    """The wire's kind, and the options that go with it; BadWire for what is no device, or one that no wire takes."""
-    found = look_at(name)
+def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]]:
+    """The wire's kind, and the options that go with it; BadWire for what is no device, or one that no wire takes, and
+    OSError for a namespace that cannot be entered."""
+    found = look_at(name) if netns is None else in_netns(netns, lambda: look_at(name))
     if found is None:
-        make = "make_tap_netif" + ("" if name == "tap0" else f" {name}")
-        raise BadWire(f"there is no device {name}; make one with `{make}`, or say tap:{name},create")
+        place, flag, option = (f" in {netns}", f" --netns {netns}", f",netns={netns}") if netns else ("", "", "")
+        make = "make_tap_netif" + ("" if name == "tap0" else f" {name}") + flag
+        raise BadWire(f"there is no device {name}{place}; make one with `{make}`, or say tap:{name},create{option}")
     device, words = found
-    chosen = RESOLUTIONS[device]
+    chosen = RESOLUTIONS[device] if sys.platform == "linux" else Resolution("pcap")
     if chosen.wire not in WIRES:
         raise BadWire(f"{name} is a {words}: not yet; {chosen.remedy.format(name=name)}")
     log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
@@ -104,7 +108,7 @@ def device_of(name: str, driver: str, bus: str) -> Device:
     if driver == "tun":
         return Device.TUN if bus == "tun" else Device.TAP
     if not driver:
-        return Device.LOOPBACK if name == "lo" else Device.OTHER
+        return Device.LOOPBACK if name in ("lo", "lo0") else Device.OTHER
     return {"veth": Device.VETH, "bridge": Device.BRIDGE}.get(driver, Device.CARD)
 
 

@@ -122,8 +122,10 @@ def options_of(owner: str, items: Sequence[str], known: Mapping[str, str]) -> di
 
 
 def spelt(known: Mapping[str, str]) -> str:
-    """All that may be said."""
-    return ", ".join(f"{name}={value}" if value else name for name, value in known.items())
+    """All that may be said; what is for one direction alone is as it is for both."""
+    both = {name: value for name, value in known.items() if name.rpartition(".")[2] == name}
+    words = [f"{name}={value}" if value else name for name, value in both.items()]
+    return ", ".join(words) + (", and with tx. or rx. before it" if len(both) < len(known) else "")
 
 
 def near(name: str, known: Iterable[str], ending: str = "") -> str:

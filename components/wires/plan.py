@@ -6,7 +6,7 @@ wire those that its kind has options for are its own. All that a text can get wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,8 @@ def planned(text: str) -> Plan:
     """As `read`, for a command: a mistake is a Complaint."""
     try:
         return read(text)
+    except OSError as error:  # of the namespace in which the device was sought
+        raise Complaint(f"-i {text}: {explain(error)}") from error
     except BadWire as error:
         names_it = text.endswith(":") and str(error).startswith(text)
         raise Complaint(f"-i {error}" if names_it else f"-i {text}: {error}") from None
@@ -90,14 +92,14 @@ def opened(plan: Plan) -> Driver:
 
 
 def read(text: str) -> Plan:
-    """Understand `text`; BadWire, a ValueError, where it names no wire."""
+    """Understand `text`; BadWire, a ValueError, where it names no wire, and OSError as `device.resolve` has it."""
     parsed = grammar.parse(text)
     for call in parsed.calls:
         if call.name not in WRAPPERS:
             near = grammar.near(call.name, WRAPPERS, "(")
             raise BadWire(f"there is no wrapper {call.name}(; {near}there are {', '.join(f'{n}(' for n in WRAPPERS)}")
     calls = [(WRAPPERS[call.name], call.items) for call in parsed.calls]
-    row, rest, resolved = resolve(parsed.head)
+    row, rest, resolved = resolve(parsed.head, parsed.calls[0].items if parsed.calls else ())
     if calls:
         innermost, items = calls[0]
         own = leading(items, row.options)
@@ -108,8 +110,8 @@ def read(text: str) -> Plan:
     return Plan(text, row, name, {**resolved, **options}, wrappers)
 
 
-def resolve(head: str) -> tuple[Kind, str, Mapping[str, str]]:
-    """Its kind, what follows the colon, and the options that go with what the device is."""
+def resolve(head: str, items: Sequence[str]) -> tuple[Kind, str, Mapping[str, str]]:
+    """Its kind, what follows the colon, and the options that go with what the device is; `items` stand behind it."""
     kind, colon, rest = head.partition(":")
     kind = kind.strip()
     if colon:
@@ -122,8 +124,17 @@ def resolve(head: str) -> tuple[Kind, str, Mapping[str, str]]:
         raise BadWire(f"the name of a wire ends in a colon: {WIRES[head].name}:{WIRES[head].written}")
     if "/" in head:
         raise BadWire(f"is that a socket's path? Then write unix:{head}")
-    kind, options = device.resolve(head.partition(",")[0])
+    (name, *own), _ = grammar.split(head)
+    kind, options = device.resolve(name, namespace_among((*own, *items)))
     return WIRES[kind], head, options
+
+
+def namespace_among(items: Sequence[str]) -> str | None:
+    """The value of `netns=`, which says where a bare name is to be looked up."""
+    for name, sign, value in (item.partition("=") for item in items):
+        if sign and name.strip() == "netns":
+            return grammar.unquoted(value.strip())
+    return None
 
 
 def leading(items: tuple[str, ...], known: Mapping[str, str]) -> int:
