@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import fcntl
 import logging
+import os
 import socket
 import struct
 import sys
@@ -78,11 +79,11 @@ def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]
 
 def look_at(name: str) -> tuple[Device, str] | None:
     """What the device is, and the same in words; None: there is no such device."""
-    if not 0 < len(name.encode()) < 16 or "\0" in name:
-        return None
     try:
+        if not 0 < len(os.fsencode(name)) < 16 or "\0" in name:
+            return None
         socket.if_nametoindex(name)
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         driver, bus = driver_of(name, any_socket)
@@ -96,7 +97,7 @@ def driver_of(name: str, any_socket: socket.socket) -> tuple[str, str]:
     """("tun", "tap") and the like; empty where the device says nothing."""
     info = array("B", struct.pack("=I192x", ETHTOOL_GDRVINFO))
     try:
-        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), info.buffer_info()[0]))
+        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(name), info.buffer_info()[0]))
     except OSError:
         return "", ""
     fields = info.tobytes()  # struct ethtool_drvinfo: cmd, driver[32], version[32], fw_version[32], bus_info[32] ...
@@ -114,7 +115,7 @@ def device_of(name: str, driver: str, bus: str) -> Device:
 
 def is_wireless(name: str, any_socket: socket.socket) -> bool:
     try:
-        fcntl.ioctl(any_socket, SIOCGIWNAME, struct.pack("16s16x", name.encode()))
+        fcntl.ioctl(any_socket, SIOCGIWNAME, struct.pack("16s16x", os.fsencode(name)))
     except OSError:
         return False
     return True

@@ -20,7 +20,7 @@ def test_the_loopback_device_is_one():
     assert device.look_at("lo") == (Device.LOOPBACK, "loopback device")
 
 
-@pytest.mark.parametrize("name", ["", "no-such-device-0", "x" * 40, "a\0b", "€" * 6])
+@pytest.mark.parametrize("name", ["", "no-such-device-0", "x" * 40, "a\0b", "€" * 6, "\udcff", "\ud800"])
 def test_what_is_no_device_is_none(name):
     assert device.look_at(name) is None
 
