@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from stack import ethif_input as ethif_input
     from tapio import Impair as Impair
     from tapio import Packet as Packet
+    from tapio import Pcap as Pcap
     from tapio import PcapngWriter as PcapngWriter
     from tapio import Sniff as Sniff
     from tapio import Switch as Switch
@@ -154,7 +155,7 @@ _HOMES: dict[str, str] = {
     "netif.router": "ForwardingCounters",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input",
-    "tapio": "Impair Packet PcapngWriter Sniff Switch Tap impair pair tapio_create tapio_output",
+    "tapio": "Impair Packet Pcap PcapngWriter Sniff Switch Tap impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

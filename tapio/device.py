@@ -76,6 +76,18 @@ class Control:
             return False
         return True
 
+    def remarks(self, *, shared_mac: bool) -> list[str]:
+        """What would be searched for long: who cannot be reached beside the kernel, by the nature of the device."""
+        name, address, found = self.name, self.address(), []
+        if address is not None:
+            found.append(
+                f"{name} has this host's address {socket.inet_ntoa(address)}: others on its wire reach us, this host"
+                " itself does not; for that take a TAP, or one end of a veth pair"
+            )
+        if not shared_mac and self.is_wireless():
+            found.append(f"{name} is wireless, where a station may have one MAC address alone: share it (shared_mac)")
+        return found
+
     def is_up(self) -> bool:
         return bool(self._flags() & IFF_UP)
 

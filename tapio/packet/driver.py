@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from netif.link import PARTIAL, VALID, Buffer, LinkCaps, Medium, Offload, Port
-from netif.wire import Malformed, ethernet, ip
+from netif.wire import Malformed, ethernet
 from netif.wire.segment import adapt
 from tapio.device import ARPHRD_LOOPBACK
 from tapio.kernel import LARGE, KernelWire
@@ -138,17 +138,9 @@ class Packet(KernelWire):
 
     def _warn(self) -> None:
         """Of what would be searched for long: who cannot be reached here, by the nature of the device."""
-        name, control = self.name, self._endpoint.control
-        address = control.address()
-        if address is not None and not self._link_header:
-            log.warning(
-                "%s has this host's address %s: others on its wire reach us, this host itself does not;"
-                " for that take a TAP, or one end of a veth pair",
-                name,
-                ip.format_address(address),
-            )
-        if not self.shared_mac and control.is_wireless():
-            log.warning("%s is wireless, where a station may have one MAC address alone: share it (shared_mac)", name)
+        if not self._link_header:
+            for remark in self._endpoint.control.remarks(shared_mac=self.shared_mac):
+                log.warning("%s", remark)
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
         if self._pieces:

@@ -30,8 +30,8 @@ class Checksums:
 
     def __init__(self, interface: str, trust: bool | None) -> None:
         self.trust = trust
-        self.mtu = 1500  # bytes; of the interface: a longer packet is a super-frame
-        self.our_mtu = 1500  # bytes; of which a peer's segments are cut, as our MSS tells it
+        self.mtu = 1500  # bytes; of the interface: no datagram is longer
+        self.our_mtu = 1500  # bytes; no segment is longer, as our MSS says
         self.partial = 0  # frames taken for partial
         self.bad = 0  # frames whose checksum is wrong
         self.uncut = 0  # datagrams gathered into one frame, which only their sender could cut again
@@ -48,12 +48,12 @@ class Checksums:
         offset = _FIELDS[protocol]
         field = frame[l4 + offset] << 8 | frame[l4 + offset + 1]
         size = 0
-        if end - network > self.mtu:
-            if protocol == udp.PROTOCOL:
-                self._count_uncut(frame[6:12])
-                return False, None
+        if protocol == tcp.PROTOCOL and end - network > self.our_mtu:
             size = max(0, self.our_mtu - (l4 - network) - (frame[l4 + 12] >> 4 << 2))
         if field == pseudo and self.trust is not False:
+            if protocol == udp.PROTOCOL and end - network > self.mtu:
+                self._count_uncut(frame[6:12])
+                return False, None
             self.partial += 1
             return True, Offload(PARTIAL, l4, offset, size)
         if not field and protocol == udp.PROTOCOL:

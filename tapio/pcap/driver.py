@@ -1,4 +1,6 @@
-"""A live libpcap interface as an Ethernet: a host of its own beside the kernel's, with a MAC address of its own.
+"""A live libpcap interface: a host of its own beside the kernel's, with a MAC address of its own.
+
+On a loopback device and where there is no link header IP packets travel, without neighbours to find.
 
 libpcap tells no checksum offload: what comes is judged (checksums.py), what goes out is finished and cut here. It hears
 what comes in on the interface, not what this machine's kernel sends there, and the kernel does not hear us: a peer is
@@ -14,7 +16,9 @@ from collections import deque
 from contextlib import ExitStack
 from typing import Any
 
-from netif.link import PARTIAL, Buffer, LinkCaps, Offload, Port
+import attrs
+
+from netif.link import PARTIAL, Buffer, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed, ethernet
 from netif.wire.segment import adapt, cut
 from tapio.netns import in_netns
@@ -29,6 +33,8 @@ _SKIPPED = 64  # frames passed over at a stretch, before others have their turn
 _IOV_MAX = 1024  # buffers of one writev
 _UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 _GONE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF))
+_NOBODY = bytes(6)  # the MAC address of a loopback device
+MTU_MIN = 576  # bytes; RFC 791 3.1: what every host must take
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +44,10 @@ class Pcap:
 
     bpf: a pcap-filter(7) expression; only what matches it and is for us is heard. trust_checksums: None: those that
     local peers leave undone are recognised; True: none is verified; False: none is recognised. shared_mac: the
-    interface's own MAC address may be ours too (Wi-Fi takes no other). buffer_size: bytes of libpcap's ring.
+    interface's own MAC address is ours too (Wi-Fi takes no other). buffer_size: bytes of libpcap's ring.
     """
+
+    shared_wire = True  # which MAC addresses are on it, no process knows alone
 
     def __init__(
         self,
@@ -63,7 +71,8 @@ class Pcap:
         self._granted: LinkCaps | None = None
         self._pieces: deque[tuple[Buffer, Offload | None]] = deque()  # of a super-frame that is not wanted whole
         self._unsent: deque[bytes] = deque()  # the rest of one that was cut
-        self._whole = False  # whatever libpcap delivers was granted
+        self._as_it_is = False  # whatever libpcap delivers was granted
+        self._warned = False
         self._blocked = False
         self._woken = False  # something was heard since the descriptor became readable
         self._lost = 0  # by libpcap's count, when it was closed
@@ -76,14 +85,18 @@ class Pcap:
         handle = pcap.activate(self.name, promiscuous=promiscuous, buffer_size=buffer_size)
         with ExitStack() as undo:
             undo.callback(handle.close)
-            pcap.check_link_type(handle, self.name)
+            link_type = pcap.link_type(handle, self.name)
             if self.bpf:
                 pcap.compile_filter(handle, self.name, self.bpf)
             self._error: Any = pcap.load().Error
             self._fd = pcap.selectable(handle, self.name)
             self._interface = Interface(self.name)
-            comes_back = pcap.hears_own(handle) or self._interface.mac() == bytes(6)  # the latter: Linux's loopback
-            self._echoes = Echoes() if comes_back else None
+            undo.callback(self._interface.close)
+            is_loopback = link_type == pcap.EN10MB and self._interface.mac() == _NOBODY
+            self._link_header = _NOBODY + _NOBODY if is_loopback else b""  # but for the ethertype
+            self.medium = Medium.POINT_TO_POINT if is_loopback or link_type == pcap.RAW else Medium.ETHERNET
+            self._lacks_header = link_type == pcap.RAW
+            self._echoes = Echoes() if pcap.hears_own(handle) or is_loopback else None
             undo.pop_all()
         return handle
 
@@ -113,18 +126,46 @@ class Pcap:
             mtu, mac = self._interface.mtu(), self._interface.mac()
         except OSError as error:
             raise self._failure(error) from None
-        if want.mac and want.mac == mac and not self._shared_mac:
-            raise ValueError(
-                f"{ethernet.format_mac(mac)} is the kernel's own MAC address on {self.name}: choose another, or open it"
-                " with shared_mac"
-            )
-        expression = pcap.expression_for(want.mac, self.bpf)
-        self._handle.setfilter(pcap.compile_filter(self._handle, self.name, expression))
+        if mtu < MTU_MIN:
+            raise WireError(errno.EMSGSIZE, f"{self.name} takes {mtu} bytes at once, and IP wants {MTU_MIN}")
+        want = self._addressed(want, mac)
+        self._hear(want.mac)
+        self._pieces.clear()
+        self._unsent.clear()
+        self._blocked = False
         self._port = port
         self._granted = granted = grant(want, mtu=mtu)
-        self._whole = granted.rx_checksum and granted.gso_max >= MTU_MAX
+        is_whole = granted.rx_checksum and granted.gso_max >= MTU_MAX
+        self._as_it_is = is_whole and self.medium is Medium.ETHERNET
         self._checksums.mtu, self._checksums.our_mtu = mtu, granted.mtu
+        if not self._warned and self.medium is Medium.ETHERNET:
+            for remark in self._interface.remarks(shared_mac=self._shared_mac):
+                log.warning("%s", remark)
+        self._warned = True
         return granted
+
+    def _addressed(self, want: LinkCaps, mac: bytes) -> LinkCaps:
+        """`want`, as whom we are here. `mac` is the interface's."""
+        if self.medium is Medium.POINT_TO_POINT:
+            return attrs.evolve(want, mac=b"", medium=self.medium)
+        if self._shared_mac and mac:
+            if not want.mac:
+                raise ValueError(f"{self.name}: with shared_mac it is a wire for one host, not for several behind it")
+            return attrs.evolve(want, mac=mac)
+        if want.mac and want.mac == mac:
+            text = f"{ethernet.format_mac(mac)} is the kernel's own MAC address on {self.name}"
+            raise ValueError(f"{text}: choose another, or share it (shared_mac)")
+        return want
+
+    def _hear(self, mac: bytes) -> None:
+        expression = pcap.expression_for(mac, self.bpf)
+        self._handle.setfilter(pcap.compile_filter(self._handle, self.name, expression))
+
+    def set_mac(self, mac: bytes) -> None:
+        """We have another address from now on. ValueError: it is not ours alone."""
+        if self._shared_mac:
+            raise ValueError(f"{self.name}: its MAC address is the interface's as long as it is shared")
+        self._hear(mac)
 
     def fileno(self) -> int | None:
         return self._fd if self._handle is not None else None
@@ -146,33 +187,43 @@ class Pcap:
     def receive(self) -> tuple[Buffer, Offload | None] | None:
         if self._pieces:
             return self._pieces.popleft()
-        handle = self._handle
-        if handle is None:
-            return None
         for _ in range(_SKIPPED):
-            try:
-                header, frame = next(handle)
-            except self._error as error:
-                raise self._not_read(error) from None
-            if header is None:
-                if not self._woken:
-                    self._check_up()  # nothing to hear, and yet we were woken: was that an error?
-                self._woken = False
+            frame = self._read()
+            if frame is None:
                 return None
-            self._woken = True
-            if header.len > len(frame):
-                self._count_truncated()
+            if not frame or (self._echoes is not None and self._is_echo(frame)):
                 continue
-            if self._echoes is not None and self._echoes.is_echo(frame, self._now()):
-                self.echoed += 1
-                continue
+            if self._lacks_header:
+                frame = _in_ethernet(frame)
             usable, offload = self._checksums.judge(frame)
-            if not usable:
-                continue
-            if offload is None or self._whole:
-                return frame, offload
-            return self._adapted(frame, offload)
+            if usable:
+                return (frame, offload) if self._as_it_is else self._shaped(frame, offload)
         return None
+
+    def _read(self) -> bytes | None:
+        """The next frame, empty if not all of it is there; None: nothing now."""
+        if self._handle is None:
+            return None
+        try:
+            header, frame = next(self._handle)
+        except self._error as error:
+            raise self._not_read(error) from None
+        if header is None:
+            if not self._woken:
+                self._check_up()  # nothing to hear, and yet we were woken: was that an error?
+            self._woken = False
+            return None
+        self._woken = True
+        if header.len > len(frame):
+            self._count_truncated()
+            return b""
+        return frame  # type: ignore[no-any-return]
+
+    def _is_echo(self, frame: bytes) -> bool:
+        assert self._echoes is not None
+        is_echo = self._echoes.is_echo(frame, self._now())
+        self.echoed += is_echo
+        return is_echo
 
     def _count_truncated(self) -> None:
         if not self.truncated:
@@ -182,9 +233,11 @@ class Pcap:
             )
         self.truncated += 1
 
-    def _adapted(self, frame: bytes, offload: Offload) -> tuple[Buffer, Offload | None]:
-        """For a port that was granted less than libpcap delivers: the first of its frames, while the others wait."""
+    def _shaped(self, frame: Buffer, offload: Offload | None) -> tuple[Buffer, Offload | None]:
+        """The first frame of what was granted of this one, while the others wait."""
         assert self._granted is not None
+        if self.medium is not Medium.ETHERNET:
+            frame, offload = _unpacked(frame, offload)
         try:
             first, *others = adapt((frame,), offload, self._granted, delivering=True)
         except Malformed:
@@ -213,22 +266,26 @@ class Pcap:
         return True
 
     def _write(self, buffers: tuple[Buffer, ...]) -> bool:
-        if self._echoes is not None:
+        if self._link_header:
+            buffers = (self._link_header + _ethertype(buffers[0]), *buffers)
+        if len(buffers) > _IOV_MAX:
             buffers = (b"".join(buffers),)
         try:
             os.writev(self._fd, buffers)  # as pcap_inject does, but for the errno that cypcap keeps to itself
         except OSError as error:
-            return self._not_written(buffers, error)
-        if self._echoes is not None and self._is_for_us(bytes(buffers[0])):
-            self._echoes.sent(bytes(buffers[0]), self._now())
+            return self._not_written(error)
+        if self._echoes is not None:
+            self._remember(b"".join(buffers))
         return True
 
-    def _is_for_us(self, frame: bytes) -> bool:
-        """It passes our own filter when it comes back."""
+    def _remember(self, frame: bytes) -> None:
+        """If it passes our own filter when it comes back."""
+        assert self._echoes is not None
         mac = self._granted.mac if self._granted is not None else b""
-        return not mac or frame[:6] == mac or bool(frame[:1] and frame[0] & 1)
+        if not mac or frame[:6] == mac or frame[0] & 1:
+            self._echoes.sent(frame, self._now())
 
-    def _not_written(self, buffers: tuple[Buffer, ...], error: OSError) -> bool:
+    def _not_written(self, error: OSError) -> bool:
         """What the caller of `transmit` is told; raises what ends this wire."""
         if self._handle is None:
             return True
@@ -237,8 +294,6 @@ class Pcap:
             if self._port is not None:
                 self._port.watch()
             return False
-        if error.errno == errno.EINVAL and len(buffers) > _IOV_MAX:
-            return self._write((b"".join(buffers),))
         if error.errno in _UNFIT:
             self.refused += 1
             return True
@@ -285,3 +340,18 @@ class Pcap:
     def __repr__(self) -> str:
         how = "closed" if self._handle is None else f"bpf {self.bpf!r}" if self.bpf else "unfiltered"
         return f"<Pcap {self.name} {how}>"
+
+
+def _ethertype(packet: Buffer) -> bytes:
+    return b"\x86\xdd" if packet and packet[0] >> 4 == 6 else b"\x08\0"
+
+
+def _in_ethernet(packet: bytes) -> bytes:
+    return b"".join((_NOBODY, _NOBODY, _ethertype(packet), packet))
+
+
+def _unpacked(frame: Buffer, offload: Offload | None) -> tuple[Buffer, Offload | None]:
+    """The packet in a frame, and what is said of it."""
+    if offload is not None and offload.checksum == PARTIAL:
+        offload = offload._replace(start=offload.start - ethernet.HEADER_LENGTH)
+    return memoryview(frame)[ethernet.HEADER_LENGTH :], offload

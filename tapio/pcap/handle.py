@@ -16,13 +16,12 @@ from typing import Any
 from netif.wire import ethernet
 from tapio.wire import FRAME_MAX, WireError
 
-EN10MB = 1
-_COOKED = "frames without their Ethernet header, which cannot be sent"
-_LINK_TYPES = {  # https://www.tcpdump.org/linktypes.html: what may turn up where Ethernet was hoped for
-    0: "bare packets of a loopback",
-    12: "bare IP packets",
+EN10MB, RAW = 1, 12
+_COOKED = "frames without their link header, which cannot be sent"
+_LINK_TYPES = {  # https://www.tcpdump.org/linktypes.html: what else may turn up
+    0: "frames of a BSD loopback",
     105: "802.11 frames",
-    108: "bare packets of a loopback",
+    108: "frames of a BSD loopback",
     113: _COOKED,
     127: "802.11 frames",
     276: _COOKED,
@@ -66,13 +65,16 @@ def activate(interface: str, *, promiscuous: bool, buffer_size: int) -> Any:
     return handle
 
 
-def check_link_type(handle: Any, interface: str) -> None:
-    """WireError if frames here are not Ethernet's."""
-    link_type = int(handle.datalink())
-    if link_type != EN10MB:
-        described = _LINK_TYPES.get(link_type, f"frames of link type {link_type}")
+def link_type(handle: Any, interface: str) -> int:
+    """EN10MB or RAW. WireError for others."""
+    found = int(handle.datalink())
+    if found not in (EN10MB, RAW):
+        described = _LINK_TYPES.get(found, f"frames of link type {found}")
         remedy = "; name one interface, not all" if interface == "any" else ""
-        raise WireError(errno.EPROTONOSUPPORT, f"{interface} has no Ethernet frames but {described}{remedy}")
+        raise WireError(
+            errno.EPROTONOSUPPORT, f"{interface} has neither Ethernet frames nor IP packets, but {described}{remedy}"
+        )
+    return found
 
 
 def selectable(handle: Any, interface: str) -> int:

@@ -28,6 +28,10 @@ class Interface:
         """Empty where the system does not tell; zeros on Linux's loopback."""
         return bytes(self._control.mac()) if self._control is not None else b""
 
+    def remarks(self, *, shared_mac: bool) -> list[str]:
+        """Who cannot be reached here, as far as the system tells."""
+        return list(self._control.remarks(shared_mac=shared_mac)) if self._control is not None else []
+
     def close(self) -> None:
         if self._control is not None:
             self._control.close()

@@ -69,7 +69,8 @@ ROWS = (
     Row("udp-ping-pong", "UDP 64 B ping-pong, /s", rate, times, "round trip", 0.35),
     Row("connections", "connect + 64 B echo + close, /s", rate, times, "connection", 0.25),
 )
-ALONE = ("lan", "idle", "import", "demo")
+ALONE = ("lan", "idle", "import", "demo", "pcap")
+ROOTS = ("idle", "pcap")
 HEAD = ("", "kernel (veth)", "ours (TAP)", "bare (TAP)", "ours/kernel", "must", "ours/bare",
         "CPU us ours", "bare", "per")  # fmt: skip
 
@@ -79,9 +80,9 @@ def main(argv: list[str] | None = None) -> int:
     os.chdir(ROOT)
     chosen = [row for row in ROWS if not options.row or row.name in options.row]
     alone = [name for name in ALONE if not options.row or name in options.row]
-    if os.geteuid() != 0 and (chosen or "idle" in alone):
+    if os.geteuid() != 0 and (chosen or set(ROOTS) & set(alone)):
         print("not root: only what needs no TAP is measured", file=sys.stderr)
-        chosen, alone = [], [name for name in alone if name != "idle"]
+        chosen, alone = [], [name for name in alone if name not in ROOTS]
     if options.profile:
         profile(options.profile, options.seconds)
         return 0
@@ -180,7 +181,7 @@ def ratio(one: float | None, other: float | None) -> str:
 
 
 def measure_alone(names: list[str], options: argparse.Namespace) -> list[str]:
-    """What needs neither the kernel nor a TAP."""
+    """What has no row in the table."""
     lines = []
     count = 1 if options.quick else 3
     try:
@@ -193,8 +194,23 @@ def measure_alone(names: list[str], options: argparse.Namespace) -> list[str]:
             lines.append(f"import netif: {spent * 1e3:.0f} ms (under 60)")
         if "demo" in names:
             lines.append(f"netif demo: {statistics.median(demo_time() for _ in range(count)):.2f} s (under 3)")
+        if "pcap" in names:
+            lines += on_pcap(options.seconds, options.rounds)
     except MeasurementError as failure:
         lines.append(f"failed: {failure}")
+    return lines
+
+
+def on_pcap(seconds: float, count: int) -> list[str]:
+    found = python("tests.bench.on_pcap", str(seconds), str(count), timeout=30 + 8 * seconds * count)
+    lines = []
+    for row, title in (("from-kernel", "from the kernel"), ("to-kernel", "to the kernel")):
+        ours, bare = found[OURS][row], found[BARE][row]
+        cpu = f"{figure(ours['cpu'])} and {figure(bare['cpu'])}: {ratio(bare['cpu'], ours['cpu'])}"
+        lines.append(
+            f"TCP over libpcap {title}: {figure(ours['speed'])} MB/s, a bare loop {figure(bare['speed'])}: "
+            f"{ratio(ours['speed'], bare['speed'])} (at least 0.5); CPU us per 64 KiB {cpu}"
+        )
     return lines
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import leases
+from tests.bench import leases, on_pcap
 from tests.bench.__main__ import BEGIN, END, ROWS, table, write
 from tests.bench.client import ROWS as CLIENT_ROWS
 from tests.bench.systems import BARE, KERNEL, OURS, Sample, systems
@@ -49,6 +49,15 @@ def test_the_kernel_and_the_bare_responder_answer_every_row():
                 sample = system.measure(row.name, 0.1)
                 assert sample.bytes > 0, (row.name, system.name)
                 assert sample.server_cpu > 0, (row.name, system.name)
+
+
+@pytest.mark.host
+def test_ours_and_a_bare_loop_answer_over_libpcap():
+    found = on_pcap.measure(0.1, 1)
+    assert found.keys() == {OURS, BARE}
+    for rows in found.values():
+        assert rows.keys() == set(on_pcap.ROWS)
+        assert all(row["speed"] > 0 and row["cpu"] > 0 for row in rows.values())
 
 
 def test_hosts_are_bound_and_what_that_took_is_told(capsys):

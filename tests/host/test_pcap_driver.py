@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import struct
 import sys
 
 import pytest
 
-from netif.link import VALID, LinkCaps, Offload
+from netif.link import VALID, LinkCaps, Medium, Offload
 from netif.wire.ethernet import parse_mac
+from netif.wire.segment import cut
 from tapio import Pcap, vnet
 from tapio.wire import WireError
 from tests.conftest import ROOT
@@ -71,6 +74,13 @@ def send_super(interface, buffers, offload):
         s.send(b"".join((vnet.SuperHeaders().of(buffers[0], offload), *buffers)))
 
 
+def open_tun(name):
+    """The descriptor of whoever is at the other end of a TUN."""
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF: IFF_TUN, IFF_NO_PI
+    return fd
+
+
 def items(driver):
     got = []
     while (item := driver.receive()) is not None:
@@ -91,15 +101,40 @@ def heard(driver):
 
 
 class TestHearing:
-    def test_the_same_frame_from_somebody_else_is_heard(self, ends, pcap, frames):
-        driver, port = pcap("lo")
-        driver.open(want(b""), port)
-        frame = frames.plain()
-        driver.transmit((frame,), None)
-        wait_until(lambda: heard(driver) == [] and driver.echoed == 1, what="our own")
-        ends[0].call(lambda: send_raw("lo", frame))
-        wait_until(lambda: heard(driver) == [frame], what="somebody else's")
-        assert driver.echoed == 1
+    def test_on_a_loopback_packets_travel_and_ours_that_come_back_are_dropped_once(self, ends, pcap, frames):
+        one, port = pcap("lo")
+        granted = one.open(want(), port)
+        assert (granted.mac, granted.medium, granted.mtu) == (b"", Medium.POINT_TO_POINT, 1500)
+        other, its_port = pcap("lo")
+        other.open(want(), its_port)
+        packet = frames.udp(b"round we go")[14:]
+        one.transmit((packet[:20], packet[20:]), None)
+        got = []
+        wait_until(lambda: got.extend(heard(other)) or got, what="the packet")
+        assert got == [packet]
+        assert heard(one) == []
+        assert (one.echoed, other.echoed) == (1, 0)
+        ends[0].call(lambda: send_raw("lo", bytes(12) + b"\x08\0" + packet))  # the same, from somebody else
+        wait_until(lambda: got.extend(heard(one)) or len(got) == 2, what="the packet of somebody else")
+        assert (got, one.echoed) == ([packet] * 2, 1)
+
+    def test_where_there_is_no_link_header_packets_travel(self, ends, pcap, frames):
+        near, _ = ends
+        near.exec("ip", "tuntap", "add", "dev", "tun7", "mode", "tun")
+        near.ip("link", "set", "tun7", "up")
+        tun = near.call(lambda: open_tun("tun7"))
+        with open(tun, "r+b", buffering=0) as far:
+            driver, port = pcap("tun7")
+            assert driver.open(want(), port).medium is Medium.POINT_TO_POINT
+            buffers, offload = frames.tcp(bytes(3000), gso=1460)
+            bare = (buffers[0][14:], *buffers[1:])
+            assert driver.transmit(bare, offload._replace(start=20))
+            segments = [far.read(2000) for _ in range(3)]
+            assert segments == [segment[14:] for segment in cut(buffers, offload)]
+            far.write(segments[0])
+            got = []
+            wait_until(lambda: got.extend(items(driver)) or got, what="a packet")
+            assert [(bytes(packet), said) for packet, said in got] == [(segments[0], Offload(VALID))]
 
     def test_what_the_kernel_sends_on_the_interface_is_not_heard(self, ends, pcap, frames):
         near, far = ends
@@ -138,10 +173,39 @@ class TestWhatIsGranted:
     def test_the_kernels_own_mac_is_refused_unless_it_is_shared(self, ends, pcap):
         mac = parse_mac(ends[0].mac("v0"))
         driver, port = pcap()
-        with pytest.raises(ValueError, match="kernel's own MAC address on v0: choose another"):
+        with pytest.raises(ValueError, match="kernel's own MAC address on v0: choose another, or share it"):
             driver.open(want(mac), port)
         driver, port = pcap(shared_mac=True)
-        assert driver.open(want(mac), port).mac == mac
+        assert driver.open(want(), port).mac == mac
+        with pytest.raises(ValueError, match="as long as it is shared"):
+            driver.set_mac(MAC)
+        with pytest.raises(ValueError, match="a wire for one host"):
+            driver.open(want(b""), port)
+
+    def test_an_interface_with_the_hosts_address_is_warned_of_once(self, ends, pcap, caplog):
+        ends[0].ip("address", "add", "10.77.0.9/24", "dev", "v0")
+        driver, port = pcap()
+        driver.open(want(), port)
+        driver.open(want(), port)
+        assert caplog.text.count("v0 has this host's address 10.77.0.9: others on its wire reach us, this host") == 1
+
+    def test_with_another_mac_others_frames_are_heard(self, ends, pcap, frames):
+        _, far = ends
+        driver, port = pcap()
+        driver.open(want(), port)
+        other = parse_mac("02:00:00:00:00:99")
+        driver.set_mac(other)
+        for mac in (MAC, other):
+            far.call(lambda: send_raw("v0", frames.plain(mac, dst=mac)))  # noqa: B023
+        got = []
+        wait_until(lambda: got.extend(heard(driver)) or got, what="a frame")
+        assert got == [frames.plain(other, dst=other)]
+
+    def test_an_interface_too_narrow_for_ip_is_refused(self, ends, pcap):
+        ends[0].ip("link", "set", "v0", "mtu", "500")
+        driver, port = pcap()
+        with pytest.raises(WireError, match="v0 takes 500 bytes at once, and IP wants 576"):
+            driver.open(want(), port)
 
     def test_a_port_that_takes_no_offload_gets_finished_segments(self, ends, pcap, frames):
         _, far = ends
@@ -233,7 +297,9 @@ class TestFailure:
         assert len(os.listdir("/proc/self/fd")) == before
 
     def test_frames_that_are_no_ethernets_are_refused(self, pcap):
-        with pytest.raises(WireError, match=r"any has no Ethernet frames but .*; name one interface"):
+        with pytest.raises(
+            WireError, match=r"any has neither Ethernet frames nor IP packets, but .*; name one interface"
+        ):
             pcap("any")
 
     def test_without_rights_the_remedy_is_said(self, ends):

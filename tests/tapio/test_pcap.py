@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from netif.link import PARTIAL, VALID, Offload
-from netif.wire import checksum, ethernet
+from netif.wire import checksum, ethernet, udp
 from netif.wire.segment import cut, finish
 from tapio.pcap.checksums import PILE, STATIONS, Checksums
 from tapio.pcap.echoes import LIFETIME, MOST, Echoes
@@ -97,15 +97,20 @@ class TestChecksums:
         checksums.our_mtu = 1000
         buffers, _ = frames.tcp(bytes(40_000))
         assert checksums.judge(b"".join(buffers)) == (True, Offload(PARTIAL, 34, 16, 960))
-        assert checksums.judge(b"".join(frames.tcp(PAYLOAD + PAYLOAD[:400])[0]))[1].gso_size == 0
+        assert checksums.judge(b"".join(frames.tcp(PAYLOAD)[0])) == (True, Offload(PARTIAL, 34, 16, 960))
 
     def test_gathered_datagrams_cannot_be_told_apart_and_are_lost(self, judge, frames, caplog):
         checksums = judge()
+        whole = frames.udp(bytes(14_000))
+        gathered = (
+            whole[:40] + udp.emit(whole[26:30], whole[30:34], 1000, 7, bytes(14_000), partial=True)[6:] + whole[42:]
+        )
         for _ in range(3):
-            assert checksums.judge(frames.udp(bytes(14_000))) == (False, None)
-        assert checksums.uncut == 3
+            assert checksums.judge(gathered) == (False, None)
+        assert (checksums.uncut, checksums.partial) == (3, 0)
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "tx-udp-segmentation" in caplog.text
+        assert checksums.judge(whole) == (True, Offload(VALID))  # what bears a checksum of its own is one
 
     def test_a_vlan_tag_moves_it_all_by_four_bytes(self, judge, left_undone, complete):
         assert judge().judge(tagged(left_undone)) == (True, Offload(PARTIAL, 38, 16))
