@@ -22,6 +22,7 @@ COMMANDS = {
     "udp_server": "echo datagrams to their senders",
     "http_server": "serve a page and any number of bytes over HTTP",
     "http_get": "fetch a URL",
+    "host": "prepare this machine for a wire, and put it back: isolated, bridge, forward, nat",
     "small_services": "echo, discard, chargen over TCP and UDP",
 }
 

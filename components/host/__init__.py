@@ -1,1 +1,63 @@
-"""What is asked of this machine's kernel from outside the stack: devices, addresses (Linux, pyroute2)."""
+"""What is asked of this machine's kernel from outside the stack: devices, addresses, forwarding (Linux, pyroute2).
+
+`netif host` is the door: it knows the recipes' names and what is up; what they do is theirs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+RECIPES = {
+    "isolated": "a TAP or veth with an address, DHCP and DNS on it: this host and yours, nobody else",
+}
+
+USAGE = """\
+usage: netif host RECIPE [NAME] [...] [--down] [--status] [--dry-run]
+
+Prepare this machine for a wire, and put it back as it was.
+
+recipes:
+{recipes}
+
+up:
+{records}
+
+`netif host RECIPE --help` tells of one. To begin with: netif host isolated tap0
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from components.command import run
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run(lambda: start(arguments))
+
+
+def start(arguments: list[str]) -> int:
+    from components.command import Complaint
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        recipes = "\n".join(f"  {name:10}{text}" for name, text in RECIPES.items())
+        print(USAGE.format(recipes=recipes, records="\n".join(records_up()) or "  nothing"), end="")
+        return 0
+    name = arguments[0]
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(RECIPES)}"
+        raise Complaint(f"there is no recipe {name!r}; {hint}")
+    status: int = import_module(f"components.host.{name}").main(arguments[1:])
+    return status
+
+
+def records_up() -> list[str]:
+    """A line for each record of the usual directory."""
+    from components.host.state import Records, usual_directory
+
+    lines = []
+    for record in Records(usual_directory()).all():
+        where = f" in {record.netns}" if record.netns else ""
+        lines.append(f"  {record.title}{where}: {len(record.done)} changes; {record.remedy}")
+    return lines

@@ -1,211 +1,67 @@
 """`make_tap_netif`: a TAP device that an ordinary user may open, with the kernel's end addressed and up.
 
-Knows rtnetlink through pyroute2 (imported when needed) and the `ip` commands that say the same. Compares what is wished
-with what is there and does the difference, so a second run changes nothing. Without CAP_NET_ADMIN it starts itself
-again under sudo with its own interpreter, for a clean sudo environment has no pyroute2.
+The short form of `netif host isolated`, on the same steps, and without a record: `--down` removes the device, whoever
+made it. Without CAP_NET_ADMIN it starts itself again under sudo with its own interpreter, for a clean sudo environment
+has no pyroute2.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from components.command import Complaint, Parser, run
-from components.host.privilege import (
-    again_under_sudo,
-    caller,
-    find_group,
-    find_user,
-    group_name,
-    may_administer,
-    user_name,
-)
+from components.host.ends import Found, Wish, describe_owners, look, steps
+from components.host.kernel import TUN_DEVICE, kernel
+from components.host.links import ChangeOwner, DeleteLink
+from components.host.privilege import again_under_sudo, group_name, may_administer, user_name
+from components.host.state import Record
+from components.host.steps import Step, bring_up, lines_up
+from components.host.words import device_name, kernels_address, owners
 
 if TYPE_CHECKING:
     import argparse
 
 PROGRAM = "make_tap_netif"
-TUN_DEVICE = "/dev/net/tun"
-TAP = 2  # IFLA_TUN_TYPE
-CHANGE_OWNER = "TUNSETOWNER"  # an ioctl for which `ip` has no word
-NOBODY = 0xFFFFFFFF  # (uid_t) -1: no owner set
-
-
-@attrs.frozen(kw_only=True)
-class Wish:
-    """The device as it shall be."""
-
-    name: str
-    address: str  # of the kernel's end, "192.168.5.1/24"
-    owner: int | None  # uid; None: whoever the group admits
-    group: int | None
-    netns: str | None
-
-
-@attrs.frozen(kw_only=True)
-class Found:
-    """The device as it is."""
-
-    index: int
-    owner: int | None
-    group: int | None
-    multi_queue: bool
-    up: bool
-    addresses: tuple[str, ...]
-
-
-@attrs.frozen
-class Step:
-    """One thing to do: as `ip` words it, as it is reported, and as it is done."""
-
-    command: str
-    report: str
-    apply: Callable[[Any], None]
 
 
 def steps_up(wish: Wish, found: Found | None) -> list[Step]:
     """What is missing between `found` and `wish`."""
-    name, steps = wish.name, []
-    owners = {"tun_owner": wish.owner, "tun_group": wish.group}
-    owners = {key: number for key, number in owners.items() if number is not None}
-    words = f" user {wish.owner}" if wish.owner is not None else ""
-    words += f" group {wish.group}" if wish.group is not None else ""
-    settings = {"kind": "tun", "ifname": name, "tun_type": TAP, **owners}
-    if found is None:
-        command = f"tuntap add dev {name} mode tap{words}"
-        steps.append(Step(command, f"made{describe_owners(wish)}", lambda ipr: ipr.link("add", **settings)))
-    elif wish.owner not in (None, found.owner) or wish.group not in (None, found.group):
-        again = {**settings, "tun_multi_queue": int(found.multi_queue)}
-        steps.append(Step(CHANGE_OWNER, f"now{describe_owners(wish)}", lambda ipr: ipr.link("add", **again)))
-    if found is None or wish.address not in found.addresses:
-        interface = ipaddress.IPv4Interface(wish.address)
-        steps.append(
-            Step(
-                f"address replace {wish.address} dev {name}",
-                f"address {wish.address}",
-                lambda ipr: ipr.addr(
-                    "replace",
-                    index=index_of(ipr, name),
-                    address=str(interface.ip),
-                    prefixlen=interface.network.prefixlen,
-                    broadcast=str(interface.network.broadcast_address),
-                ),
-            )
-        )
-    if found is None or not found.up:
-        command = f"link set dev {name} up"
-        steps.append(Step(command, "up", lambda ipr: ipr.link("set", index=index_of(ipr, name), state="up")))
-    return steps
+    missing = [step for step in steps(wish, found) if not step.there]
+    if found is None or (wish.owner in (None, found.owner) and wish.group in (None, found.group)):
+        return missing
+    change = ChangeOwner(name=wish.name, owner=wish.owner, group=wish.group, multi_queue=found.multi_queue)
+    back = attrs.evolve(change, owner=found.owner, group=found.group)
+    return [Step(do=change, undo=(back,), report=f"now{describe_owners(wish)}"), *missing]
 
 
 def steps_down(wish: Wish, found: Found | None) -> list[Step]:
-    if found is None:
-        return []
-    command = f"link delete dev {wish.name}"
-    return [Step(command, "removed", lambda ipr: ipr.link("del", index=index_of(ipr, wish.name)))]
-
-
-def describe_owners(wish: Wish) -> str:
-    parts = [f"owner {user_name(wish.owner)}"] if wish.owner is not None else []
-    parts += [f"group {group_name(wish.group)}"] if wish.group is not None else []
-    return " for " + ", ".join(parts) if parts else ""
-
-
-def command_line(step: Step, netns: str | None) -> str:
-    return (f"ip -n {shlex.quote(netns)} " if netns else "ip ") + step.command
+    return [Step(do=DeleteLink(name=wish.name), report="removed")] if found is not None else []
 
 
 def command_lines(wish: Wish, found: Found | None, *, down: bool) -> list[str]:
     """The same as `ip` commands; there a change of owner takes a new device."""
     if down:
-        steps = steps_down(wish, found)
-    else:
-        steps = steps_up(wish, found)
-        if steps and steps[0].command == CHANGE_OWNER:
-            steps = steps_down(wish, found) + steps_up(wish, None)
-    return [command_line(step, wish.netns) for step in steps]
-
-
-def index_of(ipr: Any, name: str) -> int:
-    (index,) = ipr.link_lookup(ifname=name)
-    return int(index)
-
-
-def look(ipr: Any, name: str) -> Found | None:
-    """What the kernel says of `name`; a Complaint if it is something other than a TAP."""
-    indexes = ipr.link_lookup(ifname=name)
-    if not indexes:
-        return None
-    (link,) = ipr.get_links(indexes[0])
-    info = link.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_KIND") if info else "network card"
-    data = info.get_attr("IFLA_INFO_DATA") if kind == "tun" else None
-    if data is None or data.get_attr("IFLA_TUN_TYPE") != TAP:
-        kind = "TUN" if kind == "tun" else kind
-        raise Complaint(f"{name} is there and is a {kind}, not a TAP: choose another name")
-    addresses = []
-    for message in ipr.get_addr(index=link["index"], family=2):
-        addresses.append(f"{message.get_attr('IFA_LOCAL') or message.get_attr('IFA_ADDRESS')}/{message['prefixlen']}")
-    return Found(
-        index=link["index"],
-        owner=_number(data.get_attr("IFLA_TUN_OWNER")),
-        group=_number(data.get_attr("IFLA_TUN_GROUP")),
-        multi_queue=bool(data.get_attr("IFLA_TUN_MULTI_QUEUE")),
-        up=bool(link["flags"] & 1),
-        addresses=tuple(addresses),
-    )
-
-
-def _number(value: int | None) -> int | None:
-    return None if value is None or value == NOBODY else value
-
-
-@contextmanager
-def kernel(netns: str | None) -> Iterator[Any]:
-    """An IPRoute in the namespace asked for; this thread is back in its own afterwards."""
-    try:
-        from pyroute2 import IPRoute  # type: ignore[import-untyped]
-        from pyroute2 import netns as namespaces
-    except ImportError as error:
-        raise Complaint(f"pyroute2 is missing for {sys.executable} ({error}): pip install pyroute2") from None
-    if netns is None:
-        with IPRoute() as ipr:
-            yield ipr
-        return
-    namespaces.pushns()
-    try:
-        try:
-            namespaces.setns(netns, flags=0)  # its default would create the namespace
-        except OSError as error:
-            remedy = f"ip netns add {netns}" if isinstance(error, FileNotFoundError) else "are you root?"
-            raise Complaint(f"cannot enter the namespace {netns}: {error.strerror} ({remedy})") from None
-        with IPRoute() as ipr:
-            yield ipr
-    finally:
-        namespaces.popns()
+        return lines_up(steps_down(wish, found), wish.netns)
+    planned = steps_up(wish, found)
+    if planned and isinstance(planned[0].do, ChangeOwner):
+        planned = steps_down(wish, found) + steps_up(wish, None)
+    return lines_up(planned, wish.netns)
 
 
 def make_tap_netif(wish: Wish, *, down: bool = False, say: Callable[[str], None] = print) -> None:
-    """Bring the device about, or away; says what was done. Needs CAP_NET_ADMIN."""
-    with kernel(wish.netns) as ipr:
-        found = look(ipr, wish.name)
-        steps = steps_down(wish, found) if down else steps_up(wish, found)
-        for step in steps:
-            try:
-                step.apply(ipr)
-            except Exception as error:  # NetlinkError is no OSError; both bear the kernel's reason
-                raise Complaint(refusal(wish, step, error)) from error
-            say(f"{wish.name}: {step.report}")
-    if not steps:
-        say(f"{wish.name}: {'not there' if down else 'as asked'}, nothing to do")
+    """Bring the device about, or away; says what was done. Needs CAP_NET_ADMIN. Keeps no record: `down` removes it."""
+    with kernel(wish.netns) as host:
+        found = look(host, wish)
+        planned = steps_down(wish, found) if down else steps_up(wish, found)
+        if not bring_up(host, planned, Record(PROGRAM, wish.name, wish.netns), say=say):
+            say(f"{wish.name}: {'not there' if down else 'as asked'}, nothing to do")
     if not down:
         others = [address for address in (found.addresses if found else ()) if address != wish.address]
         if others:
@@ -214,18 +70,6 @@ def make_tap_netif(wish: Wish, *, down: bool = False, say: Callable[[str], None]
             say(f"{wish.name}: still asks for group {group_name(found.group)}; --down first to be rid of that")
         if wish.owner and not openable(wish.owner, wish.group):
             say(f"{wish.name}: {TUN_DEVICE} is closed to {user_name(wish.owner)}: as root, chmod 0666 {TUN_DEVICE}")
-
-
-def refusal(wish: Wish, step: Step, error: Exception) -> str:
-    code = getattr(error, "errno", None) or getattr(error, "code", None)
-    reason = os.strerror(code) if isinstance(code, int) else str(error)
-    if isinstance(error, FileNotFoundError):
-        reason = f"{TUN_DEVICE} is missing: modprobe tun"
-    elif isinstance(error, PermissionError) or code == 1:
-        reason = "no permission: it takes CAP_NET_ADMIN, in a container too"
-    elif code == 16:
-        reason = "busy: a program has it open; end that first"
-    return f"{wish.name}: {command_line(step, wish.netns)}: {reason}"
 
 
 def openable(owner: int, group: int | None) -> bool:
@@ -239,24 +83,9 @@ def openable(owner: int, group: int | None) -> bool:
 
 
 def wish_of(options: argparse.Namespace) -> Wish:
-    name = options.name
-    if not 0 < len(name.encode()) < 16 or name in (".", "..") or any(c in "/:%," or c.isspace() for c in name):
-        raise Complaint(f"{name!r} cannot name a device: up to 15 letters and digits, such as tap0")
-    try:
-        interface = ipaddress.IPv4Interface(options.addr)
-    except ValueError:
-        raise Complaint(f"--addr {options.addr} should be an address and its length, such as 192.168.5.1/24") from None
-    if "/" not in options.addr or interface.network.prefixlen > 30:
-        raise Complaint(f"--addr {options.addr} leaves no room for a host: add a prefix length up to 30, such as /24")
-    owner = find_user(options.user) if options.user else None
-    group = find_group(options.group) if options.group else None
-    if options.user and owner is None:
-        raise Complaint(f"--user {options.user}: there is no such user")
-    if options.group and group is None:
-        raise Complaint(f"--group {options.group}: there is no such group")
-    if owner is None and group is None:
-        owner = caller()
-    return Wish(name=name, address=str(interface), owner=owner, group=group, netns=options.netns)
+    name, address = device_name(options.name), kernels_address(options.addr)
+    owner, group = owners(options.user, options.group)
+    return Wish(name=name, address=address, owner=owner, group=group, netns=options.netns)
 
 
 def for_an_administrator(wish: Wish, *, down: bool) -> str:
@@ -314,8 +143,8 @@ def arguments(wish: Wish, *, down: bool) -> list[str]:
 
 def seen(wish: Wish) -> Found | None:
     """What is there; to look takes no privilege."""
-    with kernel(wish.netns) as ipr:
-        return look(ipr, wish.name)
+    with kernel(wish.netns) as host:
+        return look(host, wish)
 
 
 def dry_run(wish: Wish, *, down: bool) -> int:
