@@ -12,6 +12,7 @@ from importlib import import_module
 
 RECIPES = {
     "isolated": "a TAP or veth with an address, DHCP and DNS on it: this host and yours, nobody else",
+    "doctor": "what is missing or in the way, and the command that mends each",
 }
 
 USAGE = """\
