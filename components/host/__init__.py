@@ -12,6 +12,8 @@ from importlib import import_module
 
 RECIPES = {
     "isolated": "a TAP or veth with an address, DHCP and DNS on it: this host and yours, nobody else",
+    "forward": "a TAP or veth that this host forwards for, with a subnet or addresses of the LAN's (proxy ARP)",
+    "nat": "a TAP or veth behind this host's address: masquerading, nft or iptables",
     "doctor": "what is missing or in the way, and the command that mends each",
 }
 

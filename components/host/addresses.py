@@ -7,6 +7,8 @@ was. IPv4 and IPv6 are alike here. What the kernel makes by itself from an addre
 from __future__ import annotations
 
 import ipaddress
+import shutil
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -18,6 +20,8 @@ FOREVER = 0xFFFFFFFF  # a lifetime
 MAIN, LOCAL = 254, 255  # tables
 KERNEL = 2  # RTPROT_KERNEL
 LINK_SCOPE = 253
+SCOPES = {0: "global", 253: "link", 254: "host"}
+PROXY = 8  # NTF_PROXY
 ONLINK = 4  # RTNH_F_ONLINK
 NOPREFIXROUTE = 0x200
 KEPT_FLAGS = {0x02: "nodad", 0x10: "home", 0x100: "mngtmpaddr", NOPREFIXROUTE: "noprefixroute", 0x400: "autojoin"}
@@ -44,7 +48,7 @@ class AddressFields:
         local, _, length = self.address.partition("/")
         text = f"{local} peer {self.peer}/{length}" if self.peer else self.address
         text += f" broadcast {self.broadcast}" if self.broadcast else ""
-        text += f" scope {self.scope}" if self.scope else ""
+        text += f" scope {SCOPES.get(self.scope, self.scope)}" if self.scope else ""
         text += f" label {self.label}" if self.label else ""
         text += f" metric {self.metric}" if self.metric else ""
         text += "".join(f" {word}" for flag, word in KEPT_FLAGS.items() if self.flags & flag)
@@ -144,7 +148,8 @@ class RouteFields:
         text += f" dev {self.dev}"
         text += f" table {self.table}" if self.table != MAIN else ""
         text += f" proto {self.proto}" if self.proto != 3 else ""
-        text += f" scope {self.effective_scope()}" if family(self.to) == 2 else ""
+        if family(self.to) == 2 and self.scope is not None:
+            text += f" scope {SCOPES.get(self.scope, self.scope)}"
         text += f" src {self.source}" if self.source else ""
         text += f" metric {self.metric}" if self.metric else ""
         text += f" tos {self.tos}" if self.tos else ""
@@ -201,7 +206,7 @@ class AddProxy:
         return ip(netns, f"neighbour replace proxy {self.address} dev {self.dev}")
 
     def apply(self, host: Host) -> None:
-        host.ipr.neigh("replace", ifindex=host.device(self.dev), dst=self.address, flags=["proxy"])
+        host.ipr.neigh("replace", ifindex=host.device(self.dev), dst=self.address, flags=PROXY)
 
 
 @attrs.frozen(kw_only=True)
@@ -216,4 +221,47 @@ class DeleteProxy:
         index = host.index(self.dev)
         if index is not None:
             with content_with(ENOENT, ESRCH, ENODEV):
-                host.ipr.neigh("delete", ifindex=index, dst=self.address, flags=["proxy"])
+                host.ipr.neigh("delete", ifindex=index, dst=self.address, flags=PROXY)
+
+
+def routes_of(host: Host, wanted: Callable[[Any], bool]) -> list[PutRoute]:
+    """Unicast routes with one next hop, of all tables but the kernel's own (`local`), that `wanted` takes."""
+    names = host.names()
+    messages = [*host.ipr.get_routes(family=2), *host.ipr.get_routes(family=10)]
+    found = []
+    for message in messages:
+        index, table = message.get_attr("RTA_OIF"), message.get_attr("RTA_TABLE") or message["table"]
+        if message["type"] == 1 and table != LOCAL and index in names and wanted(message):
+            found.append(_route(names[index], table, message))
+    return found
+
+
+def _route(dev: str, table: int, message: Any) -> PutRoute:
+    anywhere = "0.0.0.0" if message["family"] == 2 else "::"
+    metrics = message.get_attr("RTA_METRICS")
+    return PutRoute(
+        dev=dev,
+        to=f"{message.get_attr('RTA_DST') or anywhere}/{message['dst_len']}",
+        gateway=message.get_attr("RTA_GATEWAY") or "",
+        source=message.get_attr("RTA_PREFSRC") or "",
+        table=table,
+        proto=message["proto"],
+        scope=message["scope"] if message["family"] == 2 else None,
+        metric=message.get_attr("RTA_PRIORITY") or 0,
+        tos=message["tos"],
+        onlink=bool(message["flags"] & ONLINK),
+        mtu=(metrics.get_attr("RTAX_MTU") or 0) if metrics is not None else 0,
+    )
+
+
+def routes_to(host: Host, prefix: str) -> list[PutRoute]:
+    """In the main table, with no metric."""
+    found = routes_of(host, lambda message: message.get_attr("RTA_PRIORITY") is None)
+    return [route for route in found if route.to == prefix and route.table == MAIN]
+
+
+def is_proxied(host: Host, dev: str, address: str) -> bool:
+    """Asked of `ip`: pyroute2 has no word for proxies when it asks for neighbours."""
+    if host.index(dev) is None or shutil.which("ip") is None:
+        return False
+    return address in host.run("ip", "neighbour", "show", "proxy", "dev", dev).split()

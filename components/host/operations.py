@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from components.host import addresses, links, servers, sysctl
+from components.host import addresses, firewall, links, servers, sysctl
 from components.host.kernel import Host
 
 
@@ -28,6 +28,7 @@ KINDS: dict[str, type[Any]] = {
         *(links.SetUp, links.SetMaster, sysctl.SetSysctl),
         *(addresses.AddAddress, addresses.DeleteAddress, addresses.PutRoute, addresses.DeleteRoute),
         *(addresses.AddProxy, addresses.DeleteProxy, servers.StartServer, servers.StopServer),
+        *(firewall.LoadTable, firewall.DeleteTable, firewall.Iptables, firewall.MakeBuiltIn, firewall.DropBuiltIn),
     )
 }
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 from components.command import Complaint
 from components.host.recipe import perform
 from tests.components.commands import Command, environment
-from tests.host.namespaces import Namespace, run
+from tests.host.namespaces import Namespace, namespace, run
 
 KERNELS_STATE = """
 ip -d address; ip route show table all; ip -6 route show table all; ip rule; ip neigh show proxy; bridge link
@@ -68,3 +70,18 @@ perform(RECIPE, {self.words(*words)!r}, say=lambda line: next(count) == {steps} 
 
     def records(self) -> list[str]:
         return sorted(path.name for path in self.state.iterdir()) if self.state.is_dir() else []
+
+
+@contextmanager
+def on_a_lan(state: Path) -> Iterator[tuple[Machine, Namespace]]:
+    """A machine whose `eth0`, 10.0.0.2, leads to its router, 10.0.0.1: the end of a cable between two namespaces."""
+    with namespace() as inside, namespace() as router:
+        cable = ("eth0", "netns", inside.name, "type", "veth", "peer", "name", "lan0", "netns", router.name)
+        run("ip", "link", "add", *cable)
+        router.ip("address", "add", "10.0.0.1/24", "dev", "lan0")
+        router.ip("link", "set", "lan0", "up")
+        inside.ip("address", "add", "10.0.0.2/24", "broadcast", "10.0.0.255", "dev", "eth0")
+        inside.ip("link", "set", "eth0", "up")
+        inside.ip("route", "add", "default", "via", "10.0.0.1")
+        inside.settle("eth0")
+        yield Machine(inside, state), router

@@ -1,0 +1,59 @@
+"""`netif host nat`: a TAP or veth whose hosts reach where this one does, with this one's address (masquerading).
+
+Nobody outside can begin a connection to them; `forward` is for that.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from components.command import Parser
+from components.host import ends, firewall, leasing, passage
+from components.host.recipe import Plan, Recipe
+from components.host.recipe import main as recipe_main
+
+if TYPE_CHECKING:
+    import argparse
+
+    from components.host.kernel import Host
+
+
+def arguments(parse: Parser) -> None:
+    ends.add_arguments(parse)
+    leasing.add_arguments(parse)
+    passage.add_arguments(parse)
+
+
+def plan(host: Host, options: argparse.Namespace) -> Plan:
+    name = options.name
+    via = passage.uplink(host, options.via, name)
+    walls = firewall.look(host)
+    kind = passage.firewall_kind(walls, options.firewall)
+    steps = ends.wished(host, options)
+    subnet = str(ipaddress.IPv4Interface(options.addr).network)
+    steps += passage.forwarding(host, name, via)
+    steps += passage.masquerade(host, walls, kind, name, subnet, via)
+    steps += passage.admission(host, walls, kind, name, inbound=False)
+    steps += leasing.steps(host, options)
+    return Plan(steps=steps, warnings=passage.warnings(walls, kind, name, inbound=False), hints=[hint(options)])
+
+
+def hint(options: argparse.Namespace) -> str:
+    wire = f"packet:{options.veth}" if options.veth else options.name
+    gateway = options.addr.partition("/")[0]
+    return f"then: netif http_get http://example.com/ -i {wire} --gateway {gateway}, or --dhcp where that is served"
+
+
+RECIPE = Recipe(
+    name="nat",
+    summary="A TAP (or a veth pair) whose hosts reach where this one does, with its address.",
+    default="tap0",
+    arguments=arguments,
+    plan=plan,
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    return recipe_main(RECIPE, argv)
