@@ -14,6 +14,7 @@ from netif.events import DriverFailed, Event, GotIp, LinkDown, LinkUp, LostIp, N
 from netif.lifecycle import TRANSITIONS, State
 from netif.link import Medium, Offload
 from netif.netif import Netif
+from tapio import Wrapper
 
 
 @pytest.fixture
@@ -520,6 +521,23 @@ def test_mac_and_mtu_can_be_changed(netif, stack):
     assert stack.interfaces[0].caps.mtu == 1280
     with pytest.raises(InvalidParams, match="mtu"):
         netif.set_mtu(10)
+
+
+def test_a_driver_that_filters_by_the_mac_hears_of_another_one(stack, driver):
+    told = []
+
+    def refusing(mac):
+        raise ValueError("its MAC address is the device's")
+
+    driver.set_mac = told.append
+    with Netif(Wrapper(driver), stack=stack, mac="02:00:00:00:00:08") as netif:
+        assert told == []
+        netif.set_mac("02:00:00:00:00:09")
+        assert told == [b"\x02\0\0\0\0\x09"]
+        driver.set_mac = refusing
+        with pytest.raises(ValueError, match="the device's"):
+            netif.set_mac("02:00:00:00:00:0a")
+        assert netif.mac == b"\x02\0\0\0\0\x09"
 
 
 def test_mtu_is_never_above_what_was_granted(netif):
