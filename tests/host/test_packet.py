@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -208,12 +210,21 @@ def test_a_device_that_goes_takes_the_netif_down_and_may_come_back(ends):
         assert transmitted(far.exec("ping", "-n", "-c", "1", OURS).stdout) == (1, 1)
 
 
+def test_the_page_on_it_runs():
+    page = (Path(ROOT) / "docs/packet.md").read_text()
+    commands, program = (re.search(rf"^```{kind}\n(.*?)^```", page, re.M | re.S)[1] for kind in ("sh", "python"))
+    with namespace() as ns:
+        for line in commands.splitlines():
+            ns.exec(*line.split())
+        ns.exec(sys.executable, "-c", f"import sys; sys.path.insert(0, {ROOT!r})\n{program}")
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the sandbox is written for one machine's system calls")
 def test_without_the_virtio_net_header_the_auxiliary_data_must_do(ends):
     """A sandbox that refuses it. The kernel's segments come as super-frames still; ours go out cut and finished."""
     near, far = ends
     server = near.start(sys.executable, "-c", IN_A_SANDBOX, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert heard(server) == b"<Packet v0 without the header>\n"
+    assert heard(server).strip() == b"<Packet v0 without the header>"
     assert transmitted(far.exec("ping", "-n", "-f", "-c", "20", OURS).stdout) == (20, 20)
     with far.connect((OURS, 7)) as s:
         sending = threading.Thread(target=s.sendall, args=(DATA,))
