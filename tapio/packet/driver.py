@@ -69,6 +69,8 @@ class Packet(KernelWire):
         self._recvmsg_into = self._endpoint.socket.recvmsg_into
         self._offload = offload
         self._lost = 0  # frames for which the kernel, or its header, had no room
+        loopback = self._endpoint.kind == ARPHRD_LOOPBACK
+        self.medium = Medium.POINT_TO_POINT if loopback else Medium.ETHERNET
         self._granted: LinkCaps | None = None
         self._differs = False  # frames come in another shape than they are to leave in
         self._pieces: deque[tuple[Buffer, Offload | None]] = deque()  # of a frame that was cut
@@ -113,9 +115,9 @@ class Packet(KernelWire):
     def _addressed(self, want: LinkCaps, mac: bytes, port: Port) -> LinkCaps:
         """`want`, as whom we are here. `mac` is the device's."""
         self._link_header = b""
-        if self._endpoint.kind == ARPHRD_LOOPBACK:
+        if self.medium is Medium.POINT_TO_POINT:
             self._link_header = _NOBODY + (want.mac or port.dice.randbytes(6))
-            return attrs.evolve(want, mac=b"", medium=Medium.POINT_TO_POINT)
+            return attrs.evolve(want, mac=b"", medium=self.medium)
         if self.shared_mac:
             if not want.mac:
                 raise ValueError(f"{self.name}: with shared_mac it is a wire for one host, not for several behind it")
@@ -198,7 +200,6 @@ class Packet(KernelWire):
     def _adapted(self, frame: Buffer, offload: Offload | None) -> tuple[Buffer, Offload | None] | None:
         """The first of what was granted of it; what is left waits."""
         assert self._granted is not None
-        assert self._port is not None
         if self._link_header:
             frame = frame[_LINK:]
             if offload is not None and offload.checksum == PARTIAL:
@@ -209,8 +210,6 @@ class Packet(KernelWire):
             self._lost += 1
             return None
         self._pieces.extend((piece, left) for (piece,), left in pieces)
-        if len(pieces) > 1:
-            self._port.readable()
         return self._pieces.popleft()
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:

@@ -25,7 +25,7 @@ RECEIVE_BUFFER = 4 << 20  # bytes; Linux makes it twice that, which holds a hund
 SOL_PACKET = 263
 PACKET_ADD_MEMBERSHIP, PACKET_DROP_MEMBERSHIP, PACKET_STATISTICS = 1, 2, 6
 PACKET_AUXDATA, PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 8, 15, 23
-PACKET_MR_PROMISC = 1
+PACKET_MR_PROMISC, PACKET_MR_ALLMULTI = 1, 2
 SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
 AUXDATA = Struct("=IIIHHHH")  # status, length, captured, offsets of MAC and network header, VLAN TCI, VLAN TPID
@@ -95,11 +95,10 @@ class Endpoint:
         bpf.attach(self.socket, program)
 
     def open_device(self, promiscuous: bool) -> None:
-        """It lets in frames to others than itself, until this socket is gone; or no longer."""
-        membership = _MEMBERSHIP.pack(self._index, PACKET_MR_PROMISC, 0)
-        self.socket.setsockopt(SOL_PACKET, PACKET_DROP_MEMBERSHIP, membership)  # it counts how often
-        if promiscuous:
-            self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
+        """Until this socket is gone, or the device, it lets in frames to every group, or to everybody."""
+        membership = _MEMBERSHIP.pack(self._index, PACKET_MR_PROMISC if promiscuous else PACKET_MR_ALLMULTI, 0)
+        self.socket.setsockopt(SOL_PACKET, PACKET_DROP_MEMBERSHIP, membership)  # the kernel counts how often
+        self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
 
     def drops(self) -> int:
         """Frames that came when the receive buffer was full, since this was asked last."""

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from netif.link import PARTIAL, LinkCaps, Offload
+from netif.link import PARTIAL, LinkCaps, Medium, Offload
 from netif.wire import checksum, ethernet, ip, tcp, udp
 from netif.wire.ethernet import BROADCAST, parse_mac
 from tapio import Packet, WireError
@@ -141,6 +141,7 @@ class TestOpening:
 
         packet(shared_mac=True).open(WANT, port)
         assert not is_promiscuous()
+        assert "allmulti 1" in ends[0].ip("-d", "link", "show", "v0")
         driver = packet()
         driver.open(WANT, port)
         driver.open(WANT, port)
@@ -314,7 +315,6 @@ class TestFramesFromTheOtherEnd:
         assert [bytes(piece[42:]) for piece, _ in heard(cut, 10, is_udp)] == [
             payload[at : at + 1400] for at in range(0, 14_000, 1400)
         ]
-        assert port.ready
 
     def test_a_tag_is_put_back_in_its_place(self, packet, port, ends):
         """The kernel takes it out of every frame that it hands to a packet socket (IEEE 802.1Q 9.3)."""
@@ -369,6 +369,24 @@ class TestFramesToTheKernel:
         assert driver.refused == 2
         driver.transmit(self.frame_to(ends, b"hello"), None)
         assert sink.recv(100) == b"hello"
+
+
+class TestLoopback:
+    """Every frame is seen twice there, going out and coming in, and both addresses are zeros."""
+
+    def test_bare_packets_pass_and_our_own_do_not_come_back(self, packet, port, ends):
+        one, other = packet("lo"), packet("lo")
+        granted = one.open(WANT, port)
+        assert (granted.mac, granted.medium, granted.gso_max) == (b"", Medium.POINT_TO_POINT, 65535)
+        other.open(want_of(STRANGER), port)
+        small = ip.emit(OURS, KERNEL, 253, 4, ident=1) + b"bare"
+        assert one.transmit((small,), None)
+        (headers, payload), offload = super_frame(bytes(6), bytes(6))
+        bare = offload._replace(start=20)
+        assert one.transmit((headers[14:], payload), bare)
+        assert heard(other, 2) == [(small, None), (headers[14:] + payload, bare)]
+        assert one.receive() is None
+        assert one.refused == 0
 
 
 class TestTheEnd:
