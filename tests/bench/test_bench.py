@@ -53,6 +53,7 @@ def test_the_kernel_and_the_bare_responder_answer_every_row():
 
 @pytest.mark.host
 def test_ours_and_a_bare_loop_answer_over_libpcap():
+    pytest.importorskip("cypcap")
     found = on_pcap.measure(0.1, 1)
     assert found.keys() == {OURS, BARE}
     for rows in found.values():

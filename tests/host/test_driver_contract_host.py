@@ -38,6 +38,7 @@ def a_plain_tap_that_is_bridged_with_another(ns):
 
 @wire_of
 def pcap_on_both_ends_of_a_veth(ns):
+    pytest.importorskip("cypcap")
     return Pcap("v0", netns=ns.name, buffer_size=1 << 24), Pcap("v1", netns=ns.name, buffer_size=1 << 24)
 
 

@@ -21,6 +21,7 @@ from tests.host.namespaces import wait_until
 from tests.tapio import conftest
 from tests.tapio.ports import FakePort, FakeRuntime
 
+pytest.importorskip("cypcap", reason="libpcap's binding is not installed: docs/pcap.md")
 pytestmark = pytest.mark.host
 
 MAC = parse_mac("02:00:00:00:00:64")

@@ -25,6 +25,7 @@ from tests.host import judge
 from tests.host.namespaces import wait_until
 from tests.tapio import conftest
 
+pytest.importorskip("cypcap", reason="libpcap's binding is not installed: docs/pcap.md")
 pytestmark = pytest.mark.host
 
 OURS, KERNEL = "10.77.0.1", "10.77.0.2"
