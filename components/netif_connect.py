@@ -81,6 +81,8 @@ def chosen(given: Mapping[str, str | None], dhcp: bool | None, environment: Mapp
     said = {field: given.get(field) for _, field, *_ in FLAGS}
     wire = given["wire"] or environment.get("NETIF_WIRE") or WIRE
     choice = choice_of(argparse.Namespace(**said, wire=wire, dhcp=bool(dhcp), verbose=0, once=False), environment)
+    if choice.user is not None:
+        raise Complaint("NETIF_USER is for commands: who calls this has rights of his own to give up")
     plan = planned(choice.wire)
     if choice.ip is None and dhcp is None:
         choice = attrs.evolve(choice, dhcp=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import stack.socket as socket
-from components.netif_connect import netif_connect, netif_disconnect
+from components.command import Complaint
+from components.netif_connect import chosen, netif_connect, netif_disconnect
 from netif import Netif, NetifError, Stack, ThreadedRuntime, esp
 from netif.errors import InvalidArg
 from tapio import UnixWire
@@ -98,6 +99,11 @@ def test_a_mistake_is_an_error_that_names_the_argument(words, options, says):
         netif_connect(words, **options)
     assert isinstance(told.value, NetifError)
     assert "\n" not in str(told.value)
+
+
+def test_a_program_gives_up_its_rights_itself(path):
+    with pytest.raises(Complaint, match="NETIF_USER is for commands"):
+        chosen({"wire": f"unix:{path}", "ip": "10.0.0.1/24"}, None, {"NETIF_USER": "nobody"})
 
 
 def test_a_wire_that_is_not_there_is_an_os_error(tmp_path):
