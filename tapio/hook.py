@@ -46,7 +46,7 @@ class Hook(Wrapper):
         if on_error not in ("pass", "drop"):
             raise ValueError(f"on_error: {on_error!r}: write 'pass' or 'drop'")
         self.fn = fn
-        self.seen = self.changed = self.dropped = self.added = 0  # frames, both directions
+        self.seen = self.changed = self.removed = self.added = 0  # frames, both directions
         self.errors = 0  # of `fn`
         self.malformed = 0  # could not be cut or finished: dropped unseen
         self.refused = 0  # no room: what was to be put in, or what came of a frame
@@ -60,7 +60,7 @@ class Hook(Wrapper):
     @property
     def counters(self) -> dict[str, int]:
         """All counts by name."""
-        names = "seen changed dropped added errors malformed refused"
+        names = "seen changed removed added errors malformed refused"
         return {name: getattr(self, name) for name in names.split()}
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
@@ -161,7 +161,7 @@ class Hook(Wrapper):
             self.errors += 1
             frames = () if self._on_error == "drop" else (frame,)
         if not frames:
-            self.dropped += 1
+            self.removed += 1
         elif frames[0] != frame:
             self.changed += 1
         self.added += max(0, len(frames) - 1)

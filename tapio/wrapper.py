@@ -18,6 +18,11 @@ class Wrapper:
         """Other processes are on this wire: default MACs take care of that."""
         return bool(getattr(self.driver, "shared_wire", False))
 
+    @property
+    def dropped(self) -> int:
+        """Frames for us that found no room inside."""
+        return int(getattr(self.driver, "dropped", 0))
+
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         return self.driver.open(want, port)
 

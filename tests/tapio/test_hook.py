@@ -104,7 +104,7 @@ def test_what_it_did_is_counted(hooked, frames):
     made = hooked(lambda direction, frame: next(answers))
     made.send(*[frames.plain(bytes([n])) for n in range(6)])
     assert made.driver.counters == {
-        "seen": 6, "changed": 2, "dropped": 1, "added": 3, "errors": 1, "malformed": 0, "refused": 0,
+        "seen": 6, "changed": 2, "removed": 1, "added": 3, "errors": 1, "malformed": 0, "refused": 0,
     }  # fmt: skip
 
 
@@ -126,6 +126,13 @@ def test_the_function_itself_may_answer_for_others(hooked, frames):
     made.send(frames.plain())
     assert made.arrived() == []
     assert made.received() == [OTHER]
+
+
+def test_what_the_driver_inside_has_dropped_is_told_as_its_own(make_port, want, frames):
+    near, far = pair()
+    far.open(want(), make_port())
+    far.transmit((frames.plain(),), None)  # the near end is not open
+    assert Hook(near, print).dropped == near.dropped == 1
 
 
 def test_what_is_put_in_is_bounded(hooked, frames):
@@ -174,7 +181,7 @@ def test_an_error_drops_the_frame_where_that_was_asked_for(hooked, frames):
     made = hooked(lambda direction, frame: "nonsense", on_error="drop")
     made.send(frames.plain())
     assert made.arrived() == []
-    assert (made.driver.errors, made.driver.dropped) == (1, 1)
+    assert (made.driver.errors, made.driver.removed) == (1, 1)
 
 
 def test_a_frame_that_is_not_what_it_says_is_dropped_unseen(hooked, frames):
