@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import threading
 from contextlib import ExitStack
 
 import attrs
@@ -10,6 +12,7 @@ import pytest
 
 from components.lan import Lan
 from components.patch import QUEUE_FRAMES, Patch, State
+from components.wires import open_wire
 from netif import Netif, Stack
 from netif.bare import BareStack
 from netif.dhcp import DhcpsConfig
@@ -378,3 +381,24 @@ class TestALoop:
             runtime.run_until(talking.done)
             talking.result()
         stays.close()
+
+
+def test_an_uplink_may_be_named():
+    with (
+        Lan(seed=1, uplink="switch:street") as lan,
+        Stack("outside", runtime=lan.runtime) as outside,
+        Netif(open_wire("switch:street"), stack=outside, ip="10.0.0.200/24"),
+        outside.create_server(("", 7)),
+    ):
+        host = lan.host("inside")
+        talking = host.spawn(lambda: host.create_connection(("10.0.0.200", 7)).close())
+        lan.run_until(talking.done)
+        talking.result()
+
+
+@pytest.mark.parametrize("uplink", ["tap:nowhere0", "tape:tap0", "unix:"])
+def test_an_uplink_that_cannot_be_had_leaves_nothing_behind(uplink, tmp_path):
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    with pytest.raises((OSError, ValueError)):
+        Lan(clock="real", uplink=uplink, pcapng=tmp_path / "x.pcapng")
+    assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == (threads, descriptors)

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tapio import Hook, Impair, PcapngWriter, Sniff, Switch, UnixWire, Wrapper, drop, pair
+from tapio import Hook, Impair, NamedPort, PcapngWriter, Sniff, Switch, UnixWire, Wrapper, drop, pair
 from tests.tapio.contract import DriverContract
 
 WIRES = {}
@@ -26,6 +26,18 @@ def an_end_of_a_pair(tmp_path):
 def a_port_of_a_switch(tmp_path):
     switch = Switch()
     return switch.port(), switch.port()
+
+
+@wire
+def a_trunk_of_a_switch_with_vlans(tmp_path):
+    switch = Switch()
+    switch.port(vlan=10)
+    return switch.port(trunk=[20], native=10), switch.port(vlan=10)
+
+
+@wire
+def a_port_of_a_named_switch(tmp_path):
+    return NamedPort(str(tmp_path)), NamedPort(str(tmp_path))
 
 
 @wire
