@@ -182,13 +182,14 @@ class Switch:
             port.place = self._opened
             self.ports[port] = None
         self.hearing.hear_all(port, True)
-        self.remirror()
+        self._mirror(port)
 
     def gone(self, port: SwitchPort) -> None:
         if port in self.ports:
             del self.ports[port]
             self.hearing.hear_all(port, False)
-            self.stations = {mac: station for mac, station in self.stations.items() if station.port is not port}
+            for mac in [mac for mac, station in self.stations.items() if station.port is port]:
+                del self.stations[mac]
             self.left()
 
     def left(self) -> None:
@@ -198,8 +199,11 @@ class Switch:
     def remirror(self) -> None:
         """Each port knows who sees it, so that who is not seen pays nothing."""
         for port in self.ports:
-            port.sent_to = tuple(mirror for mirror in self.mirrors if mirror.sent and mirror.sees(port))
-            port.received_to = tuple(mirror for mirror in self.mirrors if mirror.received and mirror.sees(port))
+            self._mirror(port)
+
+    def _mirror(self, port: SwitchPort) -> None:
+        port.sent_to = tuple(mirror for mirror in self.mirrors if mirror.sent and mirror.sees(port))
+        port.received_to = tuple(mirror for mirror in self.mirrors if mirror.received and mirror.sees(port))
 
     def __repr__(self) -> str:
         return f"<Switch of {len(self.ports)} ports, {len(self.stations)} stations>"
