@@ -39,7 +39,7 @@ class Overhearing:
             self.overhearing[holder] = None
         else:
             self.overhearing.pop(holder, None)
-        for link in self.links.values():
+        for link in list(self.links.values()):
             link.overheard(bool(self.overhearing))
 
     def heard(self, port: int, add: bool) -> None:

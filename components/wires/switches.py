@@ -21,6 +21,11 @@ class Uplinked(NamedPort):
         self.uplink = uplink
         self.patch: Patch | None = None
 
+    @property
+    def shared_wire(self) -> bool:
+        """Other processes are on it: default MACs take care of that."""
+        return bool(getattr(self.uplink, "shared_wire", False))
+
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         if self.patch is not None and self.patch.runtime is not port.runtime:
             raise ValueError(f"the uplink of {self.name} stays on one runtime: give its stacks the same one")

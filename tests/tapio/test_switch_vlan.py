@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from netif.link import PARTIAL, VALID, Offload
+from netif.link import PARTIAL, VALID, LinkCaps, Offload
 from netif.wire import ethernet
 from netif.wire.segment import cut, finish
 from tapio import Switch
+from tests.tapio.ports import FakePort, FakeRuntime
 
 A, B, C, D = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
 
@@ -206,3 +209,36 @@ class TestSaying:
         with pytest.raises(ValueError, match=wrong):
             switch.port(**words)
         assert not switch.knows_vlans
+
+
+HEADERS = st.sampled_from(
+    [
+        ethernet.emit(ethernet.BROADCAST, A, kind) + more
+        for kind in (ethernet.IP, ethernet.ARP, ethernet.VLAN, 0x88B5)
+        for more in (b"", b"\0\x0a\x08\0\x45", b"\0\x0a\x08\x06", b"\x45" + bytes(5))
+    ]
+)
+OFFLOADS = st.sampled_from([None, Offload(), Offload(VALID), Offload(VALID, gso_size=10)]) | st.builds(
+    Offload, st.just(PARTIAL), st.integers(0, 60), st.integers(0, 20), st.integers(0, 100)
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.binary(max_size=14) | HEADERS, st.binary(max_size=80), OFFLOADS), max_size=6))
+def test_whatever_the_bytes_are_no_exception_leaves_it_and_no_port_gets_more_than_was_granted(sent):
+    runtime, switch = FakeRuntime(), Switch()
+    words = [
+        {"vlan": 10},
+        {"trunk": [10], "native": 1},
+        {},
+        {"gso_max": 1500, "tx_checksum": False, "rx_checksum": False},
+    ]
+    ports = [switch.port(**each) for each in words]
+    mirror = switch.mirror(*ports)
+    for port in (*ports, mirror):
+        port.open(LinkCaps(mac=A, gso_max=65535, tx_checksum=True, rx_checksum=True), FakePort(runtime))
+    for head, tail, offload in sent:
+        for port in ports:
+            port.transmit((head, tail), offload)
+    assert all(left in (None, Offload()) for _, left in drain(ports[-1]))
+    assert all(len(frame) >= 14 for port in ports[:-1] for frame, _ in drain(port))
