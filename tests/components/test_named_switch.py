@@ -63,6 +63,13 @@ def test_an_uplink_leads_to_another_wire_and_goes_with_its_port(runtime):
     outside.close()
 
 
+def test_what_others_share_behind_it_makes_default_macs_differ_by_process(tmp_path):
+    alone, shared = open_wire("switch:lab,uplink=switch:attic"), open_wire(f"switch:lab,uplink=unix:{tmp_path}/lan")
+    assert (alone.shared_wire, shared.shared_wire) == (False, True)
+    alone.close()
+    shared.close()
+
+
 @pytest.mark.parametrize(
     "wire", ["switch:", "switch:lab,vlan=ten", "switch:lab,vlan=4095", "switch:lab,uplink=nowhere0"]
 )
