@@ -167,6 +167,15 @@ class TestSwitch:
         opened(b, B)
         assert drain(b) == []
 
+    def test_and_room_for_all_that_it_may_hold(self, opened, frames):
+        switch = Switch()
+        a, b = switch.port(), switch.port(queue_bytes=100)
+        opened(a, A), opened(b, B)
+        a.transmit((frames.plain(bytes(200), dst=B, src=A),), None)
+        opened(b, B)
+        a.transmit((frames.plain(dst=B, src=A),), None)
+        assert len(drain(b)) == 1
+
     def test_what_passes_is_counted_at_each_port(self, three, frames):
         a, b, c = three
         frame = frames.plain(dst=B, src=A)
@@ -194,6 +203,14 @@ class TestStaticStations:
         drain(a), drain(b)
         a.transmit((frames.plain(dst=B, src=A),), None)
         assert [len(drain(port)) for port in (b, c)] == [1, 0]
+
+    def test_it_is_learnt_nowhere_else_and_what_was_learnt_is_forgotten(self, switch, three, frames):
+        _, b, c = three
+        c.transmit((frames.plain(dst=A, src=B),), None)
+        switch.add_station(B, b)
+        assert B not in switch.stations
+        c.transmit((frames.plain(dst=A, src=B),), None)
+        assert B not in switch.stations
 
     def test_it_does_not_age(self, switch, three, frames, runtime):
         a, b, c = three

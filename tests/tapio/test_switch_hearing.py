@@ -169,6 +169,20 @@ def test_closed_or_opened_anew_a_port_has_said_nothing(switch, sender, hearing, 
     assert drain(port) == []
 
 
+def test_a_closed_port_that_wanted_all_is_forgotten(switch, hearing):
+    port = hearing()
+    port.close()
+    assert port not in switch.hearing.all
+
+
+def test_opened_anew_without_a_close_it_has_said_nothing_either(sender, hearing, make_port, want):
+    port = hearing((Hears.ADDRESS, TWO))
+    port.open(want(B), make_port())
+    port.hear_all(False)
+    sender.transmit((who_has(ONE, TWO),), None)
+    assert drain(port) == []
+
+
 def test_a_switch_that_is_not_selective_gives_all_to_all(sender, hearing, switch):
     port = hearing((Hears.ADDRESS, TWO))
     switch.selective = False
