@@ -12,6 +12,7 @@ from importlib import import_module
 
 RECIPES = {
     "isolated": "a TAP or veth with an address, DHCP and DNS on it: this host and yours, nobody else",
+    "bridge": "a bridge with a TAP or veth in it, and a card of this host's: one more machine on the LAN",
     "forward": "a TAP or veth that this host forwards for, with a subnet or addresses of the LAN's (proxy ARP)",
     "nat": "a TAP or veth behind this host's address: masquerading, nft or iptables",
     "doctor": "what is missing or in the way, and the command that mends each",

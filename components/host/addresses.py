@@ -166,7 +166,7 @@ class RouteFields:
         optional = {"gateway": self.gateway, "prefsrc": self.source, "priority": self.metric}
         fields |= {key: value for key, value in optional.items() if value}
         if self.mtu:
-            fields["metrics"] = {"attrs": [("RTAX_MTU", self.mtu)]}
+            fields["metrics"] = {"mtu": self.mtu}
         return fields
 
 

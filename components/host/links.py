@@ -173,3 +173,17 @@ class SetMaster:
             host.ipr.link("set", index=host.device(self.name), master=host.device(self.master))
         elif (index := host.index(self.name)) is not None:
             host.ipr.link("set", index=index, master=0)
+
+
+@attrs.frozen(kw_only=True)
+class SetMac:
+    name: str
+    mac: str
+
+    def line(self, netns: str | None) -> str:
+        return ip(netns, f"link set dev {self.name} address {self.mac}")
+
+    def apply(self, host: Host) -> None:
+        link = find_link(host, self.name)
+        if link is not None and link.mac != self.mac:
+            host.ipr.link("set", index=link.index, address=self.mac)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from components.host import addresses, firewall, links, servers, sysctl
+from components.host import addresses, clients, firewall, links, servers, sysctl
 from components.host.kernel import Host
 
 
@@ -25,9 +25,10 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(links.AddTap, links.ChangeOwner, links.AddVeth, links.AddBridge, links.DeleteLink),
-        *(links.SetUp, links.SetMaster, sysctl.SetSysctl),
+        *(links.SetUp, links.SetMaster, links.SetMac, sysctl.SetSysctl),
         *(addresses.AddAddress, addresses.DeleteAddress, addresses.PutRoute, addresses.DeleteRoute),
         *(addresses.AddProxy, addresses.DeleteProxy, servers.StartServer, servers.StopServer),
+        *(clients.StartClient, clients.StopClient),
         *(firewall.LoadTable, firewall.DeleteTable, firewall.Iptables, firewall.MakeBuiltIn, firewall.DropBuiltIn),
     )
 }

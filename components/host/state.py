@@ -31,6 +31,7 @@ class Entry:
 
     line: str
     undo: tuple[Operation, ...] = ()
+    at: float = 0.0  # seconds of the machine's monotonic clock
 
 
 @attrs.define
@@ -71,8 +72,8 @@ class Record:
         return fresh
 
     def inherit(self, entry: Entry) -> None:
-        """What another record did, and this one still needs; undone last."""
-        self.done.insert(0, entry)
+        """What another record did, and this one still needs; undone when its turn comes."""
+        self.done = sorted([*self.done, entry], key=lambda one: one.at)
         self.save()
 
     def drop(self, entry: Entry) -> None:
@@ -89,7 +90,9 @@ class Record:
         if self.path is None:
             return
         plain: dict[str, Any] = attrs.asdict(self, filter=attrs.filters.exclude("path", "done"))
-        plain["done"] = [{"line": entry.line, "undo": [encode(one) for one in entry.undo]} for entry in self.done]
+        plain["done"] = [
+            {"line": entry.line, "undo": [encode(one) for one in entry.undo], "at": entry.at} for entry in self.done
+        ]
         beside = self.path.with_suffix(".part")
         try:
             beside.write_text(json.dumps(plain, indent=1) + "\n")
@@ -163,7 +166,10 @@ def load(path: Path) -> Record | None:
         raise Complaint(f"the record {path} is not root's: root will not follow it (rm {path})")
     try:
         plain = json.loads(text)
-        entries = [Entry(one["line"], tuple(decode(each) for each in one["undo"])) for one in plain.pop("done")]
+        entries = [
+            Entry(one["line"], tuple(decode(each) for each in one["undo"]), float(one["at"]))
+            for one in plain.pop("done")
+        ]
         return Record(**plain, done=entries, path=path)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Complaint(f"the record {path} is damaged: undo by hand what `netif host` did, and rm {path}") from None

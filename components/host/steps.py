@@ -7,6 +7,7 @@ changed nothing itself: an operation is one request to the kernel, or cleans up 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -52,7 +53,7 @@ def bring_up(
     record.needs = list(dict.fromkeys([*record.needs, *(step.do.line(host.netns) for step in steps)]))
     done: list[Entry] = []
     for number, step in enumerate(missing):
-        entry = Entry(step.do.line(host.netns), step.undo)
+        entry = Entry(step.do.line(host.netns), step.undo, time.monotonic())
         try:
             if number == fail_before:
                 raise InjectedFailure("a failure that was asked for")

@@ -14,8 +14,9 @@ from components.host.recipe import perform
 from tests.components.commands import Command, environment
 from tests.host.namespaces import Namespace, namespace, run
 
-KERNELS_STATE = """
-ip -d address; ip route show table all; ip -6 route show table all; ip rule; ip neigh show proxy; bridge link
+KERNELS_STATE = r"""
+ip -d address | sed -E 's/(_timer|topology_change\w*|root_port|root_path_cost|tso_max_\w+) +[0-9.]+//g'
+ip route show table all; ip -6 route show table all; ip rule; ip neigh show proxy; bridge link
 nft list ruleset; iptables-save | grep -v '^#'
 grep -r . /proc/sys/net/ipv4 /proc/sys/net/ipv6 2>/dev/null | grep -v fastopen_key | sort
 """  # that key the kernel draws when a first server listens
@@ -76,8 +77,8 @@ perform(RECIPE, {self.words(*words)!r}, say=lambda line: next(count) == {steps} 
 def on_a_lan(state: Path) -> Iterator[tuple[Machine, Namespace]]:
     """A machine whose `eth0`, 10.0.0.2, leads to its router, 10.0.0.1: the end of a cable between two namespaces."""
     with namespace() as inside, namespace() as router:
-        cable = ("eth0", "netns", inside.name, "type", "veth", "peer", "name", "lan0", "netns", router.name)
-        run("ip", "link", "add", *cable)
+        near = ("eth0", "address", "02:00:00:00:00:02", "netns", inside.name)
+        run("ip", "link", "add", *near, "type", "veth", "peer", "name", "lan0", "netns", router.name)
         router.ip("address", "add", "10.0.0.1/24", "dev", "lan0")
         router.ip("link", "set", "lan0", "up")
         inside.ip("address", "add", "10.0.0.2/24", "broadcast", "10.0.0.255", "dev", "eth0")
@@ -85,3 +86,14 @@ def on_a_lan(state: Path) -> Iterator[tuple[Machine, Namespace]]:
         inside.ip("route", "add", "default", "via", "10.0.0.1")
         inside.settle("eth0")
         yield Machine(inside, state), router
+
+
+@contextmanager
+def guest(machine: Machine, peer: str, address: str, gateway: str) -> Iterator[Namespace]:
+    """A host of the kernel's behind a recipe's veth pair: its other end, in a namespace of its own."""
+    with namespace() as inside:
+        machine.namespace.ip("link", "set", peer, "netns", inside.name)
+        inside.ip("address", "add", address, "dev", peer)
+        inside.ip("link", "set", peer, "up")
+        inside.ip("route", "add", "default", "via", gateway)
+        yield inside

@@ -62,7 +62,7 @@ def test_a_later_run_that_fails_leaves_what_the_earlier_did(machine):
 def test_what_cannot_be_undone_is_told_and_kept_for_another_attempt(machine, record):
     plain = json.loads(record.read_text())
     lost = {"operation": "SetSysctl", "path": "net/no/such/thing", "value": "1"}
-    plain["done"].insert(0, {"line": "sysctl -w net.no.such.thing=2", "undo": [lost]})
+    plain["done"].insert(0, {"line": "sysctl -w net.no.such.thing=2", "undo": [lost], "at": 0.0})
     record.write_text(json.dumps(plain))
     assert "not undone: " in machine.refuses("isolated", "tap0", "--down")
     assert machine.namespace.exec("ip", "link", "show", "tap0", check=False).returncode  # the rest is undone

@@ -15,6 +15,8 @@ RECIPES = {
     "isolated": ("isolated", "tap0"),
     "isolated-veth": ("isolated", "v0", "--veth", "v1", "--addr", "10.9.0.1/16"),
     "isolated-dhcp": ("isolated", "tap0", "--dhcp", "--dns"),
+    "bridge": ("bridge", "br0", "--tap", "tap0", "--veth", "v0", "v1", "--addr", "10.9.0.1/16"),
+    "bridge-nic": ("bridge", "br0", "--tap", "tap0", "--nic", "eth0"),
     "forward": ("forward", "tap0"),
     "forward-proxy": ("forward", "v0", "--veth", "v1", "--host", "10.0.0.50", "--host", "10.0.0.51"),
     "forward-iptables": ("forward", "tap0", "--firewall", "iptables"),
@@ -35,6 +37,16 @@ def words(request):
     return RECIPES[request.param]
 
 
+CHANCE = (
+    r"^\d+: |@if\d+|([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}"  # indexes, MAC addresses
+    r"|NO-CARRIER,|,LOWER_UP|,M-DOWN| state \w+| linkdown| qdisc \w+"  # the kernel's worker comes to it later
+)
+
+
+def without_chance(state):
+    return [re.sub(CHANCE, "", line) for line in state]
+
+
 def steps(machine, words):
     return len([line for line in machine.perform(*words, "--dry-run") if not line.startswith(("#", "mkdir"))])
 
@@ -45,7 +57,7 @@ def test_down_leaves_all_as_it_was(machine, words):
     up = machine.kernels_state()
     assert up != before
     assert any("as asked, nothing to do" in line for line in machine.perform(*words))
-    assert machine.kernels_state() == up
+    assert without_chance(machine.kernels_state()) == without_chance(up)
     machine.perform(*words, "--down")
     assert machine.kernels_state() == before
     assert machine.records() == []
@@ -66,7 +78,7 @@ def test_whoever_is_killed_halfway_is_undone_by_down(machine, words):
     between = machine.kernels_state()
     assert between != before
     assert machine.refuses(*words, fail_before=0)  # another attempt that comes to nothing
-    assert machine.kernels_state() == between
+    assert without_chance(machine.kernels_state()) == without_chance(between)
     machine.perform(*words, "--down")
     assert machine.kernels_state() == before
     assert machine.records() == []
@@ -79,31 +91,18 @@ def test_the_lines_of_a_dry_run_do_the_same(machine, words):
     assert machine.records() == []
     machine.perform(*words)
     up = machine.kernels_state()
+    back = machine.perform(*words, "--down", "--dry-run")
     machine.perform(*words, "--down")
-    subprocess.run(["sh", "-e"], input="\n".join(lines), check=True, text=True)
+    by_hand(lines)
     try:
         assert without_chance(machine.kernels_state()) == without_chance(up)
         assert any("as asked, nothing to do" in line for line in machine.perform(*words))
     finally:
-        for path in machine.state.glob("*.pid"):
-            subprocess.run(["kill", path.read_text().strip()], check=True)
-        undo_by_hand(machine)
+        by_hand(back)
     assert machine.kernels_state() == before
-
-
-def without_chance(state):
-    """Without MAC addresses, and indexes of devices."""
-    return [re.sub(r"^\d+: |([0-9a-f]{2}:){5}[0-9a-f]{2}", "", line) for line in state]
-
-
-def undo_by_hand(machine):
-    """What was done by lines has no record."""
-    for path in machine.state.glob("*"):
+    for path in machine.state.glob("*.json"):  # of the run that had nothing to do
         path.unlink()
-    ns = machine.namespace
-    for device in ("tap0", "v0"):
-        ns.exec("ip", "link", "delete", device, check=False)
-    ns.exec("nft", "flush", "ruleset")
-    for address in ("10.0.0.50", "10.0.0.51"):
-        ns.exec("ip", "neighbour", "delete", "proxy", address, "dev", "eth0", check=False)
-    ns.sysctl("net/ipv4/ip_forward", 0)
+
+
+def by_hand(lines):
+    subprocess.run(["sh", "-e"], input="\n".join(lines), check=True, text=True, stdout=subprocess.DEVNULL)
