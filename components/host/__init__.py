@@ -20,6 +20,7 @@ RECIPES = {
 
 USAGE = """\
 usage: netif host RECIPE [NAME] [...] [--down] [--status] [--dry-run]
+       netif host [--state DIR]
 
 Prepare this machine for a wire, and put it back as it was.
 
@@ -43,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def start(arguments: list[str]) -> int:
     from components.command import Complaint
 
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help", "help", "--state"):
+        directory = arguments[1] if arguments[:1] == ["--state"] and len(arguments) == 2 else None
         recipes = "\n".join(f"  {name:10}{text}" for name, text in RECIPES.items())
-        print(USAGE.format(recipes=recipes, records="\n".join(records_up()) or "  nothing"), end="")
+        print(USAGE.format(recipes=recipes, records="\n".join(records_up(directory)) or "  nothing"), end="")
         return 0
     name = arguments[0]
     if name not in RECIPES:
@@ -56,12 +58,15 @@ def start(arguments: list[str]) -> int:
     return status
 
 
-def records_up() -> list[str]:
-    """A line for each record of the usual directory."""
+def records_up(directory: str | None) -> list[str]:
+    """A line for each record there, or in the usual directory."""
+    from pathlib import Path
+
     from components.host.state import Records, usual_directory
 
-    lines = []
-    for record in Records(usual_directory()).all():
+    lines: list[str] = []
+    records = Records(Path(directory) if directory else usual_directory())
+    for record in records.all(damaged=lambda complaint: lines.append(f"  {complaint}")):
         where = f" in {record.netns}" if record.netns else ""
         lines.append(f"  {record.title}{where}: {len(record.done)} changes; {record.remedy}")
     return lines

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -129,10 +129,17 @@ class Records:
         where = self.path(recipe, name, host.netns)
         return found or Record(recipe, name, host.netns, boot=boot(), namespace=host.identity(), path=where)
 
-    def all(self) -> list[Record]:
-        """Of this start of the machine, of any namespace."""
-        found = [load(path) for path in sorted(self.directory.glob("*.json"))] if self.directory.is_dir() else []
-        return [record for record in found if record is not None and record.boot == boot()]
+    def all(self, damaged: Callable[[Complaint], None] = lambda _complaint: None) -> list[Record]:
+        """Of this start of the machine, of any namespace; `damaged` is told of those that nobody should follow."""
+        found = []
+        for path in sorted(self.directory.glob("*.json")) if self.directory.is_dir() else ():
+            try:
+                record = load(path)
+            except Complaint as complaint:
+                damaged(complaint)
+            else:
+                found += [record] if record is not None and record.boot == boot() else []
+        return found
 
     def others(self, record: Record) -> list[Record]:
         """The records of the same namespace."""

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from components.host import main
 from tests.host.namespaces import namespace
 from tests.host.recipes import Machine
 
@@ -91,6 +92,21 @@ def test_a_record_of_another_namespace_is_not_followed(machine, record):
 def test_a_damaged_record_is_not_followed(machine, record, damage):
     record.write_bytes(damage)
     assert f"the record {record}" in machine.refuses("isolated", "tap0", "--down")
+
+
+def test_a_damaged_record_is_in_nobody_elses_way(machine, record):
+    (machine.state / "nat-tap7.json").write_text("{")
+    machine.perform("isolated", "tap0", "--down")
+    assert machine.records() == ["nat-tap7.json"]
+
+
+def test_the_list_tells_what_is_up_and_what_undoes_it(machine, record, capsys):
+    (machine.state / "nat-tap7.json").write_text("{")
+    assert main(["--state", str(machine.state)]) == 0
+    told = capsys.readouterr().out
+    undo = f"netif host isolated tap0 --netns {machine.namespace.name} --down"
+    assert f"  isolated tap0 in {machine.namespace.name}: 3 changes; {undo}\n" in told
+    assert "nat-tap7.json is damaged" in told
 
 
 def test_an_operation_that_nobody_knows_is_not_followed(machine, record):
