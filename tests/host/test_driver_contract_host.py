@@ -109,3 +109,25 @@ class TestAnyTun(DriverContract):
             return driver, FarEnd("tun0", netns=routed.name)
 
         return make
+
+
+@pytest.fixture(scope="module")
+def looped():
+    """A namespace with nothing but its loopback device."""
+    with namespace() as ns:
+        yield ns
+
+
+class TestPcapOnALoopback(DriverContract):
+    """Of bare packets, each of which comes back to its sender too."""
+
+    patience = 0.02
+
+    @pytest.fixture
+    def frames(self):
+        return frames_of(Medium.POINT_TO_POINT)
+
+    @pytest.fixture
+    def wire(self, looped):
+        pytest.importorskip("cypcap")
+        return lambda: (Pcap("lo", netns=looped.name), Pcap("lo", netns=looped.name))
