@@ -67,7 +67,8 @@ def tell(netif: Netif) -> Event:
     def got(event: GotIp) -> None:
         log.info("READY, IP: %s", event.ip_info.ip)
         log.info("       GW: %s", event.ip_info.gw)
-        log.info("      MAC: %s", format_mac(event.netif.mac))
+        if event.netif.mac:
+            log.info("      MAC: %s", format_mac(event.netif.mac))
         told.set()
 
     def lost(event: LostIp) -> None:

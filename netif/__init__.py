@@ -85,6 +85,8 @@ if TYPE_CHECKING:
     from stack import default_stack as default_stack
     from stack import ethif_init as ethif_init
     from stack import ethif_input as ethif_input
+    from stack import tunif_init as tunif_init
+    from stack import tunif_input as tunif_input
     from tapio import Impair as Impair
     from tapio import Packet as Packet
     from tapio import Pcap as Pcap
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from tapio import Sniff as Sniff
     from tapio import Switch as Switch
     from tapio import Tap as Tap
+    from tapio import Tun as Tun
     from tapio import impair as impair
     from tapio import pair as pair
     from tapio import tapio_create as tapio_create
@@ -148,14 +151,15 @@ _HOMES: dict[str, str] = {
     "netif.presets": """
         NETIF_INHERENT_DEFAULT_BR NETIF_INHERENT_DEFAULT_BR_DHCPS NETIF_INHERENT_DEFAULT_ETH
         NETIF_INHERENT_DEFAULT_PAIR NETIF_INHERENT_DEFAULT_PPP NETIF_INHERENT_DEFAULT_TAP
-        NETIF_INHERENT_DEFAULT_WIFI_AP NETIF_INHERENT_DEFAULT_WIFI_NAN NETIF_INHERENT_DEFAULT_WIFI_STA
+        NETIF_INHERENT_DEFAULT_TUN NETIF_INHERENT_DEFAULT_WIFI_AP NETIF_INHERENT_DEFAULT_WIFI_NAN
+        NETIF_INHERENT_DEFAULT_WIFI_STA
     """,
     "netif.reachability": "ReachabilityPolicy",
     "netif.registry": "Registry",
     "netif.router": "ForwardingCounters",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
-    "stack": "Stack default_stack ethif_init ethif_input",
-    "tapio": "Impair Packet Pcap PcapngWriter Sniff Switch Tap impair pair tapio_create tapio_output",
+    "stack": "Stack default_stack ethif_init ethif_input tunif_init tunif_input",
+    "tapio": "Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -308,7 +308,8 @@ class NetstackConfig:
     """The two functions by which a Netif reaches a stack.
 
     `init_fn(netif)` returns the stack's `link.StackInterface`; it is called with the gate free and only makes the
-    interface, which joins its stack at `link_up`. `input_fn(interface, frame, offload)` takes one frame.
+    interface, which joins its stack at `link_up`. `input_fn(interface, frame, offload)` takes one frame;
+    `StackInterface.input` stands for the interface's own.
     """
 
     init_fn: Callable[[Any], Any] = attrs.field(validator=_check_function)

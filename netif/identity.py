@@ -126,6 +126,8 @@ class Identity(Frames, Observable):
             raise InvalidParams("a MAC address of all zeros is no address; give another")
         with Held(self.runtime):
             self._refuse_closed("give a MAC address to")
+            if self.caps is not None and not self.caps.mac:
+                raise InvalidParams(f"mac: {self.if_key} is a {self.caps.medium.value} link, which has none")
             if self.interface is not None and self.caps is not None:
                 set_mac = getattr(self.driver, "set_mac", None)  # of one that filters by it
                 if set_mac is not None:

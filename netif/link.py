@@ -128,7 +128,10 @@ class Port(Protocol):
 
 
 class Driver(Protocol):
-    """What moves frames. The constructor opened the descriptor, so its errors came there."""
+    """What moves frames. The constructor opened the descriptor, so its errors came there.
+
+    It may have a `medium` too, by which a stack chooses its interface before `open`; without, it is Ethernet.
+    """
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         """Negotiate: answer what is granted of `want`, and keep `port`. Raises OSError or ValueError. After a stop

@@ -158,6 +158,8 @@ class Netif(Obtaining):
         self.caps = granted = self.driver.open(plain(want) if self._wants_finished else want, self.port)
         if granted.mtu < self.config.base.mtu:
             logger.warning("%s: the wire takes %d bytes of the mtu %d", self.if_key, granted.mtu, self.mtu)
+        if self.config.base.mac and not granted.mac:
+            raise InvalidParams(f"mac: {self.if_key} is a {granted.medium.value} link, which has none; leave it out")
         self.mac = granted.mac
         self.mtu = self._own_mtu = self._widest = granted.mtu
 
@@ -235,7 +237,8 @@ class Netif(Obtaining):
         assert self.interface is not None
         assert self.caps is not None
         self._do(Action.CONNECTED)
-        self._pass_frames(self.config.stack.input_fn)
+        input_fn = self.config.stack.input_fn
+        self._pass_frames(type(self.interface).input if input_fn is StackInterface.input else input_fn)
         self.interface.link_up(self.caps)
         if self.reachability is not None:
             self._watch()

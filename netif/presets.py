@@ -18,6 +18,7 @@ __all__ = [
     "NETIF_INHERENT_DEFAULT_PAIR",
     "NETIF_INHERENT_DEFAULT_PPP",
     "NETIF_INHERENT_DEFAULT_TAP",
+    "NETIF_INHERENT_DEFAULT_TUN",
     "NETIF_INHERENT_DEFAULT_WIFI_AP",
     "NETIF_INHERENT_DEFAULT_WIFI_NAN",
     "NETIF_INHERENT_DEFAULT_WIFI_STA",
@@ -112,6 +113,19 @@ def NETIF_INHERENT_DEFAULT_TAP(**changes: Any) -> InherentConfig:
         if_desc="tap",
         route_prio=100,
         flags=Flags.AUTOUP | Flags.EVENT_IP_MODIFIED | Flags.DHCP_CLIENT,
+        get_ip_event=IpEvent.CUSTOM_GOT_IP,
+        lost_ip_event=IpEvent.CUSTOM_LOST_IP,
+    )
+
+
+def NETIF_INHERENT_DEFAULT_TUN(**changes: Any) -> InherentConfig:
+    """A point-to-point link: up at once; nobody gives addresses there, so its own is to be given."""
+    return _config(
+        changes,
+        if_key="TUN",
+        if_desc="tun",
+        route_prio=100,
+        flags=Flags.AUTOUP | Flags.EVENT_IP_MODIFIED,
         get_ip_event=IpEvent.CUSTOM_GOT_IP,
         lost_ip_event=IpEvent.CUSTOM_LOST_IP,
     )

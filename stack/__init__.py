@@ -1,7 +1,8 @@
 """Our TCP/IP: one `Stack` is one host. Sans I/O: frames, time and calls go in, frames and wake-ups come out.
 
-`ethif_init` and `ethif_input` are the pair by which a Netif reaches a stack; without one named by
-`partial(ethif_init, stack=host)` that is the process's default stack, made at first need.
+`ethif_init` and `ethif_input` are the pair by which a Netif reaches a stack, `tunif_init` and `tunif_input` that of a
+point-to-point link; without one named by `partial(ethif_init, stack=host)` that is the process's default stack, made at
+first need.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from netif.link import Attachment, Buffer, Offload
+from netif.link import Attachment, Buffer, Medium, Offload
 
 if TYPE_CHECKING:
-    from stack.ethernet import EthernetInterface
+    from stack.attached import AttachedInterface
     from stack.limits import Limits
     from stack.stack import Stack
     from stack.tcp.config import TcpConfig
 
-__all__ = ["Limits", "Stack", "TcpConfig", "default_stack", "ethif_init", "ethif_input"]
+__all__ = ["Limits", "Stack", "TcpConfig", "default_stack", "ethif_init", "ethif_input", "tunif_init", "tunif_input"]
 
 _HOMES = {"Stack": "stack.stack", "Limits": "stack.limits", "TcpConfig": "stack.tcp.config"}
 
@@ -40,14 +41,24 @@ def default_stack() -> Stack:
     return stack
 
 
-def ethif_init(netif: Attachment, *, stack: Stack | None = None) -> EthernetInterface:
+def ethif_init(netif: Attachment, *, stack: Stack | None = None) -> AttachedInterface:
     """An Ethernet interface of `stack`, or of the default one, for this netif."""
-    return (default_stack() if stack is None else stack).attach(netif)
+    return (default_stack() if stack is None else stack).attach(netif, Medium.ETHERNET)
 
 
-def ethif_input(interface: EthernetInterface, frame: Buffer, offload: Offload | None = None) -> None:
+def ethif_input(interface: AttachedInterface, frame: Buffer, offload: Offload | None = None) -> None:
     """One frame from the wire."""
     interface.input(frame, offload)
+
+
+def tunif_init(netif: Attachment, *, stack: Stack | None = None) -> AttachedInterface:
+    """A point-to-point interface of `stack`, or of the default one, for this netif."""
+    return (default_stack() if stack is None else stack).attach(netif, Medium.POINT_TO_POINT)
+
+
+def tunif_input(interface: AttachedInterface, packet: Buffer, offload: Offload | None = None) -> None:
+    """One bare IP packet from the link."""
+    interface.input(packet, offload)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,22 +10,17 @@ from collections.abc import Callable
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from netif.errors import NoMem
 from netif.link import Attachment, Buffer, Hears, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
-from netif.wire.igmp import ALL_HOSTS
 from stack.acd import Told
 from stack.arp import Arp
+from stack.attached import AttachedInterface
 from stack.hearing import Hearing
-from stack.igmp import Igmp
-from stack.interface import Interface
-from stack.multicast import EVERYBODY, NOBODY, Filter, is_multicast
-from stack.reachability import Watch
+from stack.multicast import NOBODY, Filter, is_multicast
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
 
 if TYPE_CHECKING:
-    from netif.reachability import ReachabilityPolicy
     from stack.stack import Stack
 
 _FILTER = Struct("!6s6xH")  # destination and ethertype
@@ -62,49 +57,31 @@ class Announcer(Timed):
         self.deadline = now + self.interval
 
 
-class EthernetInterface(Interface):
+class EthernetInterface(AttachedInterface):
+    medium = Medium.ETHERNET
     link_length = 14
 
     def __init__(self, stack: Stack, netif: Attachment) -> None:
         letters = (letters for stem, letters in _LETTERS.items() if netif.if_key.startswith(stem))
-        super().__init__(stack, netif.if_key, next(letters, "en"))
-        self.netif = netif
-        self.mac = netif.mac
-        self.mtu = self.gso_max = netif.mtu
+        super().__init__(stack, netif, next(letters, "en"))
         self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1}  # taken: by how many groups
         self._filtered: dict[bytes, None] = {}  # those that the driver was told of
         self.hearing = Hearing(self)
-        self.igmp: Igmp = Igmp(self)
         self.arp = Arp(self)
         self.announcer = Announcer(self)
         self.yields: Callable[[bytes], None] | None = None  # told, by which MAC, when the address is to be given up
-        self._ip_receive = stack.ip.receive
         self._unresolved = Neighbour()
-        self._watch: Watch | None = None
-
-    @property
-    def route_prio(self) -> int:
-        return self.netif.route_prio
 
     def link_up(self, caps: LinkCaps) -> None:
-        if caps.medium is not Medium.ETHERNET:
-            raise ValueError(f"{self.name} speaks Ethernet, its driver offers {caps.medium.value}")
-        is_fresh = self not in self.stack.interfaces
-        self.stack.linked(self)
-        self._send = self.netif.transmit
         super().link_up(caps)
-        self.groups.listen(self, ALL_HOSTS, EVERYBODY)  # RFC 1112 7.2: from the start, and never reported
         for mac in self.group_macs:
             self._filter(mac)
         self.hearing.begin()
-        if is_fresh:
-            for each in self.stack.ip.subscribers:
-                each.returned(self)
 
     def relinked(self) -> None:
         self.hearing.moved(self.mac)
         self.arp.clear()
-        self.igmp.relinked()
+        super().relinked()
 
     def _readdressed(self) -> None:
         super()._readdressed()
@@ -114,24 +91,20 @@ class EthernetInterface(Interface):
         self.announcer.every(seconds)
 
     def detach(self) -> None:
-        """Its groups end with it, and the routers hear of that."""
-        self.groups.abandon()
         self.announcer.every(0)
-        self.watch(None, lambda _: None)
         super().detach()
         self.hearing.end()
 
     def announce(self) -> None:
-        for one in self.subnets():
-            self.announce_one(one.address)
         if self.is_up:
-            self.igmp.rejoin()
+            for one in self.subnets():
+                self.arp.announce(one.address)
+        super().announce()
 
     def announce_one(self, address: bytes) -> None:
         if self.is_up:
             self.arp.announce(address)
-            if address == self.address:
-                self.igmp.rejoin()
+        super().announce_one(address)
 
     def input(self, frame: Buffer, offload: Offload | None = None) -> None:
         """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
@@ -189,28 +162,18 @@ class EthernetInterface(Interface):
 
         self.arp.claim(ip, settled)
 
-    def watch(self, policy: ReachabilityPolicy | None, told: Callable[[bool], None]) -> None:
-        """From now on ask whether it still leads anywhere; `told` hears whether it does, at each change. None ends
-        that."""
-        if self._watch is not None:
-            self._watch.close()
-        self._watch = None if policy is None else Watch(self, policy, told)
-
     def resolve(self, route: Route, packets: list[tuple[Buffer, ...]], offload: Offload | None) -> None:
         self.arp.output(route, packets, offload)
 
-    def join(self, group: bytes, sources: tuple[bytes, ...] = ()) -> None:
-        try:
-            self.groups.join(group, sources)
-        except OSError:
-            raise NoMem(f"group: {self.name} is in {len(self.groups)} groups; raise Limits.groups") from None
+    def probe(self, address: bytes) -> None:
+        self.arp.probe(address)
+
+    def confirmed_since(self, address: bytes, when: float) -> bool:
+        return self.arp.confirmed_since(address, when)
 
     def address_of(self, mac: bytes) -> bytes | None:
         """The IPv4 address of a neighbour that we have heard of, by its MAC."""
         return self.arp.address_of(mac)
-
-    def leave(self, group: bytes) -> None:
-        self.groups.leave(group)
 
     def regrouped(self, group: bytes, old: Filter, new: Filter) -> None:
         if old == NOBODY:
@@ -223,7 +186,7 @@ class EthernetInterface(Interface):
             if not self.group_macs[mac]:
                 del self.group_macs[mac]
                 self._filter(mac)
-        self.igmp.changed(group, old, new)
+        super().regrouped(group, old, new)
 
     def _filter(self, mac: bytes) -> None:
         """Tell the driver, whose filter may be in hardware, what has changed since it was told last."""

@@ -20,7 +20,6 @@ from stack.multicast import NOBODY, Filter, is_multicast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from stack.ethernet import EthernetInterface
     from stack.interface import Interface
 
 ROBUSTNESS = 2  # RFC 3376 8.1: how often a change is told
@@ -63,7 +62,7 @@ class Response:
 class Igmp(Endpoint):
     """Of one interface. Told by `changed` and `receive`; `flush` says what is due."""
 
-    def __init__(self, interface: EthernetInterface) -> None:
+    def __init__(self, interface: Interface) -> None:
         super().__init__(interface.stack)
         self.interface = interface
         self.relinked()

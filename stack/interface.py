@@ -33,6 +33,7 @@ class Interface:
     is room again; what is sent all the same (answers by the stack itself) waits in the queue."""
 
     is_loopback = False
+    is_point_to_point = False  # whatever the next hop is, it is at the other end
     link_length = 0  # bytes before the IP header
 
     def __init__(self, stack: Stack, name: str, letters: str) -> None:

@@ -16,7 +16,7 @@ from netif.wire.icmp import ECHO_REPLY
 from stack.echo import EchoEndpoint
 
 if TYPE_CHECKING:
-    from stack.ethernet import EthernetInterface
+    from stack.attached import AttachedInterface
 
 
 class Watch(EchoEndpoint):
@@ -24,7 +24,7 @@ class Watch(EchoEndpoint):
 
     __slots__ = ("_answered", "_asked_at", "_heard", "_sequence", "_streak", "_told", "link", "policy", "reachable")
 
-    def __init__(self, link: EthernetInterface, policy: ReachabilityPolicy, told: Callable[[bool], None]) -> None:
+    def __init__(self, link: AttachedInterface, policy: ReachabilityPolicy, told: Callable[[bool], None]) -> None:
         super().__init__(link.stack)
         self.interface = self.link = link
         self.policy = policy
@@ -50,7 +50,7 @@ class Watch(EchoEndpoint):
         """Was the last question answered? None: it has been counted, or there was none."""
         if self._asked_at is None or self._answered:
             return None
-        return self.policy.by == "arp" and self.link.arp.confirmed_since(self.remote, self._asked_at)
+        return self.policy.by == "arp" and self.link.confirmed_since(self.remote, self._asked_at)
 
     def _ask(self, now: float) -> None:
         target = self.policy.target
@@ -62,7 +62,7 @@ class Watch(EchoEndpoint):
         self._asked_at = now
         self._sequence += 1
         if self.policy.by == "arp":
-            self.link.arp.probe(self.remote)
+            self.link.probe(self.remote)
             return
         try:
             self.send_echo(self._sequence)

@@ -37,8 +37,13 @@ def fill(ip: Ip) -> None:
             if length and gateway not in ip.local:
                 ip.table.add(network, length, interface, gateway if any(gateway) else None)
     default = ip.default
-    if default is not None and default.gateway and default in ranked:
-        ip.table.add(ANY, 0, default, default.gateway)
+    if default is not None and default in ranked and (default.gateway or _leads_anywhere(default)):
+        ip.table.add(ANY, 0, default, default.gateway or None)
+
+
+def _leads_anywhere(interface: Interface) -> bool:
+    """Without a gateway: who is at the other end may send on what is for others (RFC 1812 3.3)."""
+    return interface.is_point_to_point and bool(interface.address)
 
 
 def _rank(interface: Interface) -> tuple[bool, int, int]:
@@ -74,6 +79,8 @@ def find(ip: Ip, dst: bytes, src: bytes | None, via: Interface | None) -> Way:
         return line.interface, ip.redirects.gateway(dst, line.interface, line.gateway)
     if bound is not None and bound.gateway:  # its own way out, though another may be the default
         return bound, ip.redirects.gateway(dst, bound, bound.gateway)
+    if bound is not None and _leads_anywhere(bound):
+        return bound, dst
     raise failure(ENETUNREACH)
 
 

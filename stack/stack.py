@@ -16,10 +16,11 @@ from netif.account import Account
 from netif.closing import aclose_all, close_all
 from netif.config import NetstackConfig
 from netif.errors import InvalidState, NotSupported
-from netif.link import Buffer, Dice, Offload, Runtime, StackInterface, Waiter
+from netif.link import Buffer, Dice, Medium, Offload, Runtime, StackInterface, Waiter
 from netif.registry import Registry
 from netif.wire.ip import format_address
 from stack import naming
+from stack.attached import AttachedInterface
 from stack.endpoint import Endpoint
 from stack.ethernet import EthernetInterface
 from stack.failure import failure
@@ -38,6 +39,7 @@ from stack.tcp.events import Hook
 from stack.tcp.layer import Tcp
 from stack.timers import Timed, Timers
 from stack.trace import Trace
+from stack.tunif import TunInterface
 from stack.udp import Udp
 
 if TYPE_CHECKING:
@@ -248,13 +250,16 @@ class Stack(naming.Sources, Overhearing):
     @cached_property
     def netstack_config(self) -> NetstackConfig:
         """How a Netif reaches this stack."""
-        return NetstackConfig(init_fn=self.attach, input_fn=EthernetInterface.input)
+        return NetstackConfig(init_fn=self.attach, input_fn=StackInterface.input)
 
-    def attach(self, netif: Attachment) -> EthernetInterface:
-        """The interface of a netif; it counts once its link is up. InvalidState at the end of the stack."""
+    def attach(self, netif: Attachment, medium: Medium | None = None) -> AttachedInterface:
+        """The interface of a netif, for `medium` or else for its driver's; it counts once its link is up. InvalidState
+        at the end of the stack."""
         if self.closed:
             raise InvalidState(f"the stack {self.name!r} is closed: make another for a new interface")
-        return EthernetInterface(self, netif)
+        if medium is None:
+            medium = getattr(netif.driver, "medium", Medium.ETHERNET)
+        return (TunInterface if medium is Medium.POINT_TO_POINT else EthernetInterface)(self, netif)
 
     def dhcp_server(self, interface: StackInterface, config: DhcpsConfig, giver: AddressGiver) -> DhcpServer:
         """It serves from its `start` on, from the address that the interface has then."""

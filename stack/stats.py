@@ -12,6 +12,7 @@ DROPS: dict[str, str] = {
     # Ethernet and ARP
     "ethernet_other_host": "the frame's destination MAC is neither ours nor a group that we joined",
     "ethernet_type": "neither IPv4 nor ARP",
+    "ip6_unsupported": "an IPv6 packet, on a link of bare packets",
     "arp_sender": "the sender's hardware or protocol address cannot be a host's",
     "arp_not_for_us": "an ARP message about addresses that are neither ours nor known",
     "arp_second": "another MAC for a neighbour who has just answered: the first counts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netif.link import Buffer, Driver, LinkCaps, Offload, Port, Runtime
+from netif.link import Buffer, Driver, LinkCaps, Medium, Offload, Port, Runtime
 
 
 class Wrapper:
@@ -22,6 +22,10 @@ class Wrapper:
     def dropped(self) -> int:
         """Frames for us that found no room inside."""
         return int(getattr(self.driver, "dropped", 0))
+
+    @property
+    def medium(self) -> Medium:
+        return getattr(self.driver, "medium", Medium.ETHERNET)
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         return self.driver.open(want, port)
@@ -66,4 +70,5 @@ class InnerPort:
         self.watch = outer.watch
         self.call_at = outer.call_at
         self.failed = outer.failed
+        self.beside = getattr(outer, "beside", None)  # which a port need not have
         self.writable = writable

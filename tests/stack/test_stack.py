@@ -185,7 +185,7 @@ def test_the_pair_of_functions_reaches_any_stack():
     ethif_input(interface, echo())
     ethif_input(interface, echo(), None)
     assert host.netstack_config.init_fn(netif).stack is host
-    host.netstack_config.input_fn(interface, echo(), None)
+    interface.input(echo(), None)
     assert host.stats["echo_replied"] == 3
 
 
