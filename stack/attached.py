@@ -40,10 +40,7 @@ class AttachedInterface(Interface):
 
     def link_up(self, caps: LinkCaps) -> None:
         if caps.medium is not self.medium:
-            raise ValueError(
-                f"{self.name} speaks {self.medium.value}, its driver offers {caps.medium.value}: "
-                "ethif_init is for Ethernet, tunif_init for point-to-point"
-            )
+            raise ValueError(f"{self.name} speaks {self.medium.value}, its driver offers {caps.medium.value}")
         is_fresh = self not in self.stack.interfaces
         self.stack.linked(self)
         self._send = self.netif.transmit

@@ -136,7 +136,7 @@ class Rig:
 
     def link(self, if_key: str, mac: bytes, **caps: Any) -> tuple[ScriptedNetif, EthernetInterface]:
         netif = ScriptedNetif(if_key, mac)
-        interface = self.stack.attach(netif)
+        interface: Any = self.stack.attach(netif, caps.get("medium"))
         interface.link_up(LinkCaps(mac=mac, **caps))
         return netif, interface
 

@@ -90,7 +90,7 @@ def test_a_new_mac_is_told_and_used(met: Rig):
 
 
 def test_a_driver_of_another_medium_is_refused(rig: Rig):
-    with pytest.raises(ValueError, match="eth0 speaks Ethernet, its driver offers point-to-point"):
+    with pytest.raises(ValueError, match="eth0 speaks ethernet, its driver offers point-to-point"):
         rig.interface.link_up(LinkCaps(mac=b"", medium=Medium.POINT_TO_POINT))
 
 
