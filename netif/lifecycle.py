@@ -32,7 +32,7 @@ class Action(enum.Enum):
     """What is done to an interface."""
 
     ATTACH = "attach"
-    DETACH = "detach"  # post_attach failed
+    DETACH = "detach"  # post_attach failed, or another driver takes the place
     START = "start"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"

@@ -93,11 +93,14 @@ class Netif(Obtaining):
         self.registry = registry
 
     def attach(self, handle: object = None) -> None:
-        """Take `handle` (or the configuration's), call its `post_attach(netif, handle)`, start."""
-        self._require("attach", State.NEW)
+        """Take `handle` (or the configuration's), call its `post_attach(netif, handle)`, start. Also in the place of a
+        driver that has failed, or was stopped: that one is closed."""
+        self._require("attach", State.NEW, State.ATTACHED)
         handle = self.driver_config.handle if handle is None else handle
         if handle is None:
             raise InvalidParams(f"{self!r} has no driver: give attach() a handle, such as Tap('tap0')")
+        if self._state is State.ATTACHED:
+            self._replace(handle)
         self._do(Action.ATTACH)
         self.handle = handle
         post_attach = getattr(handle, "post_attach", None)
@@ -111,6 +114,12 @@ class Netif(Obtaining):
                 self.handle = None
                 raise DriverAttachFailed(f"post_attach of {handle!r} failed: {error}") from error
         self.start()
+
+    def _replace(self, handle: object) -> None:
+        """Let go of the driver that was there before `handle`."""
+        if self.handle is not handle:
+            close_handle(self.handle if self.driver is None else self.driver)
+        self._do(Action.DETACH)
 
     def set_driver_config(self, config: DriverIfconfig) -> None:
         """As a `post_attach` does: before the start."""

@@ -15,16 +15,16 @@ from struct import Struct
 from types import TracebackType
 from typing import BinaryIO, Protocol, TextIO
 
-from netif.link import PARTIAL, VALID, Buffer, Driver, LinkCaps, Offload, Port
+from netif.link import PARTIAL, VALID, Buffer, Driver, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed
 from netif.wire.notation import Relative
-from netif.wire.segment import finish
+from netif.wire.segment import finish, link_length
 from tapio.script import Direction
 from tapio.wrapper import Wrapper
 
 logger = logging.getLogger(__name__)
 
-LINKTYPE_ETHERNET = 1
+LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101  # frames; bare IP packets
 
 _SECTION = Struct("<IIIHHq")  # type, length, byte-order magic, version 1.0, section length unknown
 _INTERFACE = Struct("<IIHHI")  # type, length, link type, reserved, snap length: none
@@ -38,7 +38,8 @@ _DIRECTIONS = {"in": _FLAGS.pack(_EPB_FLAGS, 4, 1), "out": _FLAGS.pack(_EPB_FLAG
 
 
 class Sink(Protocol):
-    """What a Sniff hands frames to. May have `flush()` too, which is called when a wire is closed."""
+    """What a Sniff hands frames to. May have `flush()` too, which is called when a wire is closed, and
+    `opened(interface, medium)`, which tells what the frames of an interface are from now on."""
 
     def frame(
         self, direction: Direction, when: float, buffers: tuple[Buffer, ...], offload: Offload | None, interface: str, /
@@ -58,7 +59,12 @@ class Sniff(Wrapper):
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         self._port = port
-        return self.driver.open(want, port)
+        granted = self.driver.open(want, port)
+        for sink in self.sinks:
+            opened = getattr(sink, "opened", None)
+            if opened is not None:
+                opened(self.name, granted.medium)
+        return granted
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
         item = self.driver.receive()
@@ -117,7 +123,8 @@ class PcapngWriter:
             self._file = file
         self._epoch = int(epoch * 1e9)
         self._link_type = link_type
-        self._interfaces: dict[str, int] = {}
+        self._link_types: dict[str, int] = {}  # by interface, where it is another
+        self._interfaces: dict[tuple[str, int], int] = {}
         self._comments: dict[Offload, bytes] = {}
         self._write(_SECTION.pack(0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1))
 
@@ -125,13 +132,17 @@ class PcapngWriter:
         """A block as far as its second length field, which every block repeats at its end."""
         self._file.write(block + block[4:8])
 
+    def opened(self, interface: str, medium: Medium) -> None:
+        self._link_types[interface] = self._link_type if medium is Medium.ETHERNET else LINKTYPE_RAW
+
     def interface(self, name: str) -> int:
         """The number of an interface in the file, described there when it is first heard of."""
-        number = self._interfaces.get(name)
+        link_type = self._link_types.get(name, self._link_type)
+        number = self._interfaces.get((name, link_type))
         if number is None:
             options = _option(_IF_NAME, name.encode()) + _option(_IF_TSRESOL, bytes([_NANOSECONDS])) + _END
-            self._write(_INTERFACE.pack(1, 20 + len(options), self._link_type, 0, 0) + options)
-            number = self._interfaces[name] = len(self._interfaces)
+            self._write(_INTERFACE.pack(1, 20 + len(options), link_type, 0, 0) + options)
+            number = self._interfaces[name, link_type] = len(self._interfaces)
         return number
 
     def frame(
@@ -198,14 +209,18 @@ class TextTrace:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._relative = Relative()
+        self._starts: dict[str, int] = {}  # of the IP packet, by interface, where it is not Ethernet's
         self._first: float | None = None
+
+    def opened(self, interface: str, medium: Medium) -> None:
+        self._starts[interface] = link_length(medium)
 
     def frame(
         self, direction: Direction, when: float, buffers: Iterable[Buffer], offload: Offload | None, interface: str
     ) -> None:
         if self._first is None:
             self._first = when
-        text = self._relative.format_frame(b"".join(buffers))
+        text = self._relative.format_frame(b"".join(buffers), start=self._starts.get(interface, 14))
         way = "Out" if direction == "out" else "In "
         self._stream.write(f"{when - self._first:9.6f} {interface} {way} {text}\n")
 

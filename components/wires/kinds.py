@@ -47,6 +47,8 @@ class WrapperKind:
     options: Mapping[str, str]
 
 
+_ATTACHED = {"create": "", "plain": "", "multi_queue": "", "netns": "NAME"}
+
 WIRES = {
     row.name: row
     for row in (
@@ -77,7 +79,26 @@ WIRES = {
             help="a TAP device of this machine (make_tap_netif makes one); plain NAME does as well",
             opener="components.wires.openers:tap",
             addresses=Addresses.TAP,
-            options={"create": "", "plain": ""},
+            options=_ATTACHED,
+        ),
+        Kind(
+            name="tun",
+            written="NAME[,create]",
+            example="tun:tun0",
+            help="a TUN device: bare IP packets, without DHCP (ip tuntap add dev NAME mode tun makes one)",
+            opener="components.wires.openers:tun",
+            addresses=Addresses.TAP,
+            options=_ATTACHED,
+        ),
+        Kind(
+            name="fd",
+            written="NUMBER",
+            example="fd:3",
+            help="a TAP or TUN that whoever started us has opened, by its descriptor's number",
+            opener="components.wires.openers:descriptor",
+            addresses=Addresses.TAP,
+            options={name: written for name, written in _ATTACHED.items() if name != "create"},
+            wants="number",
         ),
         Kind(
             name="switch",

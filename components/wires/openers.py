@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.wires.grammar import BadWire
 
@@ -25,7 +25,31 @@ def unix(name: str, options: Mapping[str, str]) -> Driver:
 def tap(name: str, options: Mapping[str, str]) -> Driver:
     from tapio import Tap
 
-    return Tap(name, create="create" in options, offload="plain" not in options)
+    return Tap(name, create="create" in options, **_attached(options))
+
+
+def tun(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import Tun
+
+    return Tun(name, create="create" in options, **_attached(options))
+
+
+def descriptor(name: str, options: Mapping[str, str]) -> Driver:
+    """Whichever of the two it is."""
+    from tapio import Tap, Tun, tundev
+
+    if not (name.isascii() and name.isdigit() and len(name) < 10):
+        raise BadWire(f"fd: wants the number of a descriptor, as in fd:3, and not {name!r}")
+    fd = int(name)
+    return (Tap if tundev.kind_of(fd) is tundev.TAP else Tun)(fd=fd, **_attached(options))
+
+
+def _attached(options: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "offload": "plain" not in options,
+        "multi_queue": "multi_queue" in options,
+        "netns": options.get("netns"),
+    }
 
 
 def packet(name: str, options: Mapping[str, str]) -> Driver:

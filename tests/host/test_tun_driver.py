@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+from netif import open_wire
 from netif.link import LinkCaps, Medium
 from tapio import Tap, Tun, tundev
 from tapio.tundev import IFF_MULTI_QUEUE, IFF_NO_PI, IFF_TAP, IFF_TUN, IFF_VNET_HDR, TapError
@@ -175,6 +176,31 @@ class TestDescriptors:
         )
         assert (said.stdout.strip(), said.stderr) == ("tun0 9000", "")
         os.close(fd)
+
+
+class TestNames:
+    """As a command is told."""
+
+    def test_tun_and_tap(self, tuns):
+        for text, made in ((f"tun:tun0,netns={tuns.name}", Tun), (f"tap:tap0,plain,netns={tuns.name}", Tap)):
+            driver = open_wire(text)
+            assert type(driver) is made
+            driver.close()
+        with pytest.raises(OSError, match="there is no network namespace no-such"):
+            open_wire("tun:tun0,netns=no-such")
+
+    def test_a_descriptor_is_of_whichever_it_is(self, tuns):
+        for made, name, mode in ((Tap, "tap0", IFF_TAP), (Tun, "tun0", IFF_TUN)):
+            driver = open_wire(f"fd:{opened(tuns, name, mode | FIT)}")
+            assert (type(driver), driver.name) == (made, name)
+            driver.close()
+
+    def test_what_is_no_descriptors_number(self):
+        for word in ("three", "-1", "3x", "99999999999"):
+            with pytest.raises(ValueError, match="wants the number of a descriptor, as in fd:3"):
+                open_wire(f"fd:{word}")
+        with pytest.raises(OSError, match="descriptor 987654 is not open"):
+            open_wire("fd:987654")
 
 
 class TestWithoutRoot:

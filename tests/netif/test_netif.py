@@ -362,6 +362,27 @@ def test_dead_driver_takes_the_link_down(netif, driver, runtime, stack, heard):
     assert netif.state is State.ATTACHED
 
 
+def test_another_driver_takes_the_place_of_one_that_died(netif, driver, new_driver, runtime, heard):
+    driver.port.failed(OSError(errno.ENODEV, "gone"))
+    runtime.turn()
+    netif.subscribe(Event, heard)
+    heard.clear()
+    fresh = new_driver()
+    netif.attach(fresh)
+    assert (netif.driver, netif.handle, netif.is_up) == (fresh, fresh, True)
+    assert driver.closed
+    assert heard == ["LinkUp", "NetifUp", "GotIp"]
+
+
+def test_the_same_driver_may_come_back(netif, driver, runtime):
+    netif.stop()
+    netif.attach(driver)
+    assert netif.is_up
+    assert not driver.closed
+    with pytest.raises(IfNotReady, match="cannot attach"):
+        netif.attach(driver)
+
+
 def test_error_in_transmit_is_a_dead_driver(netif, driver, runtime):
     driver.error = OSError(errno.EIO, "broken")
     assert netif.transmit((b"x",), None) is True

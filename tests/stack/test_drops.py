@@ -222,6 +222,7 @@ ELSEWHERE = {
     "dns_record_short": "",
     "dns_rdata": "",
     "dns_opt": "",
+    "ip6_unsupported": "on a link of bare packets: test_tunif.py",
     # by a router: tests/stack/forwarding
     "forward_ttl": "",
     "forward_martian": "",

@@ -5,13 +5,15 @@ import logging
 import shutil
 import subprocess
 
+import attrs
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from netif.link import PARTIAL, VALID, Offload
+from netif.link import PARTIAL, VALID, Medium, Offload
 from netif.wire import checksum, tcp
 from netif.wire.segment import finish
-from tapio import PcapngWriter, Sniff, TextTrace, pair
+from tapio import PcapngWriter, Sniff, TextTrace, Wrapper, pair
+from tests.tapio.conftest import frames_of
 
 
 class Notes:
@@ -26,6 +28,18 @@ class Notes:
 
     def flush(self):
         self.flushed += 1
+
+
+class Bare(Wrapper):
+    """A wire of any medium, to nowhere."""
+
+    def __init__(self):
+        super().__init__(pair()[0])
+
+    medium = Medium.POINT_TO_POINT
+
+    def open(self, want, port):
+        return attrs.evolve(self.driver.open(want, port), medium=self.medium)
 
 
 @pytest.fixture
@@ -103,6 +117,20 @@ class TestSniff:
         driver, _ = sniffed(notes, finish=True)
         driver.transmit((b"short",), Offload(PARTIAL, 34, 16))
         assert notes.frames[0][2] == b"short"
+
+    def test_bare_packets_are_said_to_be_so(self, make_port, want):
+        """LINKTYPE_RAW (101); the same name on another medium is another interface of the file."""
+        packet = frames_of(Medium.POINT_TO_POINT).plain(b"hello")
+        file, text = io.BytesIO(), io.StringIO()
+        wire = Bare()
+        driver = Sniff(wire, PcapngWriter(file), TextTrace(text), name="tun0")
+        for wire.medium in (Medium.POINT_TO_POINT, Medium.ETHERNET):
+            driver.open(want(), make_port())
+            driver.transmit((packet,), None)
+        file.seek(0)
+        read = RawPcapNgReader(file)
+        assert [(data, metadata.linktype) for data, metadata in read] == [(packet, 101), (packet, 1)]
+        assert text.getvalue().splitlines()[0] == " 0.000000 tun0 Out 10.0.0.1 > 10.0.0.2: proto 253 (5)"
 
     def test_a_sink_that_fails_is_given_up_and_the_wire_goes_on(self, sniffed, caplog):
         class Full:

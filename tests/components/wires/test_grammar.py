@@ -44,7 +44,7 @@ def test_quotes_keep_a_name_together():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("tup:tap0", "there is no wire tup:, did you mean tap:?"),
+        ("tapp:tap0", "there is no wire tapp:, did you mean tap:?"),
         ("impare(tap:tap0)", "there is no wrapper impare(; did you mean impair(?"),
         ("impair(tap:tap0, loss=1%", "the parenthesis after impair is never closed"),
         ("impair(sniff(tap:tap0, file=x)", "the parenthesis after impair is never closed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from _thread import get_ident
 
@@ -616,6 +617,38 @@ class TestDescriptors:
         anna.under_gate(lambda: (runtime.remove(anna.nic), anna.nic.driver.close()))
         bert.nic.driver.receive = lambda: None  # one that does not look
         when(runtime, lambda: bool(bert.nic.errors))
+
+    def test_a_second_descriptor_is_heard_as_long_as_the_first(self, runtime, hosts, when):
+        _, bert = hosts
+        ear, voice = socket.socketpair()
+        ear.setblocking(False)
+        heard = []
+
+        def hear():
+            heard.append(ear.recv(100))
+            if heard[-1] == b"bad news":
+                raise OSError("so it is")
+
+        with ear, voice:
+            bert.under_gate(lambda: bert.nic.port.beside(ear.fileno(), hear))
+            for news in (b"news", b"bad news"):
+                voice.send(news)
+                when(runtime, lambda news=news: news in heard)
+            when(runtime, lambda: [str(error) for error in bert.nic.errors] == ["so it is"])
+            voice.send(b"nobody cares")
+            runtime.run_for(0.02)
+            assert heard == [b"news", b"bad news"]
+
+    def test_a_port_that_is_removed_takes_its_second_descriptor_along(self, runtime, hosts):
+        _, bert = hosts
+        ear, voice = socket.socketpair()
+        with ear, voice:
+            heard = []
+            bert.under_gate(lambda: bert.nic.port.beside(ear.fileno(), lambda: heard.append(ear.recv(100))))
+            bert.under_gate(lambda: runtime.remove(bert.nic))
+            voice.send(b"nobody cares")
+            runtime.run_for(0.02)
+            assert heard == []
 
     def test_ping_pong_through_descriptors(self, runtime, hosts, when):
         anna, bert = hosts
