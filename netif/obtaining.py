@@ -110,6 +110,8 @@ class Obtaining(Forwarding):
 
     def _start_client(self, action: Action) -> None:
         assert self.interface is not None
+        if not self._info:
+            self._withdraw()  # it was dropped when the client was asked for, the link being down: whatever comes now
         if self._own_mtu < LEAST_DHCP_MTU:
             raise DhcpcStartFailed(f"{self!r} has an mtu of {self._own_mtu}; DHCP needs {LEAST_DHCP_MTU} at least")
         make: MakeClient | None = getattr(self.stack, "dhcp_client", None)

@@ -41,12 +41,12 @@ class TunInterface(AttachedInterface):
         """The door: whatever the bytes are, no exception leaves but for our own mistakes."""
         stack = self.stack
         stack.current = None
+        if frame and frame[0] >> 4 == 6:
+            self.drop("ip6_unsupported")
+            return
         if stack.forward is not None and stack.forward(self, frame, offload):
             return
         try:
-            if frame and frame[0] >> 4 == 6:
-                self.drop("ip6_unsupported")
-            else:
-                self._ip_receive(self, frame, 0, offload, False)
+            self._ip_receive(self, frame, 0, offload, False)
         except Malformed as malformed:
             self.drop(malformed.reason)

@@ -52,7 +52,7 @@ def _opened(netns: str) -> int:
     try:
         if netns in ("", ".", ".."):
             raise FileNotFoundError
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block
     except (FileNotFoundError, NotADirectoryError, ValueError):
         remedy = "`ip netns add NAME` makes one, `ip netns` lists them; of a process it is /proc/PID/ns/net"
         raise WireError(errno.ENOENT, f"there is no network namespace {netns or repr(netns)}: {remedy}") from None

@@ -167,10 +167,12 @@ def _seen_here(name: str, kind: Kind) -> Watched | Unseen:
 
 
 def _check_name(name: str) -> None:
-    if not name or len(os.fsencode(name)) > 15 or "/" in name or "%" in name or name.split() != [name]:
+    """As the kernel's dev_valid_name; a percent sign would stand for a number."""
+    wrong = name in (".", "..") or any(each in name for each in "/:%\0") or name.split() != [name]
+    if wrong or not 0 < len(os.fsencode(name)) < 16:
         raise TapError(
             errno.EINVAL,
-            f"{name!r} is no device name: it takes 1 to 15 characters without space, slash or percent sign",
+            f"{name!r} is no device name: it takes 1 to 15 characters without space, slash, colon or percent sign",
         )
 
 

@@ -166,7 +166,7 @@ class TestRefusals:
         assert tap("mq0", multi_queue=True).open(WANT, port) == WANT
 
     def test_a_name_the_kernel_could_not_have(self, ns):
-        for name in ("", "a-name-of-sixteen", "two words", "tap%d", "a/b"):
+        for name in ("", "a-name-of-sixteen", "two words", "tap%d", "a/b", "a:b", ".."):
             self.refused(ns, name, errno.EINVAL, "no device name", create=True)
 
     def test_multi_queue_asked_of_a_single_queue_tap_is_content_with_one(self, tap, port):

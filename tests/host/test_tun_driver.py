@@ -87,6 +87,7 @@ class TestTun:
             ("tun9", errno.ENODEV, "there is no network device tun9: make it with ip tuntap add dev tun9 mode tun"),
             ("a-name-of-sixteen", errno.EINVAL, "'a-name-of-sixteen' is no device name: "),
             ("", errno.EINVAL, "'' is no device name: "),
+            ("tun\0", errno.EINVAL, "'tun\\x00' is no device name: "),
         ):
             assert refusal(code, lambda name=name: Tun(name, netns=tuns.name)).startswith(said)
         with_it = Tun("tun0", netns=tuns.name)

@@ -30,10 +30,16 @@ class DriverContract:
     @pytest.fixture
     def line(self, wire, make_port, want, frames):
         """A driver and, on the same wire, a far one that has been heard, both open, with the ports they were given."""
+        made = self.opened(wire, make_port, want, frames)
+        yield made
+        made.near.close()
+        made.far.close()
+
+    def opened(self, wire, make_port, want, frames, **wanted):
         near, far = wire()
         made = SimpleNamespace(near=near, far=far, port=make_port(), far_port=make_port())
-        made.granted = near.open(want(frames.OURS), made.port)
-        made.far_granted = far.open(want(frames.THEIRS), made.far_port)
+        made.granted = near.open(want(frames.OURS, **wanted), made.port)
+        made.far_granted = far.open(want(frames.THEIRS, **wanted), made.far_port)
 
         def drain(driver):
             """What a runtime would get of it until nothing more is announced or due."""
@@ -54,9 +60,7 @@ class DriverContract:
         drain(far), drain(near)  # whoever comes later to a unix wire is accepted now
         far.transmit((frames.plain(b"here I am", dst=frames.OURS, src=frames.THEIRS),), None)
         drain(near), drain(far)
-        yield made
-        near.close()
-        far.close()
+        return made
 
     def comes(self, driver):
         """Something within the patience of this wire."""
@@ -82,6 +86,18 @@ class DriverContract:
             line.far.transmit((frame,), None)
         held = line.drain(line.near)
         assert [bytes(frame) for frame, _ in held] == sent
+
+    @pytest.mark.parametrize("mtu", [576, 1500, 9000, 65535])
+    def test_the_largest_packet_of_any_mtu_passes(self, wire, make_port, want, frames, mtu):
+        line = self.opened(wire, make_port, want, frames, mtu=mtu, gso_max=mtu)
+        granted = min(line.granted.mtu, line.far_granted.mtu)
+        assert 576 <= granted <= mtu
+        header = len(frames.plain(b""))
+        frame = frames.plain(bytes(granted + frames.link - header))
+        assert line.near.transmit((frame[:header], frame[header:]), None)
+        assert [bytes(arrived) for arrived, _ in line.drain(line.far)] == [frame]
+        line.near.close()
+        line.far.close()
 
     def test_nothing_more_is_none(self, line):
         assert line.near.receive() is None
