@@ -65,6 +65,7 @@ def bridged():
         ns.ip("link", "set", "br0", "up")
         for name in ("tap0", "tap1"):
             ns.exec("ip", "tuntap", "add", "dev", name, "mode", "tap")
+            ns.ip("link", "set", name, "mtu", "65521", "txqueuelen", "250")  # the most that a TAP may have
             ns.ip("link", "set", name, "master", "br0", "up")
         ns.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
         for name in ("v0", "v1"):
@@ -88,7 +89,7 @@ def routed():
     """A namespace with a TUN, and no addresses: nobody but the test speaks there."""
     with namespace() as ns:
         ns.exec("ip", "tuntap", "add", "dev", "tun0", "mode", "tun")
-        ns.ip("link", "set", "tun0", "up")
+        ns.ip("link", "set", "tun0", "mtu", "65535", "up")
         yield ns
 
 
