@@ -32,6 +32,8 @@ def fill(ip: Ip) -> None:
             ip.table.add(one.address, one.prefix_length, interface)
             if one.broadcast:
                 ip.broadcasts.setdefault(one.broadcast, interface)
+        if interface.is_point_to_point and interface.gateway and interface.gateway not in ip.local:
+            ip.table.add(interface.gateway, 32, interface)  # the peer, whatever the subnet
     for interface in ranked:
         for network, length, gateway in interface.routes if any(interface.subnets()) else ():
             if length and gateway not in ip.local:

@@ -274,7 +274,7 @@ class Stack(naming.Sources, Overhearing):
         from stack.dhcp.client import Client
 
         if not isinstance(interface, EthernetInterface):
-            raise NotSupported(f"{interface!r} is no Ethernet: no server gives addresses there")
+            raise NotSupported(f"{interface!r} is no Ethernet: no server gives addresses there; give it one (ip=)")
         return Client(interface, config, holder)
 
     def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> blocking.socket:

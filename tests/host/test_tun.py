@@ -26,6 +26,7 @@ from netif import (
     Tun,
     ethif_init,
     ethif_input,
+    pair,
     tunif_init,
     tunif_input,
 )
@@ -267,3 +268,21 @@ def test_a_capture_is_of_raw_ip(tun, join, stack, tmp_path):
     argv = ["tshark", "-r", str(file), "-T", "fields", "-e", "frame.protocols", "-e", "ip.src", "-e", "icmp.type"]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     assert said == [f"raw:ip:icmp:data\t{OURS}\t8", f"raw:ip:icmp:data\t{KERNEL}\t0"]
+
+
+def test_a_router_between_a_tun_and_an_ethernet(tun, stack, join, seed):
+    """Super-frames of one link header go on behind another; the other host has no offload."""
+    join(gateway=KERNEL).forwarding_enable()
+    near, far = pair()
+    tun.ip("route", "add", "10.66.0.0/24", "via", OURS)
+    data = random.Random(seed).randbytes(BULK // 4)
+    with (
+        Stack("behind", runtime=stack.runtime) as behind,
+        Netif(near, stack=stack, ip="10.66.0.1/24", if_key="LAN") as lan,
+        Netif(far, stack=behind, ip="10.66.0.2/24", gateway="10.66.0.1"),
+    ):
+        lan.forwarding_enable()
+        for outward in (True, False):
+            ours, theirs = connected(tun, behind)
+            with ours, theirs:
+                assert transfer(*((ours, theirs) if outward else (theirs, ours)), data) == data

@@ -77,6 +77,14 @@ def test_a_gateway_is_as_near_as_anybody(rig: Rig) -> None:
     assert rig.stack.ip.route(ANYBODY).next_hop == PEER
 
 
+def test_a_peer_is_found_though_another_interface_is_the_default(rig: Rig) -> None:
+    rig.interface.set_addresses(US, HOST, PEER)
+    rig.stack.set_default(None, ())
+    assert rig.stack.ip.route(PEER).interface is rig.interface
+    with pytest.raises(OSError, match="unreachable"):
+        rig.stack.ip.route(ANYBODY)
+
+
 @pytest.mark.parametrize("prefix", [31, 32])
 def test_a_peer_of_a_subnet_without_broadcast(rig: Rig, prefix: int) -> None:
     """RFC 3021: a /31 has two hosts, and no broadcast."""
