@@ -57,6 +57,8 @@ class Attached(KernelWire):
                 undoing.callback(self._control.close)
                 fd, header = in_netns(netns, lambda: tundev.attach(name, kind, create=create, **wanted))
                 undoing.callback(os.close, fd)
+            elif create:
+                raise TapError(errno.EINVAL, f"descriptor {fd} is of a device that is there: leave out create")
             else:
                 name, header = tundev.adopt(fd, name, kind, **wanted)
                 self._control = tundev.control_of(fd, name, kind, netns)

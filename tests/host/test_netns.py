@@ -49,7 +49,8 @@ def test_a_namespace_that_does_not_exist():
 
 def test_what_is_no_namespace(tmp_path):
     (tmp_path / "file").touch()
-    for path in (str(tmp_path / "file"), "/proc/self/ns/uts"):
+    os.mkfifo(tmp_path / "fifo")  # which nobody will ever write to
+    for path in (str(tmp_path / "file"), str(tmp_path / "fifo"), "/proc/self/ns/uts"):
         assert refusal(path, errno.EINVAL).startswith(f"{path} is no network namespace")
 
 

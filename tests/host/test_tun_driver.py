@@ -163,6 +163,9 @@ class TestDescriptors:
         for fd in (file, -1, 1 << 40):
             assert refusal(errno.EBADF, lambda fd=fd: Tap(fd=fd)).startswith(f"descriptor {fd} is not open")
 
+    def test_there_is_nothing_to_create(self):
+        assert "leave out create" in refusal(errno.EINVAL, lambda: Tap(fd=0, create=True))
+
     def test_one_whose_device_has_gone(self, tuns):
         fd = opened(tuns, "tap0", IFF_TAP | FIT)
         tuns.ip("link", "delete", "tap0")
