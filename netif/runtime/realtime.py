@@ -367,8 +367,9 @@ class RealTime(Joining):
         self.closed = True
         self.bury(CHILD)
         for port in self.ports.values():
-            if port.descriptor is not None:
-                let_go(port.descriptor)
+            for each in (port, port.also):
+                if each is not None and each.descriptor is not None:
+                    let_go(each.descriptor)
         self.interrupts.restore()
         atexit.unregister(self.close)
         self._running = self._ending = False
