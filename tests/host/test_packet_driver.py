@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import sys
 
@@ -369,6 +370,38 @@ class TestFramesToTheKernel:
         assert driver.refused == 2
         driver.transmit(self.frame_to(ends, b"hello"), None)
         assert sink.recv(100) == b"hello"
+
+
+class TestAQueueThatIsFull:
+    """A rate of 80 Mbit/s: the queueing discipline (tc-tbf(8)) holds what we send, up to its limit."""
+
+    def queue(self, ends, limit):
+        ends[0].exec("tc", "qdisc", "add", "dev", "v0", "root", *f"tbf rate 80mbit burst 70k limit {limit}".split())
+
+    def test_when_our_send_buffer_is_full_the_frame_waits_for_room(self, packet, port, ends):
+        self.queue(ends, "4m")
+        driver = packet()
+        driver.open(WANT, port)
+        buffers, offload = super_frame(MAC, STRANGER)
+        answers = [driver.transmit(buffers, offload)]
+        while answers[-1] and len(answers) < 100:
+            answers.append(driver.transmit(buffers, offload))
+        assert answers[-1] is False
+        assert (driver.wants_write(), port.watched, driver.refused) == (True, 1, 0)
+        wait_until(lambda: select.select([], [driver.fileno()], [], 1)[1], what="room")
+        driver.advance(0.0)
+        assert (driver.wants_write(), port.room) == (False, 1)
+        assert driver.transmit(buffers, offload)
+
+    def test_what_the_queue_has_no_room_for_is_lost_and_counted(self, packet, port, ends):
+        """Nobody would say when there is room again; TCP takes the loss for what it is."""
+        self.queue(ends, "80k")
+        driver = packet()
+        driver.open(WANT, port)
+        buffers, offload = super_frame(MAC, STRANGER)
+        assert all(driver.transmit(buffers, offload) for _ in range(10))
+        assert driver.refused >= 1
+        assert not driver.wants_write()
 
 
 class TestLoopback:
