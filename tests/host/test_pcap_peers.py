@@ -206,6 +206,24 @@ class TestBesideTheKernel:
         assert len(judge.frames(path, "tcp.flags.fin==1")) >= 2
         assert judge.frames(path, "tcp.flags.reset==1") == []
 
+    def test_on_a_loopback_the_kernel_and_others_of_ours_are_peers(self, ends, join):
+        near, _ = ends
+        near.ip("address", "add", "10.77.0.9/32", "dev", "lo")
+        near.ip("route", "add", "10.77.0.0/24", "dev", "lo")
+        host, _, driver = join(interface="lo")
+        server = echo(host)
+        assert there_and_back(near, 1 << 20)
+        server.join()
+        assert driver.bad == 0
+        assert driver.partial > 0
+        assert driver.echoed > 0
+        client, _, _ = join(interface="lo", ip="10.77.0.3/24")
+        server = echo(host)
+        with client.create_connection((OURS, 7), timeout=5) as connection:
+            connection.sendall(b"round we go")
+            assert connection.recv(100) == b"round we go"
+        server.join()
+
 
 class TestFilter:
     def test_what_the_filter_leaves_out_is_not_heard(self, ends, join):
