@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from netif import Netif, Packet, Stack, Tap, ThreadedRuntime
+from netif import InvalidParams, Netif, Packet, Stack, Tap, ThreadedRuntime
 from netif.events import DriverFailed
 from tests.conftest import ROOT
 from tests.host import judge
@@ -210,6 +210,21 @@ def test_a_device_that_goes_takes_the_netif_down_and_may_come_back(ends):
         assert transmitted(far.exec("ping", "-n", "-c", "1", OURS).stdout) == (1, 1)
 
 
+def test_on_a_loopback_device_the_kernel_and_we_are_each_others_other_end(host):
+    """Bare packets. An address that the kernel sends there and does not have itself: what it has, it answers for."""
+    with namespace() as ns:
+        ns.ip("address", "add", "10.9.0.1/32", "dev", "lo")
+        for ours in ("10.9.0.2", "10.9.0.3"):
+            ns.ip("route", "add", ours, "dev", "lo", "src", "10.9.0.1")
+        one, other = (host(Packet("lo", netns=ns.name), f"{ours}/24") for ours in ("10.9.0.2", "10.9.0.3"))
+        assert transmitted(ns.exec("ping", "-n", "-f", "-c", "20", "10.9.0.2").stdout) == (20, 20)
+        with_the_kernel(one, ns, 4 << 20, "10.9.0.2")
+        datagrams(one, ns, "10.9.0.1")
+        exchange(lambda: one.create_server(("", 0)), lambda port: other.create_connection(("10.9.0.2", port)), 4 << 20)
+        with pytest.raises(InvalidParams, match=r"127\.0\.0\.2"):
+            host(Packet("lo", netns=ns.name), "127.0.0.2/8")
+
+
 def test_the_page_on_it_runs():
     page = (Path(ROOT) / "docs/packet.md").read_text()
     commands, program = (re.search(rf"^```{kind}\n(.*?)^```", page, re.M | re.S)[1] for kind in ("sh", "python"))
@@ -240,7 +255,7 @@ IN_A_SANDBOX = f"""
 import ctypes, struct, sys
 sys.path.insert(0, {ROOT!r})
 from components.small_services import SmallServices
-from netif import Netif, Packet, Stack
+from netif import InvalidParams, Netif, Packet, Stack
 from tapio.packet.endpoint import PACKET_VNET_HDR
 
 code = [  # seccomp(2): setsockopt(_, _, PACKET_VNET_HDR, ...) answers ENOPROTOOPT
