@@ -31,6 +31,11 @@ def caller() -> int:
 
 def again_under_sudo(sudo: str, module: str, arguments: Sequence[str]) -> list[str]:
     """The command line that runs `module` as root, with this interpreter and the modules that it finds."""
+    return [sudo, "--", *as_module(module, arguments)]
+
+
+def as_module(module: str, arguments: Sequence[str]) -> list[str]:
+    """The command line that runs `module` in a clean environment."""
     from importlib.util import find_spec
 
     standard = {os.path.realpath(path) for path in site.getsitepackages()}
@@ -42,7 +47,7 @@ def again_under_sudo(sudo: str, module: str, arguments: Sequence[str]) -> list[s
             if place not in standard and place not in places:
                 places.append(place)
     environment = ["env", "PYTHONPATH=" + os.pathsep.join(places)] if places else []
-    return [sudo, "--", *environment, sys.executable, "-P", "-m", module, *arguments]
+    return [*environment, sys.executable, "-P", "-m", module, *arguments]
 
 
 def user_name(uid: int) -> str:

@@ -149,7 +149,9 @@ def test_what_another_recipe_needs_is_left_to_that_one(machine):
     [
         (("isolated", "a/b"), "'a/b' cannot name a device"),
         (("isolated", "--addr", "10.0.0.1"), "--addr 10.0.0.1 leaves no room for a host"),
-        (("isolated", "--pool", "10.0.0.1-10.0.0.2"), "--pool goes with --dhcp"),
+        (("isolated", "--pool", "10.0.0.1-10.0.0.2"), "--pool and --own go with --dhcp"),
+        (("isolated", "--dhcp", "--dns", "--own"), "--dns takes dnsmasq, not --own"),
+        (("isolated", "--addr", "10.0.0.1/30", "--dhcp", "--own"), "10.0.0.0/30 has no address left for our own"),
         (("isolated", "--dhcp", "--pool", "10.0.0.1"), "--pool 10.0.0.1 should be two addresses"),
         (("isolated", "--dhcp", "--pool", "192.168.5.1-192.168.5.9"), "without 192.168.5.1"),
         (("isolated", "--user", "no-such-person"), "--user no-such-person: there is no such user"),

@@ -91,9 +91,10 @@ def test_forward_answers_for_addresses_of_the_lan(lan):  # RFC 1027
         assert connection(behind, machine.namespace, MACHINE) == (LAN_GUEST, b"through")
 
 
-def test_isolated_gives_addresses(lan):
+@pytest.mark.parametrize("more", [(), ("--own",)])
+def test_isolated_gives_addresses(lan, more):
     machine, _router = lan
-    machine.perform("isolated", *VETH, "--dhcp", "--pool", "192.168.5.7-192.168.5.7")
+    machine.perform("isolated", *VETH, "--dhcp", "--pool", "192.168.5.7-192.168.5.7", *more)
     with namespace() as behind:
         machine.namespace.ip("link", "set", "v1", "netns", behind.name)
         behind.ip("link", "set", "v1", "up")

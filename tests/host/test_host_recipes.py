@@ -21,6 +21,7 @@ RECIPES = {
     "forward-proxy": ("forward", "v0", "--veth", "v1", "--host", "10.0.0.50", "--host", "10.0.0.51"),
     "forward-iptables": ("forward", "tap0", "--firewall", "iptables"),
     "nat": ("nat", "tap0", "--dhcp"),
+    "nat-own": ("nat", "tap0", "--dhcp", "--own"),
     "nat-iptables": ("nat", "tap0", "--firewall", "iptables"),
 }
 
