@@ -190,6 +190,9 @@ WRAPPERS = {
 
 def help_lines() -> str:
     """The wires and wrappers, a line each, for `netif COMMAND --help`."""
-    rows = [(f"{row.name}:{row.written}", row.help) for row in WIRES.values()]
-    rows += [(f"{row.name}(WIRE, ...)", f"{row.help}, as in {row.example}") for row in WRAPPERS.values()]
-    return "\n".join(f"  -i {written:22} {text}" for written, text in rows)
+    rows = [("NAME", "a device of this machine: of which kind, the kernel says (docs/wires.md has all options)")]
+    for kind in WIRES.values():
+        name, more, _ = kind.written.partition("[")
+        rows.append((f"{kind.name}:{name}{'[,...]' if more else ''}", kind.help))
+    rows += [(f"{row.name}(WIRE, ...)", f"{row.help}: {row.example}") for row in WRAPPERS.values()]
+    return "\n".join(f"  -i {written:18} {text}" for written, text in rows)
