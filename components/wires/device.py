@@ -19,7 +19,6 @@ from collections.abc import Mapping
 import attrs
 
 from components.wires.grammar import BadWire
-from components.wires.kinds import WIRES
 from tapio.netns import in_netns
 
 SIOCETHTOOL, ETHTOOL_GDRVINFO, SIOCGIWNAME = 0x8946, 3, 0x8B01
@@ -42,10 +41,9 @@ class Device(enum.Enum):
 
 @attrs.frozen
 class Resolution:
-    """The wire for one kind of device; `remedy` is for who has no such wire."""
+    """The wire for one kind of device, and the options that go with it."""
 
     wire: str
-    remedy: str = "use a TAP (make_tap_netif), and bridge it if you must"
     options: Mapping[str, str] = attrs.field(factory=dict)
 
 
@@ -53,17 +51,17 @@ RESOLUTIONS = {
     Device.TAP: Resolution("tap"),
     Device.TUN: Resolution("tun"),
     Device.VETH: Resolution("packet"),
-    Device.BRIDGE: Resolution("packet", "make_tap_netif tap0; ip link set tap0 master {name}; then use tap0"),
+    Device.BRIDGE: Resolution("packet"),
     Device.LOOPBACK: Resolution("packet"),
-    Device.WIRELESS: Resolution("packet", options={"shared_mac": ""}),
+    Device.WIRELESS: Resolution("packet", {"shared_mac": ""}),
     Device.CARD: Resolution("packet"),
     Device.OTHER: Resolution("packet"),
 }
 
 
 def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]]:
-    """The wire's kind, and the options that go with it; BadWire for what is no device, or one that no wire takes, and
-    OSError for a namespace that cannot be entered."""
+    """The wire's kind, and the options that go with it; BadWire for what is no device, OSError for a namespace that
+    cannot be entered."""
     found = look_at(name) if netns is None else in_netns(netns, lambda: look_at(name))
     if found is None:
         place, flag, option = (f" in {netns}", f" --netns {netns}", f",netns={netns}") if netns else ("", "", "")
@@ -71,8 +69,6 @@ def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]
         raise BadWire(f"there is no device {name}{place}; make one with `{make}`, or say tap:{name},create{option}")
     device, words = found
     chosen = RESOLUTIONS[device] if sys.platform == "linux" else Resolution("pcap")
-    if chosen.wire not in WIRES:
-        raise BadWire(f"{name} is a {words}: not yet; {chosen.remedy.format(name=name)}")
     log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
     return chosen.wire, chosen.options
 

@@ -122,7 +122,7 @@ def test_a_device_that_is_not_there_is_made_only_when_asked(command, tap):
 @pytest.mark.parametrize(
     ("make", "name", "says", "bare"),
     [
-        ("tuntap add dev tun7 mode tun", "tun7", "TUN", "tun7 is a TUN: not yet; "),
+        ("tuntap add dev tun7 mode tun", "tun7", "TUN", "tun7 is down: ip link set tun7 up"),
         ("link add veth7 type veth peer name veth8", "veth7", "veth", "veth7 is down: ip link set veth7 up"),
         ("link add br7 type bridge", "br7", "bridge", "br7 is down: ip link set br7 up"),
     ],

@@ -14,6 +14,7 @@ from components.wires.kinds import WIRES
 
 def test_every_kind_of_device_has_a_wire():
     assert set(RESOLUTIONS) == set(Device)
+    assert {chosen.wire for chosen in RESOLUTIONS.values()} <= set(WIRES)
 
 
 def test_the_loopback_device_is_one():
@@ -52,6 +53,8 @@ def test_a_namespace_that_is_not_there_is_an_os_error():
 @pytest.mark.host
 class TestInANamespace:
     MAKE = {
+        "tap7": "tuntap add dev tap7 mode tap",
+        "tun7": "tuntap add dev tun7 mode tun",
         "veth7": "link add veth7 type veth peer name veth8",
         "br7": "link add br7 type bridge",
         "lo": "",
@@ -61,20 +64,20 @@ class TestInANamespace:
     def test_what_is_chosen_is_logged(self, namespace, name, caplog):
         if self.MAKE[name]:
             subprocess.run(["ip", "-n", namespace, *self.MAKE[name].split()], check=True)
-        found = {"veth7": "veth", "br7": "bridge", "lo": "loopback"}[name]
+        found = {"tap7": "TAP", "tun7": "TUN", "veth7": "veth", "br7": "bridge", "lo": "loopback"}[name]
         with caplog.at_level(logging.INFO, "netif.wires"):
             plan = read(f"{name},netns={namespace}")
         chosen = plan.kind.name
-        assert chosen == "packet"
+        assert chosen == {"tap7": "tap", "tun7": "tun"}.get(name, "packet")
         (record,) = caplog.records
         assert record.getMessage().startswith(f"{name} is a {found}")
         assert f": {chosen}:{name}" in record.getMessage()
 
     def test_a_name_is_looked_up_where_netns_says(self, namespace):
         with pytest.raises(
-            BadWire, match=f"there is no device veth7 in {namespace}; make one with `make_tap_netif veth7 --"
+            BadWire, match=f"there is no device tap7 in {namespace}; make one with `make_tap_netif tap7 --"
         ):
-            read(f"impair(veth7, netns={namespace}, loss=1%)")
-        subprocess.run(["ip", "-n", namespace, *self.MAKE["veth7"].split()], check=True)
-        plan = read(f"impair(veth7, netns='{namespace}', loss=1%)")
-        assert (plan.kind, plan.name, plan.options) == (WIRES["packet"], "veth7", {"netns": namespace})
+            read(f"impair(tap7, netns={namespace}, loss=1%)")
+        subprocess.run(["ip", "-n", namespace, *self.MAKE["tap7"].split()], check=True)
+        plan = read(f"impair(tap7, netns='{namespace}', loss=1%)")
+        assert (plan.kind, plan.name, plan.options) == (WIRES["tap"], "tap7", {"netns": namespace})
