@@ -148,6 +148,16 @@ def test_what_the_other_wire_is_too_narrow_for_is_counted(runtime, frames):
     assert len(far.frames) == 1
 
 
+def test_segments_that_the_other_wire_is_too_narrow_for_are_counted(runtime, frames):
+    left, one = pair()
+    right, other = pair(mtu=1500)
+    patch = Patch(one, other, runtime=runtime)
+    near, far = Probe(runtime, left), Probe(runtime, right)
+    buffers, offload = frames.tcp(bytes(60_000), gso=8948)
+    near.send(*buffers, offload=offload)
+    assert (far.frames, patch.other.too_long) == ([], 1)
+
+
 def test_a_frame_that_cannot_be_cut_is_counted(joined, frames):
     left, patch, right = joined(far={"tx_checksum": False})
     left.send(frames.plain(bytes(5000)), offload=Offload(PARTIAL, 34, 16, 1448))
@@ -219,6 +229,31 @@ class TestWhenADriverDies:
         right.send(frames.plain(b"elsewhere"))
         assert dead.closed == 1
         assert [bytes(frame[14:]) for frame, _ in elsewhere.frames] == [b"elsewhere"]
+
+    def test_one_that_lives_is_exchanged(self, joined, frames, runtime):
+        _, patch, right = joined(Dies)
+        former = patch.one.driver
+        patch.one.reattach()
+        assert patch.one.driver is former
+        fresh, end = pair()
+        patch.one.reattach(end)
+        elsewhere = Probe(runtime, fresh)
+        right.send(frames.plain(b"elsewhere"))
+        assert former.closed == 1
+        assert [bytes(frame[14:]) for frame, _ in elsewhere.frames] == [b"elsewhere"]
+
+    def test_what_waited_for_room_is_lost_with_it(self, runtime, frames):
+        left, one = pair()
+        right, other = pair(queue=1)
+        patch = Patch(one, Dies(other), runtime=runtime)
+        near = Probe(runtime, left)
+        right.open(LinkCaps(mac=b""), FakePort(runtime))
+        for _ in range(3):
+            near.send(frames.plain())
+        runtime.enter()
+        patch.other.driver.port.failed(OSError(errno.ENODEV, "pulled out"))
+        runtime.leave()
+        assert patch.other.dropped == 2
 
     def test_one_that_does_not_open_stays_failed(self, joined, frames):
         left, patch, right = joined(Dies)

@@ -336,6 +336,7 @@ class TestMirror:
         assert mirror.transmit((frames.plain(dst=ethernet.BROADCAST, src=b"\x02\0\0\0\0\x09"),), None)
         assert drain(a) == drain(b) == drain(c) == []
         assert b"\x02\0\0\0\0\x09" not in switch.stations
+        assert mirror.dropped == 1
         a.transmit((frames.plain(dst=C, src=A),), None)
         assert drain(mirror) == []
 

@@ -69,6 +69,14 @@ def test_a_port_is_opened_again(plug, make_port, want, frames):
     assert len(one.switch.ports) == 2
 
 
+def test_opened_on_another_runtime_it_has_left_the_first(plug, make_port, want, runtime):
+    one = plug("lab")
+    switch = one.switch
+    one.open(want(A), make_port(type(runtime)()))
+    assert one.switch is not switch
+    assert not switch.ports
+
+
 def test_an_access_port_makes_it_heed_tags(plug, frames):
     ten, trunk = plug("lab", vlan=10), plug("lab", B)
     frame = frames.plain(dst=ethernet.BROADCAST, src=A)
