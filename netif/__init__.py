@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from netif.reachability import ReachabilityPolicy as ReachabilityPolicy
     from netif.registry import Registry as Registry
     from netif.router import ForwardingCounters as ForwardingCounters
+    from netif.router import NaptEntry as NaptEntry
     from netif.runtime import AsyncioRuntime as AsyncioRuntime
     from netif.runtime import Deadlock as Deadlock
     from netif.runtime import ThreadedRuntime as ThreadedRuntime
@@ -156,7 +157,7 @@ _HOMES: dict[str, str] = {
     """,
     "netif.reachability": "ReachabilityPolicy",
     "netif.registry": "Registry",
-    "netif.router": "ForwardingCounters",
+    "netif.router": "ForwardingCounters NaptEntry",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input tunif_init tunif_input",
     "tapio": "Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun impair pair tapio_create tapio_output",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from netif.errors import InvalidParams, NetifError, NoMem, NotFound
 from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
-from netif.router import ForwardingCounters
+from netif.router import ForwardingCounters, NaptEntry
 from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
 from stack.forwarding.counters import Tally, summed
 from stack.multicast import Filter, Groups
+from stack.napt.table import Portmap
 from stack.routing import Neighbour, Route
 from stack.subnet import Subnet, subnet
 
@@ -60,6 +61,7 @@ class Interface:
         self.bootstrap: Handler | None = None  # takes UDP to addresses not ours: a DHCP client's (RFC 2131 4.1)
         self.forwarding: bool | None = None  # send on what comes in for others; None: as the stack does
         self.proxy_arp = False  # answer for those to whom we send on by another link
+        self.inside = False  # what leaves by another link, and came in by this one, is translated
         self.tally: Tally | None = None  # of what was sent on
         self.is_up = False
         self.blocked = False
@@ -238,6 +240,29 @@ class Interface:
         """Answer who asks on its link for an address to which we send on by another one (RFC 1027)."""
         self.proxy_arp = on
 
+    def set_napt(self, on: bool) -> None:
+        """Its hosts go out under the address of whichever link they leave by; False: they go no longer."""
+        forwarding = self.stack.forwarding
+        self.inside = on
+        if on:
+            forwarding.translate()
+        elif forwarding.napt is not None:
+            forwarding.napt.table.forget(self)
+
+    def add_portmap(self, protocol: int, port: int, address: bytes, inside_port: int) -> None:
+        """What comes for `port` goes to that host. InvalidParams, NoMem."""
+        table = self.stack.forwarding.translate().table
+        table.add_portmap(Portmap(self, port, (protocol, address, inside_port)))
+
+    def remove_portmap(self, protocol: int, port: int) -> None:
+        """NotFound."""
+        self.stack.forwarding.translate().table.remove_portmap(protocol, port)
+
+    def napt_table(self) -> tuple[NaptEntry, ...]:
+        """Of its whole stack."""
+        napt = self.stack.forwarding.napt
+        return () if napt is None else tuple(napt.table.rows(self.stack.now))
+
     def set_dns(self, servers: tuple[bytes, ...], search: tuple[str, ...]) -> None:
         self.dns = servers
         self.search = search
@@ -268,6 +293,7 @@ class Interface:
         self.prefix_length = 0
         self.aliases.clear()
         self.routes = ()
+        self.set_napt(False)
         self.stack.delist(self)
         self._readdressed()
         self.link_down()

@@ -42,6 +42,8 @@ class Limits:
     echo_queue: int = bound(256, "echo_queue_full")  # replies a ping socket keeps
     addresses: int = bound(64, "addresses_full")  # of an interface, beside its first
     static_routes: int = bound(256, "static_routes_full")  # of an interface
+    napt_sessions: int = bound(16384, "napt_table_full")  # of all inside hosts
+    napt_portmaps: int = bound(256, "napt_portmaps_full")
     groups: int = bound(256, "groups_full")  # multicast groups an interface joins
     dhcp_leases: int = bound(16384, "dhcps_leases_full")  # a pool remembers, offers and those that are over included
     dhcp_probes: int = bound(256, "dhcps_unprobed")  # at a time; more are offered without asking whether they are free

@@ -24,13 +24,14 @@ from stack.attached import AttachedInterface
 from stack.endpoint import Endpoint
 from stack.ethernet import EthernetInterface
 from stack.failure import failure
-from stack.forwarding import Forwarding
+from stack.forwarding.layer import Forwarding
 from stack.icmp import Icmp
 from stack.interface import Interface
 from stack.ip import Ip
 from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.loopback import LoopbackInterface
+from stack.napt.config import NaptConfig
 from stack.overhearing import Overhearing
 from stack.raw import Raw
 from stack.stats import Stats
@@ -67,6 +68,7 @@ class Stack(naming.Sources, Overhearing):
         ip: IpConfig | None = None,
         dns: DnsConfig | None = None,
         forwarding: bool = False,
+        napt: NaptConfig | None = None,
     ) -> None:
         """Joins `runtime`, or else the process's default one. `forwarding`: it is a router too."""
         super().__init__()
@@ -87,6 +89,7 @@ class Stack(naming.Sources, Overhearing):
         self.memory = Account(self.limits.socket_memory, above, partial(self.stats.count, "socket_memory_pressure"))
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
+        self.napt_config = NaptConfig() if napt is None else napt
         self.forwarding = Forwarding(self, forwarding)
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
         self.dns_config = dns

@@ -21,12 +21,13 @@ from netif.config import IpInfo as IpInfo
 from netif.config import NetifConfig as NetifConfig
 from netif.config import NetstackConfig as NetstackConfig
 from netif.errors import NetifError as NetifError
-from netif.esp import actions, dhcp, events, identity, lifecycle, unsupported
+from netif.esp import actions, dhcp, events, identity, lifecycle, napt, unsupported
 from netif.esp.actions import *
 from netif.esp.dhcp import *
 from netif.esp.events import *
 from netif.esp.identity import *
 from netif.esp.lifecycle import *
+from netif.esp.napt import *
 from netif.esp.process import adopt as adopt
 from netif.esp.process import at_deinit as at_deinit
 from netif.esp.unsupported import *
@@ -46,6 +47,7 @@ if not TYPE_CHECKING:  # a type checker takes what is imported `as` or by a star
         *identity.__all__,
         *dhcp.__all__,
         *events.__all__,
+        *napt.__all__,
         *unsupported.__all__,
     ]
 

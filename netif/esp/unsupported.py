@@ -30,8 +30,6 @@ __all__ = [
     "netif_ip6_get_addr_type",
     "netif_join_ip6_multicast_group",
     "netif_leave_ip6_multicast_group",
-    "netif_napt_disable",
-    "netif_napt_enable",
     "netif_netstack_buf_free",
     "netif_netstack_buf_ref",
     "netif_ppp_get_params",
@@ -54,7 +52,6 @@ __all__ = [
 _IPV6 = "there is no IPv6 here yet"
 _PPP = "there is no PPP here"
 _BRIDGE = "there is no bridging here yet"
-_NAPT = "there is no NAPT here yet"
 _SNTP = "there is no SNTP here; ask a time service over a socket"
 _L2TAP = "there is no L2TAP here; give a driver that shares its frames, such as netif.Sniff"
 _SPEED = "nothing here counts by the speed of a link"
@@ -97,8 +94,6 @@ netif_br_glue_new = _not_supported("netif_br_glue_new", _BRIDGE)
 netif_bridge_add_port = _not_supported("netif_bridge_add_port", _BRIDGE)
 netif_bridge_fdb_add = _not_supported("netif_bridge_fdb_add", _BRIDGE)
 netif_bridge_fdb_remove = _not_supported("netif_bridge_fdb_remove", _BRIDGE)
-netif_napt_disable = _not_supported("netif_napt_disable", _NAPT)
-netif_napt_enable = _not_supported("netif_napt_enable", _NAPT)
 netif_sntp_deinit = _not_supported("netif_sntp_deinit", _SNTP)
 netif_sntp_init = _not_supported("netif_sntp_init", _SNTP)
 netif_sntp_reachability = _not_supported("netif_sntp_reachability", _SNTP)

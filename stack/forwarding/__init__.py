@@ -1,7 +1,1 @@
 """Sending on what is for others: a host of several links becomes a router (RFC 1812), where its user asks for that."""
-
-from __future__ import annotations
-
-from stack.forwarding.layer import Forwarding
-
-__all__ = ["Forwarding"]

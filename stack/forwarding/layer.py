@@ -18,6 +18,7 @@ from stack.forwarding.counters import Tally, summed
 from stack.forwarding.output import Passage, emit
 from stack.forwarding.packet import Packet
 from stack.limits import Rates
+from stack.napt.translator import Napt
 from stack.routing import Route
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Forwarding:
     def __init__(self, stack: Stack, enabled: bool = False) -> None:
         self.stack = stack
         self.enabled = False
+        self.napt: Napt | None = None  # once an interface asks for it
         self._ways: dict[bytes, Route] = {}
         self._redirects = Rates(REDIRECTS)
         if enabled:
@@ -62,25 +64,34 @@ class Forwarding:
 
     def forwards(self, interface: Interface) -> bool:
         """What comes in by it for others is sent on."""
-        return self.enabled if interface.forwarding is None else interface.forwarding
+        if interface.forwarding is not None:
+            return interface.forwarding
+        return self.enabled or interface.inside
+
+    def translate(self) -> Napt:
+        """What does it for the interfaces that are `inside`."""
+        if self.napt is None:
+            self.napt = Napt(self.stack, self.stack.napt_config)
+            self.hook()
+        return self.napt
 
     # in
 
     def arrived(self, interface: Interface, frame: Buffer, offload: Offload | None) -> bool:
         """The hook. False: the stack's own input is to have it."""
         at = interface.link_length
+        if len(frame) < at + 20:
+            return False
         if at:
-            if len(frame) < at + 20:
-                return False
             to, ethertype = _ADDRESSED.unpack_from(frame)
             if to != interface.mac or ethertype != _IP:
                 return False
         dst = bytes(frame[at + 16 : at + 20])
-        if dst in self.stack.ip.local:
-            return False
-        if not self.forwards(interface) or dst >= _GROUPS or dst in interface.broadcasts or interface.bootstrap:
-            return False
         try:
+            if dst in self.stack.ip.local:
+                return self.napt is not None and self.napt.arrived(interface, frame, offload)
+            if not self.forwards(interface) or dst >= _GROUPS or dst in interface.broadcasts or interface.bootstrap:
+                return False
             self._examine(Packet(interface, frame, offload))
         except Malformed as malformed:
             interface.drop(malformed.reason)
@@ -94,10 +105,10 @@ class Forwarding:
             self.drop(packet, "forward_martian")
         elif packet.dst in ip.broadcasts:
             self.drop(packet, "forward_broadcast")
-        elif packet.header_len == 20 or self._bears_options(packet):
+        elif packet.header_len == 20 or self.bears_options(packet):
             self.onward(packet)
 
-    def _bears_options(self, packet: Packet) -> bool:
+    def bears_options(self, packet: Packet) -> bool:
         """RFC 1812 5.3.13: route and time are recorded on the way, as by the host in its replies; what is unknown goes
         on as it is. Source routes do not (RFC 7126 4.3, 4.4)."""
         head = packet.head
@@ -140,12 +151,26 @@ class Forwarding:
             self._send(packet, route)
 
     def _send(self, packet: Packet, route: Route) -> None:
+        if packet.interface.inside and not route.interface.inside and self.napt is not None:
+            if packet.is_fragment:
+                self._put_together(packet)
+                return
+            translated = self.napt.outward(packet, route)
+            if translated is None:
+                return
+            packet = translated
         packet.hop()
         tally = self._tally(packet.interface)
         tally.frames += 1
         tally.bytes += packet.total_len
         self.stack.stats.count("forwarded")
         emit(self, packet, route)
+
+    def _put_together(self, packet: Packet) -> None:
+        """Ports are in the first fragment alone (RFC 4787 REQ-14)."""
+        whole = self.stack.ip.fragments.arrived(packet.interface, packet.frame, packet.at)
+        if whole is not None:
+            self._examine(Packet(packet.interface, whole, None))
 
     def way(self, dst: bytes) -> Route | None:
         """By the longest prefix; redirects are for hosts (RFC 1812 5.2.7.2)."""

@@ -118,14 +118,34 @@ class Packet:
         at += self.header_len
         return self.head[at] << 8 | self.head[at + 1]
 
-    def readdress(self, which: int, address: bytes, at: int, number: int) -> None:
-        """Another address, SRC or DST, and another word (a port, an ident) at `at` of the layer 4 header."""
-        head, start, protocol = self.head, self.header_len, self.protocol
+    def readdress_alone(self, which: int, address: bytes) -> int:
+        """Another address, SRC or DST, that layer 4 does not know of. By how much the sum of words has grown."""
+        head = self.head
         moved = int.from_bytes(address, "big") - int.from_bytes(head[which : which + 4], "big")
-        renumbered = number - self.word(at)
         head[which : which + 4] = address
+        self._adjust(10, moved)
+        if which == SRC:
+            self.src = address
+        else:
+            self.dst = address
+        return moved
+
+    def _adjust(self, at: int, by: int) -> None:
+        (field,) = _WORD.unpack_from(self.head, at)
+        _WORD.pack_into(self.head, at, (field - by) % 65535)
+
+    def identify(self, ident: int) -> None:
+        """Another identification: two hosts that become one may have used the same (RFC 6864 5.3.1)."""
+        (former,) = _WORD.unpack_from(self.head, 4)
+        _WORD.pack_into(self.head, 4, ident)
+        self._adjust(10, ident - former)
+
+    def readdress(self, which: int, address: bytes, at: int, number: int) -> None:
+        """Another address, and another word (a port, an ident) at `at` of the layer 4 header."""
+        head, start, protocol = self.head, self.header_len, self.protocol
+        renumbered = number - self.word(at)
         _WORD.pack_into(head, start + at, number)
-        _WORD.pack_into(head, 10, ((head[10] << 8 | head[11]) - moved) % 65535)
+        moved = self.readdress_alone(which, address)
         place = start + _CHECKSUM[protocol]
         (field,) = _WORD.unpack_from(head, place)
         if self.offload is not None and self.offload.checksum == PARTIAL:
@@ -137,10 +157,6 @@ class Packet:
         elif field:  # RFC 768: 0 is for no checksum, RFC 3022 4.1: and stays so
             field = (field - moved - renumbered) % 65535 or 65535
         _WORD.pack_into(head, place, field)
-        if which == SRC:
-            self.src = address
-        else:
-            self.dst = address
 
 
 _SHORT = {TCP: "tcp_header_short", UDP: "udp_header_short", ICMP: "icmp_header_short"}

@@ -61,6 +61,10 @@ class Ports:
         else:
             self.reserved[local] = (count - 1, reuse)
 
+    def is_used(self, port: int) -> bool:
+        """At any address."""
+        return port in self.held or any(its == port for _, its in self.reserved)
+
     def ephemeral(self, free: Callable[[int], bool], among: tuple[int, int] | None = None) -> int:
         """A port that is `free`, drawn at random. OSError(EADDRNOTAVAIL) when there is none."""
         ports = self._range if among is None else range(among[0], among[1] + 1)

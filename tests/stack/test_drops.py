@@ -229,6 +229,12 @@ ELSEWHERE = {
     "forward_broadcast": "",
     "forward_no_route": "",
     "forward_too_big": "",
+    # by a NAPT: tests/stack/napt
+    "napt_no_address": "",
+    "napt_protocol": "",
+    "napt_no_session": "",
+    "napt_full": "",
+    "napt_filtered": "",
     # by a DHCP client and server: tests/stack/dhcp
     "dhcp_short": "",
     "dhcp_cookie": "",

@@ -25,6 +25,7 @@ NO_FRAME_DOES = {
     "raw_queue_full": "nobody has a raw socket",
     "loopback_queue_full": "what a wire brings is never answered to ourselves",
     **{reason: "nobody obtains or gives addresses" for reason in DROPS if reason.startswith("dhcp")},
+    **{reason: "the host is no router" for reason in DROPS if reason.startswith(("forward_", "napt_"))},
     **{reason: "nobody asks for names" for reason in DROPS if reason.startswith("dns_")},
 }
 MOST_GROWN = 16 << 20  # bytes
