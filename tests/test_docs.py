@@ -82,3 +82,8 @@ def test_the_page_on_names_runs():
 def test_the_page_on_wires_runs(tmp_path):
     program = "\n".join(blocks("docs/wires.md")).replace("/tmp/netif-page", f"{tmp_path}/lan")
     exec(compile(program, "docs/wires.md", "exec"), {"__name__": "wires"})
+
+
+def test_the_page_on_the_router_runs():
+    program = "\n".join(blocks("docs/router.md"))
+    exec(compile(program, "docs/router.md", "exec"), {"__name__": "router"})

@@ -146,7 +146,7 @@ class Forwarding:
             self.drop(packet, "forward_too_big")
             self.report(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, route.interface.mtu)  # RFC 1191 4
         else:
-            if route.interface is packet.interface:
+            if route.interface is packet.interface and packet.at:  # not of a point-to-point link
                 self._redirect(packet, route)
             self._send(packet, route)
 

@@ -74,12 +74,12 @@ class Napt:
         protocol, table = packet.protocol, self.table
         mine, theirs = _NUMBERS[protocol]
         inside: Key = protocol, packet.src, packet.word(mine)
-        portmap = table.portmap_from(inside)
-        if portmap is not None:
-            return portmap.port
         peer = peer_of(protocol, packet.dst, packet.word(theirs))
         flags = packet.head[packet.header_len + _FLAGS] if protocol == TCP else SYN
         session = table.session(inside, address, peer)
+        portmap = table.portmap_from(inside)
+        if session is None and portmap is not None:
+            return portmap.port
         if session is None and flags & (SYN | ACK) != SYN:
             self._drop(packet, "napt_no_session")
             return None

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.bench import leases, on_pcap
+from tests.bench import leases, on_pcap, router
 from tests.bench.__main__ import BEGIN, END, ROWS, table, write
 from tests.bench.client import ROWS as CLIENT_ROWS
 from tests.bench.systems import BARE, KERNEL, OURS, Sample, systems
@@ -77,3 +77,12 @@ def test_a_wires_bulk_is_told_beside_the_taps():
     found["packet:v0"] = dict(zip(ROWS_OF_WIRES, (half, bulk, answers), strict=True))
     cells = [cell.strip() for cell in lines_of(WIRES, found)[3].strip("|").split("|")]
     assert cells == ["`packet:v0`", "33", "66", "1,000", "0.50, 1.00, 1.00", "0.7", "100.0", "50.0", "20.0"]
+
+
+@pytest.mark.host
+def test_a_router_of_ours_lets_every_row_through():
+    with router.routed(router.NAPT) as system:
+        for row in router.THROUGH:
+            sample = system.measure(row, 0.1)
+            assert sample.bytes > 0
+            assert sample.server_cpu > 0

@@ -249,6 +249,17 @@ def test_a_mapping_that_cannot_be_is_refused_with_a_word():
     home.close()
 
 
+def test_what_is_under_way_goes_on_beside_a_mapping_that_comes_later(home: Home):
+    home.echoes(home.server)
+    other = home.inside("other", 3)
+    home.asks(other, 5000)
+    seen = home.asks(home.one, 5000)
+    home.napt["home"].portmap_add("udp", 5353, "192.168.4.2", 5000)
+    assert home.asks(home.one, 5000) == seen
+    home.echoes(home.host("second", "world", "203.0.113.8/24"))
+    assert home.asks(home.one, 5000, ("203.0.113.8", 7)) == f"{OUTSIDE}:5353"
+
+
 def test_hosts_reach_each_other_by_their_outside_address(home: Home):
     """RFC 4787 REQ-9: hairpinning, from the outside address and port; RFC 5382 REQ-8"""
     other = home.inside("other", 3)

@@ -210,6 +210,35 @@ def test_a_reset_leaves_four_minutes(crossing: Crossing):
     assert crossing.interface.napt_table() == ()
 
 
+def test_both_may_open_at_once(crossing: Crossing):
+    """RFC 5382 REQ-2 b"""
+    crossing.gets(out(TCP(sport=5000, dport=80, flags="S")))
+    crossing.from_far(back(TCP(sport=80, dport=5000, flags="S")))
+    assert crossing.interface.napt_table()[0].state == "established"
+    crossing.gets(out(TCP(sport=5000, dport=80, flags="SA")))
+    assert len(crossing.crossed()) == 2
+    assert len(crossing.frames()) == 1
+
+
+def test_a_connection_is_its_peers_alone(crossing: Crossing):
+    """RFC 5382 REQ-3: address and port; others hear nothing"""
+    crossing.gets(out(TCP(sport=5000, dport=80, flags="S")))
+    crossing.crossed()
+    crossing.from_far(back(TCP(sport=81, dport=5000, flags="S")))
+    crossing.sends()
+    assert crossing.crossed() == []
+    crossing.drops(napt_filtered=1)
+
+
+def test_a_quote_with_options_is_read_to_its_ports(crossing: Crossing):
+    """RFC 5508 REQ-3 b"""
+    crossing.gets(out(UDP(sport=5000, dport=7)))
+    quoted = ip.emit(FAR_SIDE, FAR, ip.UDP, 8, ident=0, options=bytes(4)) + udp.HEADER.pack(5000, 7, 8, 0)
+    crossing.from_far(back(ICMP(type=11) / quoted))
+    (report,) = crossing.frames()
+    assert ip.parse(report, 42)[6] == PEER
+
+
 def test_it_goes_with_its_interface(crossing: Crossing):
     crossing.gets(out(UDP(sport=5000, dport=7)))
     crossing.interface.add_portmap(ip.TCP, 80, PEER, 80)
