@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from netif.link import Buffer, Offload
 from netif.router import ForwardingCounters
 from netif.wire import Malformed, ethernet, icmp, ip_options
-from netif.wire.ip import ANY
+from netif.wire.ip import ANY, UDP
 from stack.forwarding.counters import Tally, summed
 from stack.forwarding.output import Passage, emit
 from stack.forwarding.packet import Packet
@@ -29,6 +29,7 @@ REDIRECTS = 1  # a second to one host: it has been told
 _ADDRESSED = Struct("!6s6xH")  # destination and ethertype
 _IP = ethernet.IP
 _GROUPS = b"\xe0"  # 224/4 are groups, and what is above them is nobody's
+_CLIENT_PORT = b"\0\x44"
 _KEPT = 1024  # ways until the cache starts anew
 
 
@@ -90,7 +91,9 @@ class Forwarding:
         try:
             if dst in self.stack.ip.local:
                 return self.napt is not None and self.napt.arrived(interface, frame, offload)
-            if not self.forwards(interface) or dst >= _GROUPS or dst in interface.broadcasts or interface.bootstrap:
+            if not self.forwards(interface) or dst >= _GROUPS or dst in interface.broadcasts:
+                return False
+            if interface.bootstrap is not None and _is_for_a_dhcp_client(frame, at):
                 return False
             self._examine(Packet(interface, frame, offload))
         except Malformed as malformed:
@@ -223,3 +226,9 @@ class Forwarding:
             return False
         route = self.way(target)
         return route is not None and route.interface is not interface and route.interface.is_up
+
+
+def _is_for_a_dhcp_client(frame: Buffer, at: int) -> bool:
+    """RFC 2131 4.1: an offer comes to an address that is not ours yet."""
+    port = at + ((frame[at] & 15) << 2) + 2
+    return frame[at + 9] == UDP and frame[port : port + 2] == _CLIENT_PORT

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from netif.config import Flags
+from netif.dhcp import DhcpsConfig
+from netif.netif import Netif
 from netif.wire import icmp
 from stack.stack import Stack
 from tests.stack.forwarding.world import PLAIN, World
@@ -203,3 +206,27 @@ def test_a_netif_keeps_its_settings_when_it_starts_anew(world: World):
     router["a"].forwarding_enable(False)
     with pytest.raises(TimeoutError):
         world.do(ask)
+
+
+def test_an_interface_with_an_address_by_dhcp_sends_on_too(world: World):
+    """RFC 2131 4.1: an offer to an address that is not ours yet is no packet to be sent on"""
+    server = world.host("server", "a", "10.0.0.1/24")
+    assert server.registry is not None
+    (giving,) = server.registry
+    giving.dhcps_config = DhcpsConfig(start="10.0.0.50", end="10.0.0.50", conflict_probe=0.0)
+    giving.dhcps_start()
+    giving.set_routes([("10.0.1.0/24", "10.0.0.50")])
+    router = world.router("router", {"b": "10.0.1.1/24"})
+    asking = Netif(world.nets["a"].port(), stack=router.stack, if_key="a", flags=Flags.DHCP_CLIENT)
+    asking.connected()
+    world.runtime.run_until(lambda: bool(asking.ip_info))
+    far = world.host("far", "b", "10.0.1.2/24", "10.0.1.1")
+    world.echoes(far)
+
+    def ask() -> bytes:
+        with server.socket(AF_INET, SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.sendto(b"hello", ("10.0.1.2", 7))
+            return bytes(s.recv(100))
+
+    assert world.do(ask).endswith(b"hello")
