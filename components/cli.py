@@ -23,6 +23,7 @@ COMMANDS = {
     "http_server": "serve a page and any number of bytes over HTTP",
     "http_get": "fetch a URL",
     "host": "prepare this machine for a wire, and put it back: isolated, bridge, forward, nat",
+    "router": "send packets on between wires, and translate addresses",
     "small_services": "echo, discard, chargen over TCP and UDP",
 }
 
