@@ -50,7 +50,11 @@ class Host:
 
     def run(self, *argv: str) -> str:
         """A program's stdout; Refused with its words where it fails, FileNotFoundError where it is missing."""
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROGRAM_PATIENCE)
+        nothing, patience = subprocess.DEVNULL, PROGRAM_PATIENCE
+        try:
+            done = subprocess.run(argv, stdin=nothing, capture_output=True, text=True, timeout=patience)
+        except subprocess.TimeoutExpired:
+            raise Refused(f"{argv[0]} has not ended within {PROGRAM_PATIENCE:g} s") from None
         if done.returncode:
             words = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise Refused(one_line(words[0]) if words else f"{argv[0]} failed ({done.returncode})")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from components.command import Complaint, Parser, run
-from components.host.kernel import Host, kernel
+from components.host.kernel import Host, Refused, code_of, kernel, reason
 from components.host.privilege import again_under_sudo, may_administer
 from components.host.state import Record, Records, usual_directory
 from components.host.steps import Check, Say, Step, bring_up, lines_down, lines_up, take_down
@@ -77,15 +77,28 @@ def perform(recipe: Recipe, argv: Sequence[str], *, say: Say = print, fail_befor
     records = Records(options.directory)
     if not options.dry_run and not options.status and not may_administer():
         return as_root(recipe, argv)
-    with kernel(options.netns) as host:
-        if options.status:
-            return status(host, recipe, options.name, records, say)
-        if options.dry_run:
-            return dry_run(host, recipe, options, records, say)
-        with records.locked():
-            if options.down:
-                return down(host, recipe, options.name, records, say)
-            return up(host, recipe, options, records, say, fail_before)
+    try:
+        with kernel(options.netns) as host:
+            return asked(host, recipe, options, records, say, fail_before)
+    except (Complaint, OSError):
+        raise
+    except Exception as error:  # of a look at what is there: steps explain their own
+        if code_of(error) is None and not isinstance(error, Refused):
+            raise
+        raise Complaint(f"{options.name}: {reason(error)}") from error
+
+
+def asked(
+    host: Host, recipe: Recipe, options: argparse.Namespace, records: Records, say: Say, fail_before: int | None
+) -> int:
+    if options.status:
+        return status(host, recipe, options.name, records, say)
+    if options.dry_run:
+        return dry_run(host, recipe, options, records, say)
+    with records.locked():
+        if options.down:
+            return down(host, recipe, options.name, records, say)
+        return up(host, recipe, options, records, say, fail_before)
 
 
 def up(

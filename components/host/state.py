@@ -117,7 +117,8 @@ class Records:
         if record is None:
             return None
         if record.boot != boot():
-            path.unlink(missing_ok=True)  # devices, rules and sysctls are gone, the record with them
+            with suppress(OSError):  # who only asks may not
+                path.unlink()  # devices, rules and sysctls are gone, the record with them
             return None
         if record.namespace != host.identity():
             raise Complaint(f"{path} tells of another network namespace: undo it there, or rm {path} if that is gone")

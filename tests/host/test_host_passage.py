@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from tests.components.commands import CHECKOUT
 from tests.host.namespaces import namespace
 from tests.host.recipes import guest, on_a_lan
 
@@ -100,6 +103,17 @@ def test_isolated_gives_addresses(lan, more):
         behind.ip("link", "set", "v1", "up")
         heard = behind.exec("busybox", "udhcpc", "-f", "-n", "-q", "-i", "v1", "-s", "/bin/true")
         assert "lease of 192.168.5.7 obtained" in heard.stdout + heard.stderr
+
+
+def test_an_ordinary_user_may_read_the_lines_and_is_told_where_root_is_needed(lan):
+    machine, _router = lan
+    ns = machine.namespace
+    user = ("unshare", "--user", "--map-user=1000", "--", "env", f"PYTHONPATH={CHECKOUT}", "PATH=/usr/sbin:/sbin")
+    told = ns.exec(*user, sys.executable, "-m", "netif", "host", "nat", "tap0", "--dry-run")
+    assert told.stdout.splitlines()[-1].startswith("nft 'table ip netif_tap0 ")
+    asked = ns.exec(*user, sys.executable, "-m", "netif", "host", "nat", "tap0", check=False)
+    assert asked.returncode == 2
+    assert "`netif host nat tap0 --dry-run` tells what to ask one for" in asked.stderr
 
 
 @pytest.mark.parametrize("kind", ["nft", "iptables"])

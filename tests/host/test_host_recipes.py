@@ -13,14 +13,11 @@ pytestmark = pytest.mark.host
 
 RECIPES = {
     "isolated": ("isolated", "tap0"),
-    "isolated-veth": ("isolated", "v0", "--veth", "v1", "--addr", "10.9.0.1/16"),
-    "isolated-dhcp": ("isolated", "tap0", "--dhcp", "--dns"),
     "bridge": ("bridge", "br0", "--tap", "tap0", "--veth", "v0", "v1", "--addr", "10.9.0.1/16"),
     "bridge-nic": ("bridge", "br0", "--tap", "tap0", "--nic", "eth0"),
     "forward": ("forward", "tap0"),
     "forward-proxy": ("forward", "v0", "--veth", "v1", "--host", "10.0.0.50", "--host", "10.0.0.51"),
-    "forward-iptables": ("forward", "tap0", "--firewall", "iptables"),
-    "nat": ("nat", "tap0", "--dhcp"),
+    "nat": ("nat", "tap0", "--dhcp", "--dns"),
     "nat-own": ("nat", "tap0", "--dhcp", "--own"),
     "nat-iptables": ("nat", "tap0", "--firewall", "iptables"),
 }
