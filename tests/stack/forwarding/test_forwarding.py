@@ -8,13 +8,27 @@ import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
-from netif.link import PARTIAL, VALID, Offload
+from netif.link import PARTIAL, VALID, LinkCaps, Medium, Offload
 from netif.wire import ethernet, ip, tcp, udp
 from netif.wire.checksum import pseudo_header
 from stack.limits import Limits
+from stack.tunif import TunInterface
 from stack.udp import UdpEndpoint
 from tests.stack.forwarding.crossing import FAR, FAR_MAC, FAR_SIDE, FAR_SIDE_MAC, Crossing, across
-from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, Rig, address, answers, asks, datagram, echo, icmp_error, packet
+from tests.stack.rig import (
+    OUR_MAC,
+    PEER,
+    PEER_MAC,
+    Rig,
+    ScriptedNetif,
+    address,
+    answers,
+    asks,
+    datagram,
+    echo,
+    icmp_error,
+    packet,
+)
 
 NOBODY, ELSEWHERE = address("10.1.0.99"), address("192.0.2.1")
 
@@ -373,3 +387,21 @@ def test_a_socket_of_the_router_is_not_concerned(crossing: Crossing):
     assert got is not None
     assert bytes(got[0]) == b"mine"
     assert socket.receive() is None
+
+
+def test_a_point_to_point_link_is_crossed_without_a_link_header(crossing: Crossing):
+    """What a driver is to complete stands elsewhere in a frame without one."""
+    there = address("10.2.0.2")
+    wire = ScriptedNetif("tun0", b"")
+    tun = TunInterface(crossing.stack, wire)
+    tun.link_up(LinkCaps(mac=b"", medium=Medium.POINT_TO_POINT, **SUPERS))
+    tun.set_addresses(address("10.2.0.1"), b"\xff\xff\xff\0", bytes(4))
+    body = udp.emit(PEER, there, 5000, 7, bytes(300), partial=True) + bytes(300)
+    crossing.gets(packet(body, ip.UDP, dst=there), offload=Offload(PARTIAL, 34, 6))
+    ((buffers, offload),) = wire.sent
+    assert offload == Offload(PARTIAL, 20, 6)
+    assert ip.parse(b"".join(buffers), 0)[4] == 63
+    crossing.gets(packet(body, ip.UDP, src=there, dst=PEER)[14:], by=tun)
+    (frame,) = crossing.frames()
+    assert frame[:6] == PEER_MAC
+    assert frame[34:] == body
