@@ -56,3 +56,22 @@ class Home(World):
 
         self.do(send)
         self.runtime.run_for(0)
+
+
+def says_who(home: Home, host: Stack, port: int = 80) -> None:
+    """A TCP server that tells each caller who it is."""
+
+    def answer(connection: Any, peer: tuple[str, int]) -> None:
+        with connection:
+            connection.sendall(f"{peer[0]}:{peer[1]}".encode())
+            connection.recv(100)
+
+    home.serves(host, answer, port)
+
+
+def calls(home: Home, host: Stack, to: tuple[str, int] = (SERVER, 80), port: int = 0) -> str:
+    def call() -> str:
+        with host.create_connection(to, 5, ("", port)) as s:
+            return bytes(s.recv(100)).decode()
+
+    return str(home.do(call))
