@@ -140,6 +140,10 @@ def test_two_stations_with_one_mac(bridged):
     bridged.mends(bridge.macs_differ, "tap0 and v1 share 02:00:00:00:00:07")
 
 
+def test_a_veths_end_that_answers_for_the_machine(bridged):
+    bridged.mends(bridge.one_answers_arp, "v1 answers ARP for this machine", wire="packet:v1")
+
+
 def test_an_address_of_ours_that_is_the_machines(patient):
     patient.sh(f"ip address add {OURS}/24 dev tap0")
     patient.mends(bridge.address_is_ours, f"{OURS} is tap0's", severity=FAULT)

@@ -35,6 +35,7 @@ from tests.host.world import (
     REQUEST,
     KernelServer,
     World,
+    answering,
     fetch,
     pings,
     read_page,
@@ -169,8 +170,10 @@ def tried(everybody: World, us: Namespace, scene: Scene) -> dict[str, tuple[bool
         lambda: gets_in(everybody.lan, scene.address, from_lan),
         lambda: fetch(everybody.lan, MACHINE_IP, MAPPED_PORT, PATIENCE[mapped[LAN]]) == BIG,
         lambda: fetch(everybody.net, PUBLIC_IP, MAPPED_PORT, PATIENCE[mapped[INTERNET]]) == BIG,
+        lambda: len(answering(everybody.lan, MACHINE_IP)) == 1,
     )
-    this, lan, lan_mapped, net_mapped = at_once(tries)
+    this, lan, lan_mapped, net_mapped, one_answers = at_once(tries)
+    assert one_answers, "a LAN host that asks for the machine is not answered once"
     return {THIS: (this, False), LAN: (lan, lan_mapped), INTERNET: (False, net_mapped)}
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,7 @@ import attrs
 from tests.host.namespaces import Namespace, namespace, run, wait_until
 
 MACHINE_IP, LAN_IP, ROUTER_IP, PUBLIC_IP, NET_IP = "10.20.0.2", "10.20.0.3", "10.20.0.1", "203.0.113.1", "203.0.113.9"
+ETH_P_ARP = 0x0806
 PRIVATE_NET = "192.168.5.0/24"  # behind the machine
 MAPPED_PORT = 8080
 PAGE = random.Random(7).randbytes(15_000).hex().encode()
@@ -150,6 +153,24 @@ def read_page(connection: socket.socket) -> bytes:
     while part := connection.recv(65536):
         answer += part
     return answer.partition(b"\r\n\r\n")[2]
+
+
+def answering(ns: Namespace, address: str, patience: float = 0.3) -> set[bytes]:
+    """The MAC addresses that say within that time that `address` is at theirs (RFC 826)."""
+    with ns.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))) as asking:
+        ns.call(lambda: asking.bind(("eth0", ETH_P_ARP)))
+        ours = asking.getsockname()[4]
+        spa, tpa = (socket.inet_aton(one) for one in (LAN_IP, address))
+        request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, ours, spa, bytes(6), tpa)
+        asking.send(b"\xff" * 6 + ours + struct.pack("!H", ETH_P_ARP) + request)
+        answers, deadline = set(), time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            asking.settimeout(left)
+            with suppress(TimeoutError):
+                frame = asking.recv(100)
+                if frame[20:22] == b"\0\2" and frame[28:32] == tpa:
+                    answers.add(frame[22:28])
+        return answers
 
 
 def pings(ns: Namespace, address: str, patience: float) -> bool:

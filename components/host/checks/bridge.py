@@ -63,6 +63,19 @@ def macs_differ(facts: Facts) -> Iterator[Finding]:
                 yield warning(f"{names} share {mac}", why, f"ip link set dev {ports[-1].name} address {fresh}")
 
 
+def one_answers_arp(facts: Facts) -> Iterator[Finding]:
+    """Our end of a veth pair is the kernel's as well: it answers there for all addresses of this machine."""
+    link = facts.link
+    other = facts.find(link.peer) if link is not None else None
+    if link is None or other is None or not other.master or facts.kind not in ("packet", "pcap"):
+        return
+    values = [facts.sysctl(f"net/ipv4/conf/{name}/arp_ignore") for name in ("all", link.name)]
+    if max(values) == "0":
+        why = f"whoever asks on {other.master} for an address of this machine gets two answers, one of them from there"
+        command = f"sysctl -w net.ipv4.conf.{link.name}.arp_ignore=1"
+        yield warning(f"{link.name} answers ARP for this machine", why, command)
+
+
 def address_is_ours(facts: Facts) -> Iterator[Finding]:
     """Our host's address must not be the kernel's as well."""
     for link in facts.links:
@@ -86,4 +99,4 @@ def one_network_one_device(facts: Facts) -> Iterator[Finding]:
                 yield warning(what, why, f"ip address del {address} dev {link.name}")
 
 
-CHECKS = (port_forwards, mtus_agree, macs_differ, address_is_ours, one_network_one_device)
+CHECKS = (port_forwards, mtus_agree, macs_differ, one_answers_arp, address_is_ours, one_network_one_device)
