@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import sys
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,25 @@ def test_a_veths_end_that_answers_for_the_machine(bridged):
 def test_an_address_of_ours_that_is_the_machines(patient):
     patient.sh(f"ip address add {OURS}/24 dev tap0")
     patient.mends(bridge.address_is_ours, f"{OURS} is tap0's", severity=FAULT)
+
+
+def test_an_end_without_an_address(patient):
+    patient.sh("ip address flush dev tap0")
+    patient.mends(bridge.somebody_is_there, "tap0 has no address")
+    patient.sh("ip address flush dev tap0; ip route add 10.20.0.50/32 dev tap0")
+    assert patient.found(bridge.somebody_is_there) == []
+    patient.sh("ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up")
+    patient.mends(bridge.somebody_is_there, "v0 has no address", wire="packet:v1")
+
+
+def test_the_machines_own_card_and_one_without_a_wire(tmp_path):
+    addresses = (IPv4Interface("10.20.0.2/24"),)
+    card = machine(tmp_path, kind="pcap", device="wlan0", links=(Link(name="wlan0", index=2, addresses=addresses),))
+    (finding,) = device.is_no_card_of_ours(card)
+    assert (finding.severity, finding.what) == (HINT, "wlan0 is this machine's own card")
+    (tmp_path / "proc/thread-self/net").mkdir(parents=True)
+    (tmp_path / "proc/thread-self/net/wireless").write_text("Inter-| sta-\n face | tus\n wlan0: 0000\n")
+    assert next(one.what for one in device.is_no_card_of_ours(card)) == "wlan0 is wireless"
 
 
 def test_one_network_on_two_devices(patient):

@@ -85,6 +85,17 @@ def address_is_ours(facts: Facts) -> Iterator[Finding]:
                 yield fault(f"{address.ip} is {link.name}'s", why, f"ip address del {address} dev {link.name}")
 
 
+def somebody_is_there(facts: Facts) -> Iterator[Finding]:
+    """The kernel's end of a TAP, or of our veth, speaks IP only with an address, or a route to us."""
+    link = facts.link
+    end = facts.find(link.peer) if link is not None and link.kind == "veth" else link
+    if end is None or end.master or end.addresses or end.kind not in ("tap", "tun", "veth"):
+        return
+    if not any(route.device == end.name for route in facts.routes):
+        why = "this machine does not speak IP there, and our host finds no gateway"
+        yield warning(f"{end.name} has no address", why, f"ip address add 192.168.5.1/24 dev {end.name}")
+
+
 def one_network_one_device(facts: Facts) -> Iterator[Finding]:
     """Two devices in one network: the kernel answers our host over whichever route is first."""
     link = facts.link
@@ -99,4 +110,12 @@ def one_network_one_device(facts: Facts) -> Iterator[Finding]:
                 yield warning(what, why, f"ip address del {address} dev {link.name}")
 
 
-CHECKS = (port_forwards, mtus_agree, macs_differ, one_answers_arp, address_is_ours, one_network_one_device)
+CHECKS = (
+    port_forwards,
+    mtus_agree,
+    macs_differ,
+    one_answers_arp,
+    address_is_ours,
+    somebody_is_there,
+    one_network_one_device,
+)

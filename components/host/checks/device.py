@@ -137,6 +137,20 @@ def checksums_are_whole(facts: Facts) -> Iterator[Finding]:
         yield warning(f"{link.peer} leaves checksums to {link.name}", why, f"ethtool -K {link.peer} tx off")
 
 
+def is_no_card_of_ours(facts: Facts) -> Iterator[Finding]:
+    """What is sent on a card leaves by it: the kernel and our host, both on it, never meet. Wi-Fi takes one MAC."""
+    link = facts.link
+    if facts.kind not in ("packet", "pcap") or link is None or link.kind or link.loopback:
+        return
+    wire = f"{facts.kind}:{link.name}"
+    if f"{link.name}:" in facts.read("proc/thread-self/net/wireless"):
+        why = "an access point drops what comes from a second MAC address"
+        yield warning(f"{link.name} is wireless", why, f"netif COMMAND -i {wire},shared_mac")
+    if link.addresses:
+        why = "this machine and our host will not hear each other; over a veth pair they do"
+        yield hint(f"{link.name} is this machine's own card", why, "netif host bridge --help")
+
+
 def offloads(name: str) -> bool:
     """Whether the device leaves checksums or segmentation to the one that sends: asked of the namespace we are in."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -152,4 +166,4 @@ def _ethtool(asking: socket.socket, name: str, request: int) -> int:
     return int(struct.unpack("=II", value.tobytes())[1])
 
 
-CHECKS = (exists, right_kind, multi_queue, is_up, has_carrier, is_free, checksums_are_whole)
+CHECKS = (exists, right_kind, multi_queue, is_up, has_carrier, is_free, checksums_are_whole, is_no_card_of_ours)
