@@ -32,10 +32,10 @@ class Row:
 
 
 TABLE = {
-    "isolated": Row(BOTH, NONE, NONE, "none"),
+    "isolated": Row(BOTH, NONE, NONE, "the machine's"),
     "bridge": Row(BOTH, BOTH, MAPPED, "the LAN's"),
     "forward": Row(BOTH, BOTH, MAPPED, "none"),
-    "nat": Row(BOTH, MAPPED, MAPPED, "none"),
+    "nat": Row(BOTH, MAPPED, MAPPED, "the machine's"),
     "own card": Row(NONE, BOTH, MAPPED, "the LAN's"),
 }
 
@@ -54,6 +54,11 @@ class Picture:
     title: str
     typed: tuple[str, ...]
     plain: tuple[str, ...]
+
+    @property
+    def recipe(self) -> str:
+        """Its `netif host` line; "" where there is nothing to prepare."""
+        return next((line for line in self.typed if line.startswith("netif host")), "")
 
     def line(self, *starts: str) -> str:
         """The one typed line that begins with one of these."""

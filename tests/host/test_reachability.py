@@ -8,14 +8,18 @@ there is a server. What is reached is a page compared byte for byte, and a ping.
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
 
 import attrs
 import pytest
 
+from components.host import recipe as recipes
 from components.http_pages import characters
 from components.ping import ping
 from components.wires import open_wire
@@ -104,9 +108,8 @@ def everybody(tmp_path_factory) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
-def test_who_reaches_whom_is_as_the_table_says(everybody, scene):
-    with everybody.machine() as us:
-        set_up(us, scene)
+def test_who_reaches_whom_is_as_the_table_says(everybody, scene, tmp_path):
+    with everybody.machine() as us, prepared(us, scene, tmp_path):
         with serving(us, scene):
             inbound = tried(everybody, us, scene)
         asked(us, scene)
@@ -125,8 +128,30 @@ def cell(directly: bool, mapped: bool, out: bool) -> str:
     return words.get((directly, mapped, out), f"directly in: {directly}, by a mapped port: {mapped}, out: {out}")
 
 
-def set_up(us: Namespace, scene: Scene) -> None:
-    us.exec("sh", "-ec", "\n".join(pictures()[scene.picture].plain))
+@contextmanager
+def prepared(us: Namespace, scene: Scene, directory: Path) -> Iterator[None]:
+    """The picture's recipe is up: by its command, which has told before what it does, as the page has it."""
+    picture = pictures()[scene.picture]
+    words = shlex.split(picture.recipe)
+    if scene.wire.partition(":")[2] == "veth1" and "tap0" in words:  # no picture of its own
+        words[words.index("tap0")] = "veth0"
+        words += ["--veth", "veth1"]
+    elif words:
+        assert perform(us, [*words, "--dry-run"], directory) == [*picture.plain]
+    if words:
+        us.exec(sys.executable, "-m", *words, "--state", str(directory))
+    yield
+    if words:
+        perform(us, [*words[:4], "--down"], directory)
+
+
+def perform(us: Namespace, words: Sequence[str], directory: Path) -> list[str]:
+    """`netif host RECIPE ...` in this process; what it says, in the page's words for whose TAP it is and where."""
+    _netif, _host, recipe, *rest = words
+    said: list[str] = []
+    known = import_module(f"components.host.{recipe}").RECIPE
+    us.call(lambda: recipes.perform(known, [*rest, "--state", str(directory)], say=said.append))
+    return [re.sub(r"user \d+$", "user 1000", line.replace(str(directory), "/run/netif")) for line in said]
 
 
 @contextmanager
