@@ -16,6 +16,7 @@ from components.host.kernel import Host
 from components.host.links import AddTap, AddVeth, DeleteLink, SetUp, all_links, find_link
 from components.host.privilege import group_name, user_name
 from components.host.steps import Step
+from components.host.sysctl import SetSysctl
 from components.host.words import device_name, kernels_address, owners
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Found:
     addresses: tuple[str, ...]
     kind: str = "tap"
     peer_up: bool = False
+    peer_silent: bool = False
 
 
 def steps(wish: Wish, found: Found | None) -> list[Step]:
@@ -67,12 +69,24 @@ def steps(wish: Wish, found: Found | None) -> list[Step]:
         planned.append(Step(do=address, undo=(deleting(address),), report=f"address {wish.address}", there=there))
     planned.append(up(name, there=found is not None and found.up))
     if wish.peer:
-        planned.append(up(wish.peer, there=found is not None and found.peer_up))
+        planned.append(silenced(wish.peer, there=found is not None and found.peer_silent))
+        planned.append(up(wish.peer, there=found is not None and found.peer_up, report=f"{wish.peer} up"))
     return planned
 
 
-def up(name: str, *, there: bool) -> Step:
-    return Step(do=SetUp(name=name), undo=(SetUp(name=name, up=False),), report="up", there=there)
+def silenced(peer: str, *, there: bool) -> Step:
+    """The kernel has our end as well, and would answer ARP there for all addresses of this host, a second time."""
+    back = SetSysctl(path=arp_ignore(peer), value="0", gone_is_fine=True)
+    report = f"{peer} answers no ARP for this host"
+    return Step(do=SetSysctl(path=arp_ignore(peer), value="1"), undo=(back,), report=report, there=there)
+
+
+def arp_ignore(name: str) -> str:
+    return f"net/ipv4/conf/{name}/arp_ignore"
+
+
+def up(name: str, *, there: bool, report: str = "up") -> Step:
+    return Step(do=SetUp(name=name), undo=(SetUp(name=name, up=False),), report=report, there=there)
 
 
 def describe_owners(wish: Wish) -> str:
@@ -104,6 +118,7 @@ def look(host: Host, wish: Wish, *, only: tuple[str, ...] = ("tap",)) -> Found |
         addresses=tuple(one.address for one in addresses_of(host, wish.name) if ":" not in one.address),
         kind=link.kind,
         peer_up=peer is not None and peer.up,
+        peer_silent=peer is not None and host.read_sysctl(arp_ignore(wish.peer)) not in (None, "0"),
     )
 
 

@@ -1,6 +1,6 @@
 """`netif host nat`: a TAP or veth whose hosts reach where this one does, with this one's address (masquerading).
 
-Nobody outside can begin a connection to them; `forward` is for that.
+Nobody outside can begin a connection to them, but to a port that is mapped; `forward` is for that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.command import Parser
-from components.host import ends, firewall, leasing, passage
+from components.host import ends, firewall, leasing, mapping, passage
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
 
@@ -24,6 +24,8 @@ def arguments(parse: Parser) -> None:
     ends.add_arguments(parse)
     leasing.add_arguments(parse)
     passage.add_arguments(parse)
+    mapped = "this host's PORT leads to one of A, of the TAP's subnet; /udp behind it for UDP; again for more"
+    parse.add_argument("--map", metavar="PORT:A:PORT", action="append", default=[], help=mapped)
 
 
 def plan(host: Host, options: argparse.Namespace) -> Plan:
@@ -33,9 +35,10 @@ def plan(host: Host, options: argparse.Namespace) -> Plan:
     kind = passage.firewall_kind(walls, options.firewall)
     steps = ends.wished(host, options)
     subnet = str(ipaddress.IPv4Interface(options.addr).network)
+    mapped = [mapping.parse(text, subnet) for text in options.map]
     steps += passage.forwarding(host, name, via)
-    steps += passage.masquerade(host, walls, kind, name, subnet, via)
-    steps += passage.admission(host, walls, kind, name, inbound=False)
+    steps += passage.masquerade(host, walls, kind, name, subnet, via, mapped)
+    steps += passage.admission(host, walls, kind, name, inbound=False, mapped=mapped)
     steps += leasing.steps(host, options)
     return Plan(steps=steps, warnings=passage.warnings(walls, kind, name, inbound=False), hints=[hint(options)])
 

@@ -17,11 +17,13 @@ from components.host.addresses import MAIN
 from components.host.firewall import DeleteTable, DropBuiltIn, Firewall, Iptables, LoadTable, MakeBuiltIn, insert_accept
 from components.host.kernel import Host
 from components.host.links import find_link
+from components.host.mapping import Mapping
 from components.host.steps import Step
 from components.host.sysctl import SetSysctl
 
 FORWARD = "net/ipv4/ip_forward"
 REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+OWN = "netif_"  # how our tables' names begin
 ESTABLISHED = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
 
 
@@ -71,17 +73,19 @@ def default_device(host: Host) -> str | None:
 
 
 def table_name(name: str) -> str:
-    return "netif_" + re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return OWN + re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-def masquerade(host: Host, firewall: Firewall, kind: str, name: str, subnet: str, via: str) -> list[Step]:
-    """What comes from `subnet` and leaves by `via` bears this host's address."""
+def masquerade(
+    host: Host, firewall: Firewall, kind: str, name: str, subnet: str, via: str, mapped: Sequence[Mapping] = ()
+) -> list[Step]:
+    """What comes from `subnet` and leaves by `via` bears this host's address; nobody outside begins a connection, but
+    to a port that is mapped."""
     if kind == "iptables":
-        rules = [("-s", subnet, "-o", via, "-j", "MASQUERADE")]
-        return chain(host, firewall, "nat", "POSTROUTING", name, rules)
-    rule = f'ip saddr {subnet} oifname "{via}" masquerade;'
-    hook = "type nat hook postrouting priority srcnat; policy accept;"
-    load = LoadTable(name=table_name(name), chains=(f"postrouting {{ {hook} {rule} }}",))
+        steps = chain(host, firewall, "nat", "POSTROUTING", name, [("-s", subnet, "-o", via, "-j", "MASQUERADE")])
+        rules = [mapping.iptables(via) for mapping in mapped]
+        return steps + (chain(host, firewall, "nat", "PREROUTING", f"{name}_in", rules, first=False) if rules else [])
+    load = LoadTable(name=table_name(name), chains=nat_chains(name, subnet, via, mapped))
     there = load.is_loaded(host)
     if not there and firewall.has_chain(load.name):
         load = attrs.evolve(load, replace=True)
@@ -89,19 +93,46 @@ def masquerade(host: Host, firewall: Firewall, kind: str, name: str, subnet: str
     return [Step(do=load, undo=(DeleteTable(name=load.name),), report=report, there=there)]
 
 
-def admission(host: Host, firewall: Firewall, kind: str, name: str, *, inbound: bool) -> list[Step]:
-    """iptables lets `name` through, also past a policy DROP; `inbound`: not only answers. nft's need no such rule."""
+def nat_chains(name: str, subnet: str, via: str, mapped: Sequence[Mapping]) -> tuple[str, ...]:
+    """As `nft list` words them."""
+    leaving = f'ip saddr {subnet} oifname "{via}" masquerade;'
+    chains = [f"postrouting {{ type nat hook postrouting priority srcnat; policy accept; {leaving} }}"]
+    if mapped:
+        rules = " ".join(mapping.nft(via) for mapping in mapped)
+        chains.append(f"prerouting {{ type nat hook prerouting priority dstnat; policy accept; {rules} }}")
+    admitted = ["ct state established,related accept", *["ct status dnat accept"] * bool(mapped), "drop"]
+    rules = " ".join(f'oifname "{name}" {verdict};' for verdict in admitted)
+    return (*chains, f"forward {{ type filter hook forward priority filter; policy accept; {rules} }}")
+
+
+def admission(
+    host: Host, firewall: Firewall, kind: str, name: str, *, inbound: bool, mapped: Sequence[Mapping] = ()
+) -> list[Step]:
+    """iptables lets `name` through, also past a policy DROP; not `inbound`: answers alone, and what is mapped. nft's
+    table says so itself, and no accept in it overrules another's drop."""
     if kind != "iptables":
         return []
-    answers = () if inbound else ESTABLISHED
-    rules: list[tuple[str, ...]] = [("-i", name, "-j", "ACCEPT"), ("-o", name, *answers, "-j", "ACCEPT")]
+    rules: list[tuple[str, ...]] = [("-i", name, "-j", "ACCEPT")]
+    if inbound:
+        rules.append(("-o", name, "-j", "ACCEPT"))
+    else:
+        rules.append(("-o", name, *ESTABLISHED, "-j", "ACCEPT"))
+        rules += [("-o", name, "-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT")] * bool(mapped)
+        rules.append(("-o", name, "-j", "DROP"))
     return chain(host, firewall, "filter", "FORWARD", name, rules)
 
 
 def chain(
-    host: Host, firewall: Firewall, table: str, hook: str, name: str, rules: Sequence[tuple[str, ...]]
+    host: Host,
+    firewall: Firewall,
+    table: str,
+    hook: str,
+    name: str,
+    rules: Sequence[tuple[str, ...]],
+    *,
+    first: bool = True,
 ) -> list[Step]:
-    """A chain of our own with these rules, and the jump to it before all others."""
+    """A chain of our own with these rules, and the jump to it before all others. `first`: of the table's."""
     own, program = f"NETIF_{name}", firewall.iptables
 
     def do(words: tuple[str, ...], test: tuple[str, ...]) -> Iptables:
@@ -110,7 +141,7 @@ def chain(
     def back(words: tuple[str, ...], test: tuple[str, ...]) -> Iptables:
         return Iptables(program=program, table=table, words=words, test=test, after=False)
 
-    steps = [built_in(firewall, table, hook)] if firewall.through_nft else []
+    steps = [built_in(firewall, table, hook, first=first)] if firewall.through_nft else []
     wished = [(do(("-N", own), ("-S", own)), back(("-X", own), ("-S", own)))]
     for rule in rules:
         wished.append((do(("-A", own, *rule), ("-C", own, *rule)), back(("-D", own, *rule), ("-C", own, *rule))))
@@ -119,9 +150,9 @@ def chain(
     return steps + [Step(do=one, undo=(other,), there=one.is_done(host)) for one, other in wished]
 
 
-def built_in(firewall: Firewall, table: str, hook: str) -> Step:
+def built_in(firewall: Firewall, table: str, hook: str, *, first: bool) -> Step:
     empty = DropBuiltIn(program=firewall.iptables, table=table, chain=hook)
-    leave = [DeleteTable(name=table, empty=True)] * (firewall.nft and not firewall.has_chain(table))
+    leave = [DeleteTable(name=table, empty=True)] * (first and firewall.nft and not firewall.has_chain(table))
     make = MakeBuiltIn(program=firewall.iptables, table=table, chain=hook)
     return Step(do=make, undo=(empty, *leave), there=firewall.has_chain(table, hook))
 
@@ -130,6 +161,8 @@ def warnings(firewall: Firewall, kind: str, name: str, *, inbound: bool) -> list
     """Of rules that drop what is to pass, and that no rule of ours can overrule."""
     told = []
     for place in firewall.drops():
+        if place[1].startswith(OWN):
+            continue  # of another TAP
         answers = "" if inbound else "ct state established,related "
         commands = [insert_accept(place, f"iifname {name}"), insert_accept(place, f"oifname {name} {answers}")]
         if place[1] == "firewalld":

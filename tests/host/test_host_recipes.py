@@ -19,7 +19,8 @@ RECIPES = {
     "forward-proxy": ("forward", "v0", "--veth", "v1", "--host", "10.0.0.50", "--host", "10.0.0.51"),
     "nat": ("nat", "tap0", "--dhcp", "--dns"),
     "nat-own": ("nat", "tap0", "--dhcp", "--own"),
-    "nat-iptables": ("nat", "tap0", "--firewall", "iptables"),
+    "nat-mapped": ("nat", "tap0", "--map", "8080:192.168.5.100:80", "--map", "53:192.168.5.100:53/udp"),
+    "nat-iptables": ("nat", "tap0", "--firewall", "iptables", "--map", "8080:192.168.5.100:80"),
 }
 
 

@@ -25,6 +25,7 @@ from components.ping import ping
 from components.wires import open_wire
 from netif import Netif, Stack, ThreadedRuntime
 from netif.events import GotIp
+from netif.wire.ethernet import parse_mac
 from tests.components.commands import Running
 from tests.host import reachability
 from tests.host.namespaces import Namespace
@@ -64,14 +65,16 @@ class Scene:
     ip: str  # ours, when it is not leased
     gateway: str
     machine_ip: str  # by which we know this machine
+    before: str = ""  # what else is done to the machine
 
     @property
     def id(self) -> str:
         return f"{self.recipe} {self.wire}"
 
     @property
-    def kind(self) -> str:
-        return f"{self.wire.partition(':')[0]}:"
+    def has_mac(self) -> bool:
+        """One of our own, that is."""
+        return not self.wire.endswith((":lo", "shared_mac"))
 
     @property
     def address(self) -> str:
@@ -91,13 +94,21 @@ SCENES = [
     Scene("nat", "A TAP behind NAT", "tap:tap0", **PRIVATE),
 ] + [
     scene
-    for kind in ("pcap",)
+    for kind in ("packet", "pcap")
     for scene in (
         Scene("own card", "The machine's own card", f"{kind}:eth0", **PUBLIC),
         Scene("isolated", "A veth pair, isolated", f"{kind}:veth1", **PRIVATE),
         Scene("bridge", "A veth pair, one end on a bridge with the card", f"{kind}:veth1", **PUBLIC),
+        Scene("forward", "A TAP, forwarded", f"{kind}:veth1", **PUBLIC),
         Scene("nat", "A veth pair behind NAT", f"{kind}:veth1", **PRIVATE),
     )
+]
+OWN_BRIDGE = """
+    ip link add br0 type bridge; ip link set br0 up; ip address flush dev eth0; ip link set eth0 master br0
+    ip address add 10.20.0.2/24 dev br0; ip route add default via 10.20.0.1"""
+SCENES += [
+    Scene("own card", "The machine's own card", "packet:eth0,shared_mac", **PUBLIC),
+    Scene("own card", "The machine's own card", "packet:br0", **PUBLIC, before=OWN_BRIDGE),
 ]
 
 
@@ -132,26 +143,33 @@ def cell(directly: bool, mapped: bool, out: bool) -> str:
 def prepared(us: Namespace, scene: Scene, directory: Path) -> Iterator[None]:
     """The picture's recipe is up: by its command, which has told before what it does, as the page has it."""
     picture = pictures()[scene.picture]
+    us.exec("sh", "-ec", scene.before)
     words = shlex.split(picture.recipe)
-    if scene.wire.partition(":")[2] == "veth1" and "tap0" in words:  # no picture of its own
+    if device_of(scene) == "veth1" and "tap0" in words:  # no picture of its own
         words[words.index("tap0")] = "veth0"
         words += ["--veth", "veth1"]
     elif words:
         assert perform(us, [*words, "--dry-run"], directory) == [*picture.plain]
+    else:
+        us.exec("sh", "-ec", "\n".join(picture.plain))
     if words:
         us.exec(sys.executable, "-m", *words, "--state", str(directory))
-    yield
-    if words:
-        perform(us, [*words[:4], "--down"], directory)
+    try:
+        yield
+    finally:
+        if words:
+            perform(us, [*words[:4], "--down"], directory)
 
 
 def perform(us: Namespace, words: Sequence[str], directory: Path) -> list[str]:
-    """`netif host RECIPE ...` in this process; what it says, in the page's words for whose TAP it is and where."""
+    """`netif host RECIPE ...` in this process; what it says, in the page's words for what differs between machines."""
     _netif, _host, recipe, *rest = words
     said: list[str] = []
     known = import_module(f"components.host.{recipe}").RECIPE
     us.call(lambda: recipes.perform(known, [*rest, "--state", str(directory)], say=said.append))
-    return [re.sub(r"user \d+$", "user 1000", line.replace(str(directory), "/run/netif")) for line in said]
+    text = "\n".join(said).replace(str(directory), "/run/netif")
+    text = re.sub(r"user \d+$", "user 1000", text, flags=re.MULTILINE)
+    return re.sub(r"address (\w\w:){5}\w\w", "address 52:54:00:12:34:56", text).splitlines()
 
 
 @contextmanager
@@ -160,7 +178,7 @@ def serving(us: Namespace, scene: Scene) -> Iterator[None]:
     server = ours(us, scene, "netif http_server")
     try:
         server.until(rf"http://{re.escape(scene.address)}:80/")
-        us.settle(device_of(scene))
+        settle(us, scene)
         yield
     finally:
         server.end()
@@ -168,8 +186,10 @@ def serving(us: Namespace, scene: Scene) -> Iterator[None]:
 
 def ours(us: Namespace, scene: Scene, *starts: str) -> Running:
     """One of the picture's lines, started in the machine's namespace."""
-    words = pictures()[scene.picture].line(*starts).replace("packet:", scene.kind).split()
-    return Running(us.command(sys.executable, "-u", "-m", *words), NETIF_MAC=MAC)
+    words = [
+        re.sub(r"^(?:packet|tap):\w+$", scene.wire, word) for word in pictures()[scene.picture].line(*starts).split()
+    ]
+    return Running(us.command(sys.executable, "-u", "-m", *words), **({"NETIF_MAC": MAC} if scene.has_mac else {}))
 
 
 def asked(us: Namespace, scene: Scene) -> None:
@@ -181,8 +201,13 @@ def asked(us: Namespace, scene: Scene) -> None:
     assert PAGE.decode() in out or "1 received" in out
 
 
+def settle(us: Namespace, scene: Scene) -> None:
+    if scene.wire.startswith("tap:"):  # whose carrier comes with its program
+        us.settle(device_of(scene))
+
+
 def device_of(scene: Scene) -> str:
-    return scene.wire.partition(":")[2]
+    return scene.wire.partition(":")[2].partition(",")[0]
 
 
 def tried(everybody: World, us: Namespace, scene: Scene) -> dict[str, tuple[bool, bool]]:
@@ -233,10 +258,11 @@ def on_the_wire(us: Namespace, scene: Scene) -> Iterator[Stack]:
         host = closing.enter_context(Stack("host", runtime=runtime))
         leased = TABLE[scene.recipe].dhcp != "none"
         how = {"dhcp": True} if leased else {"ip": scene.ip, "gateway": scene.gateway}
-        netif = closing.enter_context(Netif(driver, stack=host, mac=bytes.fromhex(MAC.replace(":", "")), **how))
+        mac = parse_mac(MAC) if scene.has_mac else None
+        netif = closing.enter_context(Netif(driver, stack=host, mac=mac, **how))
         if leased:
             netif.wait_for(GotIp, timeout=10.0)
-        us.settle(device_of(scene))
+        settle(us, scene)
         yield host
 
 
