@@ -214,16 +214,16 @@ def test_a_rule_about_another_device_is_none_of_ours(patient):
 
 
 def test_in_order_the_doctor_says_so_and_the_status_is_0(patient):
-    done = patient.ns.exec(sys.executable, "-m", "components.host.doctor", "-i", TAP, "--ip", OURS)
+    done = patient.ns.exec(sys.executable, "-m", "netif", "host", "doctor", "-i", TAP, "--ip", OURS)
     assert "net.ipv4.ip_forward is 0" in done.stdout
     patient.sh("sysctl -w net.ipv4.ip_forward=1")
-    done = patient.ns.exec(sys.executable, "-m", "components.host.doctor", "-i", TAP, "--ip", OURS)
+    done = patient.ns.exec(sys.executable, "-m", "netif", "host", "doctor", "-i", TAP, "--ip", OURS)
     assert done.stdout == "nothing is missing, and nothing in the way\n"
 
 
 def test_the_command_mends_another_namespace_from_outside(patient):
     patient.sh("ip link set tap0 down; sysctl -w net.ipv4.ip_forward=1")
-    words = ("components.host.doctor", "--netns", patient.ns.name, "-i", "tap:tap0")
+    words = ("netif", "host", "doctor", "--netns", patient.ns.name, "-i", "tap:tap0")
     with namespace() as elsewhere:
         done = elsewhere.exec(sys.executable, "-m", *words, "--json", check=False)
         (finding,) = json.loads(done.stdout)
@@ -293,7 +293,7 @@ def test_rights_that_are_missing(tmp_path):
 
 def test_a_process_without_rights_is_told_so(patient):
     words = ["--bounding-set=-net_raw", "--inh-caps=-net_raw"]
-    line = ("setpriv", *words, sys.executable, "-m", "components.host.doctor", "-i", "packet:tap0")
+    line = ("setpriv", *words, sys.executable, "-m", "netif", "host", "doctor", "-i", "packet:tap0")
     done = patient.ns.exec(*line, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("fault: CAP_NET_RAW is missing: packet: opens a packet socket.")

@@ -148,7 +148,8 @@ def is_no_card_of_ours(facts: Facts) -> Iterator[Finding]:
         yield warning(f"{link.name} is wireless", why, f"netif COMMAND -i {wire},shared_mac")
     if link.addresses:
         why = "this machine and our host will not hear each other; over a veth pair they do"
-        yield hint(f"{link.name} is this machine's own card", why, "netif host bridge --help")
+        command = f"netif host bridge br0 --veth veth0 veth1 --nic {link.name}"
+        yield hint(f"{link.name} is this machine's own card", why, command)
 
 
 def offloads(name: str) -> bool:
