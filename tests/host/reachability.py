@@ -37,6 +37,7 @@ TABLE = {
     "forward": Row(BOTH, BOTH, MAPPED, "none"),
     "nat": Row(BOTH, MAPPED, MAPPED, "the machine's"),
     "own card": Row(NONE, BOTH, MAPPED, "the LAN's"),
+    "loopback": Row(BOTH, NONE, NONE, "none"),
 }
 
 

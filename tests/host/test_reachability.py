@@ -101,6 +101,7 @@ SCENES = [
         Scene("bridge", "A veth pair, one end on a bridge with the card", f"{kind}:veth1", **PUBLIC),
         Scene("forward", "A TAP, forwarded", f"{kind}:veth1", **PUBLIC),
         Scene("nat", "A veth pair behind NAT", f"{kind}:veth1", **PRIVATE),
+        Scene("loopback", "The machine's loopback, or macOS's feth", f"{kind}:lo", **PRIVATE),
     )
 ]
 OWN_BRIDGE = """
