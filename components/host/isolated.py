@@ -28,11 +28,7 @@ def plan(host: Host, options: argparse.Namespace) -> Plan:
     only = ("veth",) if options.veth else ("tap",)
     steps = ends.wished(host, options, only=only)
     steps += leasing.steps(host, options)
-    return Plan(steps=steps, hints=[hint(options)])
-
-
-def hint(options: argparse.Namespace) -> str:
-    return f"then: netif tcp_server -i {f'packet:{options.veth}' if options.veth else options.name}"
+    return Plan(steps=steps, hints=[leasing.hint(options, "tcp_server")])
 
 
 RECIPE = Recipe(

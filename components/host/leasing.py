@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.command import Complaint, Parser
-from components.host.kernel import Host
+from components.host.kernel import Host, inside
 from components.host.privilege import as_module
 from components.host.servers import StartServer, StopServer, command_of, running
 from components.host.steps import Step
@@ -91,6 +91,15 @@ def name_servers() -> list[str]:
         return []
     named = [line.split()[1] for line in lines if line.startswith("nameserver ") and len(line.split()) > 1]
     return [one for one in named if ":" not in one and not one.startswith("127.")]
+
+
+def hint(options: argparse.Namespace, command: str, *more: str) -> str:
+    """The command of ours that may come next."""
+    kernels = ipaddress.IPv4Interface(options.addr)
+    first, _last = pool(options.pool, options.addr)
+    ours = ["--dhcp"] if options.dhcp else ["--ip", f"{first}/{kernels.network.prefixlen}", "--gw", str(kernels.ip)]
+    wire = f"packet:{options.veth}" if options.veth else options.name
+    return f"then: {inside(options.netns, ['netif', command, '-i', wire, *ours, *more])}"
 
 
 def pool(asked: str | None, address: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:

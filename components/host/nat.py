@@ -40,13 +40,8 @@ def plan(host: Host, options: argparse.Namespace) -> Plan:
     steps += passage.masquerade(host, walls, kind, name, subnet, via, mapped)
     steps += passage.admission(host, walls, kind, name, inbound=False, mapped=mapped)
     steps += leasing.steps(host, options)
-    return Plan(steps=steps, warnings=passage.warnings(walls, kind, name, inbound=False), hints=[hint(options)])
-
-
-def hint(options: argparse.Namespace) -> str:
-    wire = f"packet:{options.veth}" if options.veth else options.name
-    gateway = options.addr.partition("/")[0]
-    return f"then: netif http_get http://example.com/ -i {wire} --gateway {gateway}, or --dhcp where that is served"
+    warnings = passage.warnings(walls, kind, name, inbound=False)
+    return Plan(steps=steps, warnings=warnings, hints=[leasing.hint(options, "http_get", "http://example.com/")])
 
 
 RECIPE = Recipe(

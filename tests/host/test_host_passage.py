@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
-from tests.components.commands import CHECKOUT
-from tests.host.namespaces import namespace
+from tests.components.commands import CHECKOUT, environment
+from tests.host.namespaces import namespace, wait_until
 from tests.host.recipes import guest, on_a_lan
 
 pytestmark = pytest.mark.host
@@ -49,6 +50,21 @@ def test_nat_reaches_out_with_this_hosts_address(lan, rules):
         assert not pings(router, GUEST)  # which has no way to it
     machine.perform("nat", "v0", "--down")
     assert [line for line in machine.kernels_state() if "[" not in line] == [line for line in before if "[" not in line]
+
+
+@pytest.mark.parametrize("wire", [("tap0",), VETH])
+@pytest.mark.parametrize("dhcp", [(), ("--dhcp",)])
+def test_the_command_that_nat_names_fetches_a_page_from_outside(lan, tmp_path, wire, dhcp):
+    machine, router = lan
+    (tmp_path / "index.html").write_text("from outside")
+    router.start(sys.executable, "-m", "http.server", "80", "--directory", str(tmp_path), stderr=subprocess.DEVNULL)
+    wait_until(lambda: ":80 " in router.exec("ss", "-Hlnt").stdout, what="the server's start")
+    then = machine.perform("nat", *wire, *dhcp)[-1].partition("then: ")[2].replace("example.com", ROUTER)
+    before, _, words = then.partition("netif ")
+    line = [*before.split(), sys.executable, "-m", "netif", *words.split()]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, timeout=30)
+    assert done.stdout == "from outside", done.stderr
+    machine.perform("nat", wire[0], "--down")
 
 
 def test_nat_goes_by_the_bridge_when_the_card_is_a_port_of_one(lan):
