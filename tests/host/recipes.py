@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components.command import Complaint
 from components.host.recipe import perform
+from components.host.servers import StopServer
 from tests.components.commands import Command, environment
 from tests.host.namespaces import Namespace, namespace, run
 
@@ -59,6 +60,7 @@ class Machine:
 import itertools, os
 from components.host.{recipe} import RECIPE
 from components.host.recipe import perform
+from components.host.servers import StopServer
 count = itertools.count(1)
 perform(RECIPE, {self.words(*words)!r}, say=lambda line: next(count) == {steps} and os.kill(os.getpid(), 9))
 """
@@ -68,6 +70,11 @@ perform(RECIPE, {self.words(*words)!r}, say=lambda line: next(count) == {steps} 
     def kernels_state(self) -> list[str]:
         """Devices, addresses, routes, rules, proxies, firewall and settings."""
         return run("ip", "netns", "exec", self.namespace.name, "sh", "-c", KERNELS_STATE).splitlines()
+
+    def end_servers(self) -> None:
+        """Those of a test that has not said `--down`, or failed before."""
+        for pidfile in self.state.glob("*.pid"):
+            StopServer(pidfile=str(pidfile)).apply(None)
 
     def records(self) -> list[str]:
         return sorted(path.name for path in self.state.iterdir()) if self.state.is_dir() else []
@@ -85,7 +92,11 @@ def on_a_lan(state: Path) -> Iterator[tuple[Machine, Namespace]]:
         inside.ip("link", "set", "eth0", "up")
         inside.ip("route", "add", "default", "via", "10.0.0.1")
         inside.settle("eth0")
-        yield Machine(inside, state), router
+        machine = Machine(inside, state)
+        try:
+            yield machine, router
+        finally:
+            machine.end_servers()
 
 
 @contextmanager

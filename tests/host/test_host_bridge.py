@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from components.host.clients import find, processes
+from components.host.clients import StopClient, find, processes
 from tests.components.commands import environment
 from tests.host.namespaces import in_netns, wait_until
 from tests.host.recipes import guest, on_a_lan
@@ -153,8 +153,8 @@ def test_its_dhcp_client_moves_with_it(lan, tmp_path):
     assert "10.0.0.7" in machine.namespace.ip("address", "show", "dev", "br0")
     machine.perform(*NIC, "--down")
     assert not in_netns(machine.namespace.name, lambda: find(moved))
-    back = in_netns(machine.namespace.name, lambda: find(argv))
-    os.kill(back.id, signal.SIGKILL)
+    assert in_netns(machine.namespace.name, lambda: find(argv))
+    in_netns(machine.namespace.name, lambda: StopClient(argv=argv).apply(None))
     assert "10.0.0.7" in machine.namespace.ip("address", "show", "dev", "eth0")
 
 
