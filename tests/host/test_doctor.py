@@ -116,7 +116,7 @@ def test_a_tap_that_another_program_has_open(patient):
 
 
 def test_a_veth_that_leaves_checksums_to_its_other_end(bridged):
-    finding = bridged.mends(device.checksums_are_whole, "v0 leaves checksums to v1", wire="pcap:v1")
+    finding = bridged.mends(device.checksums_are_whole, "v0 leaves checksums to v1", wire="pcap:v1", severity=HINT)
     assert finding.command == "ethtool -K v0 tx off"
     assert bridged.found(device.checksums_are_whole, "packet:v1") == []
 
@@ -206,6 +206,14 @@ def test_rules_that_drop_in_other_words(patient):
         nft 'add rule inet fw in ct state established accept'
         nft 'add rule inet fw in iifname != { lo, "eth*" } counter reject'""")
     patient.mends(passage.rules_drop, "chain inet fw in drops what comes by tap0")
+
+
+def test_rules_in_a_chain_that_is_called(patient):
+    patient.sh("""sysctl -w net.ipv4.ip_forward=1; iptables -P FORWARD DROP; iptables -N OURS; iptables -N EMPTY
+        iptables -A FORWARD -j EMPTY; iptables -A FORWARD -j OURS; iptables -A OURS -i tap0 -j ACCEPT""")
+    assert patient.found(passage.rules_drop) == []
+    patient.sh("iptables -I OURS -j RETURN")
+    patient.mends(passage.rules_drop, "chain ip filter FORWARD drops what comes by tap0")
 
 
 def test_a_rule_about_another_device_is_none_of_ours(patient):

@@ -14,12 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import attrs
 import pytest
 
 from components.host import recipe as recipes
+from components.host.checks.facts import look
+from components.host.checks.finding import Severity
+from components.host.doctor import examine
 from components.http_pages import characters
 from components.ping import ping
 from components.wires import open_wire
@@ -122,6 +126,7 @@ def everybody(tmp_path_factory) -> Iterator[World]:
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
 def test_who_reaches_whom_is_as_the_table_says(everybody, scene, tmp_path):
     with everybody.machine() as us, prepared(us, scene, tmp_path):
+        assert faults(us, scene) == []
         with serving(us, scene):
             inbound = tried(everybody, us, scene)
         asked(us, scene)
@@ -171,6 +176,13 @@ def perform(us: Namespace, words: Sequence[str], directory: Path) -> list[str]:
     text = "\n".join(said).replace(str(directory), "/run/netif")
     text = re.sub(r"user \d+$", "user 1000", text, flags=re.MULTILINE)
     return re.sub(r"address (\w\w:){5}\w\w", "address 52:54:00:12:34:56", text).splitlines()
+
+
+def faults(us: Namespace, scene: Scene) -> list[str]:
+    """What the doctor finds: a recipe leaves nothing to mend."""
+    kind, device, ip = scene.wire.partition(":")[0], device_of(scene), IPv4Address(scene.address)
+    found = us.call(lambda: examine(look(kind=kind, device=device, ip=ip)))
+    return [finding.line() for finding in found if finding.severity is not Severity.HINT]
 
 
 @contextmanager
@@ -291,6 +303,10 @@ def fetched_by(host: Stack, address: str, patience: float) -> bytes:
 def at_once(tries: Sequence[Callable[[], bool]]) -> list[bool]:
     with ThreadPoolExecutor(len(tries)) as pool:
         return list(pool.map(lambda fn: fn(), tries))
+
+
+def test_every_picture_is_tried():
+    assert {scene.picture for scene in SCENES} == set(pictures())
 
 
 def test_the_page_has_the_table():

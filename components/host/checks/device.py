@@ -133,8 +133,10 @@ def checksums_are_whole(facts: Facts) -> Iterator[Finding]:
             command = "ip netns exec THERE ethtool -K IFACE tx off"
             yield hint(f"the other end of {link.name} is in another namespace", why, command)
     elif offloads(link.peer):
-        why = f"what {link.peer} sends bears half a checksum, or is longer than the MTU, and pcap cannot tell which"
-        yield warning(f"{link.peer} leaves checksums to {link.name}", why, f"ethtool -K {link.peer} tx off")
+        why = (
+            f"what {link.peer} sends bears half a checksum, or is longer than the MTU: we recognise it, others may not"
+        )
+        yield hint(f"{link.peer} leaves checksums to {link.name}", why, f"ethtool -K {link.peer} tx off")
 
 
 def is_no_card_of_ours(facts: Facts) -> Iterator[Finding]:

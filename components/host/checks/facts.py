@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ class Chain:
     hook: str
     policy: str
     rules: tuple[Any, ...] = ()  # each a list of expressions, libnftables-json(5)
+    called: Mapping[str, tuple[Any, ...]] = attrs.field(factory=dict)  # the other chains of its table, by name
 
 
 @attrs.frozen(kw_only=True)
@@ -234,6 +236,16 @@ def chains_of(ruleset: list[dict[str, Any]]) -> tuple[Chain, ...]:
         chain = entry.get("chain", {})
         if chain.get("type") == "filter":
             family, table, name = key = (chain["family"], chain["table"], chain["name"])
-            policy, own = chain.get("policy", "accept"), tuple(rules.get(key, ()))
-            chains.append(Chain(family=family, table=table, name=name, hook=chain["hook"], policy=policy, rules=own))
+            called = {other: tuple(own) for (*where, other), own in rules.items() if where == [family, table]}
+            chains.append(
+                Chain(
+                    family=family,
+                    table=table,
+                    name=name,
+                    hook=chain["hook"],
+                    policy=chain.get("policy", "accept"),
+                    rules=tuple(rules.get(key, ())),
+                    called=called,
+                )
+            )
     return tuple(chains)

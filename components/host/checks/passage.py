@@ -6,7 +6,7 @@ addresses, ports or connections is taken to have nothing to do with us.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,6 +15,7 @@ from components.host.checks.finding import Finding, hint, warning
 
 CONF = "net/ipv4/conf"
 STRICT = "1"
+DEPTH_MAX = 16  # jumps from chain to chain; nft allows as many
 
 
 def forwarding(facts: Facts) -> Iterator[Finding]:
@@ -91,22 +92,31 @@ def accepting(chain: Chain, device: str) -> str:
 
 def drops(chain: Chain, device: str) -> bool:
     """What becomes of a packet that comes by `device`, of which nothing else is known."""
-    for rule in chain.rules:
-        verdict = verdict_of(rule, device)
+    verdict = first_verdict(chain, chain.rules, device, depth=0)
+    return verdict in ("drop", "reject") if verdict else chain.policy == "drop"
+
+
+def first_verdict(chain: Chain, rules: Sequence[Any], device: str, depth: int) -> str:
+    """ "accept", "drop", "reject", "return"; "": none of the rules has one that is sure."""
+    for rule in rules:
+        verdict = verdict_of(chain, rule, device, depth)
         if verdict:
-            return verdict != "accept"
-    return chain.policy == "drop"
+            return verdict
+    return ""
 
 
-def verdict_of(rule: list[dict[str, Any]], device: str) -> str:
-    """ "accept", "drop", "reject"; "" where the rule asks for more than we know, or is about another device."""
+def verdict_of(chain: Chain, rule: list[dict[str, Any]], device: str, depth: int) -> str:
+    """ "" too where the rule asks for more than we know, or is about another device."""
     for expression in rule:
         for word, body in expression.items():
             if word == "match":
                 if body["left"] != {"meta": {"key": "iifname"}} or not names(body, device):
                     return ""
-            elif word in ("accept", "drop", "reject"):
+            elif word in ("accept", "drop", "reject", "return"):
                 return word
+            elif word in ("jump", "goto") and depth < DEPTH_MAX:
+                verdict = first_verdict(chain, chain.called.get(body["target"], ()), device, depth + 1)
+                return "" if verdict == "return" else verdict
             elif word not in ("counter", "log", "comment"):
                 return ""
     return ""
