@@ -84,6 +84,16 @@ class Scene:
     def address(self) -> str:
         return self.ip.partition("/")[0]
 
+    @property
+    def is_leased_from_others(self) -> bool:
+        """Behind `nat` a port is mapped to one address, whoever has it."""
+        return TABLE[self.recipe].dhcp != "none" and self.recipe != "nat"
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Whom our host calls, from where it is."""
+        return {THIS: self.machine_ip, LAN: LAN_IP, INTERNET: NET_IP}
+
     def expects(self, vantage: str, *, inbound: bool) -> bool:
         cell = TABLE[self.recipe].cells[vantage]
         return cell == BOTH if inbound else cell != NONE
@@ -132,6 +142,36 @@ def test_who_reaches_whom_is_as_the_table_says(everybody, scene, tmp_path):
         asked(us, scene)
         outbound = went_out(everybody, us, scene)
     assert {vantage: cell(*inbound[vantage], outbound[vantage]) for vantage in VANTAGES} == TABLE[scene.recipe].cells
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scene", [scene for scene in SCENES if scene.is_leased_from_others], ids=lambda scene: scene.id
+)
+def test_a_server_at_a_leased_address_is_reached_alike(everybody, scene, tmp_path):
+    with everybody.machine() as us, prepared(us, scene, tmp_path), serving(us, scene, leased=True) as address:
+        inbound = tried(everybody, us, attrs.evolve(scene, ip=address))
+    cells = TABLE[scene.recipe].cells
+    assert inbound == {vantage: (cells[vantage] == BOTH, cells[vantage] == MAPPED) for vantage in VANTAGES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.id)
+def test_commands_reach_the_same(everybody, scene, tmp_path):
+    reached = {}
+    with everybody.machine() as us, prepared(us, scene, tmp_path):
+        server = KernelServer(us)
+        try:
+            for vantage, address in scene.targets.items():
+                options = address_options(scene)
+                patience = f"{PATIENCE[scene.expects(vantage, inbound=False)]:g}"  # proxy ARP takes its time
+                words = ["ping", "-c", "1", "--interval", patience, "--timeout", patience]
+                reached[vantage] = finished(us, scene, [*words, *options, address])[0] == 0
+                if reached[vantage]:
+                    assert PAGE.decode() in finished(us, scene, ["http_get", f"http://{address}/", *options])[1]
+        finally:
+            server.close()
+    assert reached == {vantage: scene.expects(vantage, inbound=False) for vantage in VANTAGES}
 
 
 def cell(directly: bool, mapped: bool, out: bool) -> str:
@@ -186,32 +226,49 @@ def faults(us: Namespace, scene: Scene) -> list[str]:
 
 
 @contextmanager
-def serving(us: Namespace, scene: Scene) -> Iterator[None]:
-    """The picture's own `netif http_server` line, at work."""
-    server = ours(us, scene, "netif http_server")
+def serving(us: Namespace, scene: Scene, *, leased: bool = False) -> Iterator[str]:
+    """The picture's own `netif http_server` line, at work; its address, which is as written, or `leased`."""
+    server = started(us, scene, ["http_server", *address_options(scene, leased=leased)])
     try:
-        server.until(rf"http://{re.escape(scene.address)}:80/")
+        said = server.until(r"http://[\d.]+:80/")
         settle(us, scene)
-        yield
+        yield re.findall(r"http://([\d.]+):80/", said)[0]
     finally:
         server.end()
 
 
-def ours(us: Namespace, scene: Scene, *starts: str) -> Running:
-    """One of the picture's lines, started in the machine's namespace."""
-    words = [
-        re.sub(r"^(?:packet|tap):\w+$", scene.wire, word) for word in pictures()[scene.picture].line(*starts).split()
-    ]
-    return Running(us.command(sys.executable, "-u", "-m", *words), **({"NETIF_MAC": MAC} if scene.has_mac else {}))
+def address_options(scene: Scene, *, leased: bool = False) -> list[str]:
+    """What the picture's http_server says of its wire and its address."""
+    words = typed(scene, "netif http_server")[2:]
+    return [*words[:2], "--dhcp"] if leased else words
+
+
+def typed(scene: Scene, *starts: str) -> list[str]:
+    """One of the picture's lines, for this scene's wire."""
+    words = pictures()[scene.picture].line(*starts).split()
+    return [re.sub(r"^(?:packet|tap):\w+$", scene.wire, word) for word in words]
+
+
+def started(us: Namespace, scene: Scene, words: Sequence[str]) -> Running:
+    """A command of ours in the machine's namespace."""
+    mac = {"NETIF_MAC": MAC} if scene.has_mac else {}
+    return Running(us.command(sys.executable, "-u", "-m", "netif", *words), **mac)
 
 
 def asked(us: Namespace, scene: Scene) -> None:
     """The picture's other line, a client's, gets its answer: the page that is on the Internet, or a ping."""
-    client = ours(us, scene, "netif http_get", "netif ping")
-    status, out, err = client.finish()
-    client.end()
+    status, out, err = finished(us, scene, typed(scene, "netif http_get", "netif ping")[1:])
     assert status == 0, err
     assert PAGE.decode() in out or "1 received" in out
+
+
+def finished(us: Namespace, scene: Scene, words: Sequence[str]) -> tuple[int, str, str]:
+    """(status, stdout, stderr) of a command."""
+    client = started(us, scene, words)
+    try:
+        return client.finish()
+    finally:
+        client.end()
 
 
 def settle(us: Namespace, scene: Scene) -> None:
@@ -253,9 +310,8 @@ def went_out(everybody: World, us: Namespace, scene: Scene) -> dict[str, bool]:
     server = KernelServer(us)
     try:
         with on_the_wire(us, scene) as host:
-            targets = {THIS: scene.machine_ip, LAN: LAN_IP, INTERNET: NET_IP}
             patience = {vantage: PATIENCE[scene.expects(vantage, inbound=False)] for vantage in VANTAGES}
-            tries = [lambda v=vantage: gets_out(host, targets[v], patience[v]) for vantage in VANTAGES]
+            tries = [lambda v=vantage: gets_out(host, scene.targets[v], patience[v]) for vantage in VANTAGES]
             return dict(zip(VANTAGES, at_once(tries), strict=True))
     finally:
         server.close()
