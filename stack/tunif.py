@@ -44,7 +44,7 @@ class TunInterface(AttachedInterface):
         if frame and frame[0] >> 4 == 6:
             self.drop("ip6_unsupported")
             return
-        if stack.forward is not None and stack.forward(self, frame, offload):
+        if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
         try:
             self._ip_receive(self, frame, 0, offload, False)

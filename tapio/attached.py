@@ -66,9 +66,9 @@ class Attached(KernelWire):
             super().__init__(name, fd, vnet_header=header)
             self._offload = offload and header
             self._header_size = self._set_up(create)
+            self._file: io.FileIO | None = io.FileIO(fd, "r+b")
             undoing.pop_all()
         self._supers = vnet.SUPER_HEADERS[self.medium]()
-        self._file: io.FileIO | None = io.FileIO(fd, "r+b")
 
     def _set_up(self, create: bool) -> int | None:
         """Begin without offload, with our header size; the size found, to be put back."""
