@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netif.link import PARTIAL, VALID, LinkCaps, Medium, Offload
+from netif.link import PARTIAL, VALID, Driver, LinkCaps, Medium, Offload
 from netif.wire import checksum, ethernet, ip, tcp, udp
 from tests.tapio.ports import FakePort, FakeRuntime
 
@@ -35,6 +35,18 @@ def want() -> Callable[..., LinkCaps]:
         return LinkCaps(mac=mac, **asked)
 
     return want
+
+
+@pytest.fixture
+def opened(make_port: Callable[..., FakePort], want: Callable[..., LinkCaps]) -> Callable[..., FakePort]:
+    """opened(driver, mac=..., ...): the port with which the driver has been opened, for what `want` says."""
+
+    def opened(driver: Driver, mac: bytes = OURS, **changes: Any) -> FakePort:
+        port = make_port()
+        driver.open(want(mac, **changes), port)
+        return port
+
+    return opened
 
 
 @pytest.fixture

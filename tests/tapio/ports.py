@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from netif.link import Buffer, Driver, Offload
+
 
 class FakeRuntime:
     """A clock that a test turns by hand."""
@@ -42,3 +44,16 @@ class FakePort:
 
     def failed(self, error: OSError) -> None:
         self.failures.append(error)
+
+
+def drain(driver: Driver) -> list[tuple[Buffer, Offload | None]]:
+    """All that it has now."""
+    taken = []
+    while (item := driver.receive()) is not None:
+        taken.append(item)
+    return taken
+
+
+def drained(driver: Driver) -> list[bytes]:
+    """The frames of all that it has now."""
+    return [bytes(frame) for frame, _ in drain(driver)]

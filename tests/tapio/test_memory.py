@@ -5,25 +5,9 @@ import pytest
 from netif.link import PARTIAL, Offload
 from netif.wire.segment import cut, finish
 from tapio import pair
+from tests.tapio.ports import drain
 
 A, B = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2))
-
-
-def drain(driver):
-    taken = []
-    while (item := driver.receive()) is not None:
-        taken.append(item)
-    return taken
-
-
-@pytest.fixture
-def opened(make_port, want):
-    def opened(driver, mac=A, **changes):
-        port = make_port()
-        driver.open(want(mac, **changes), port)
-        return port
-
-    return opened
 
 
 class TestPair:

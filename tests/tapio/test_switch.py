@@ -5,39 +5,25 @@ import pytest
 from netif.link import VALID, Offload
 from netif.wire import ethernet
 from tapio import Switch
+from tests.tapio.ports import drain
 
 A, B, C = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3))
 
 
-def drain(driver):
-    taken = []
-    while (item := driver.receive()) is not None:
-        taken.append(item)
-    return taken
+@pytest.fixture
+def switch():
+    return Switch()
 
 
 @pytest.fixture
-def opened(make_port, want):
-    def opened(driver, mac=A, **changes):
-        port = make_port()
-        driver.open(want(mac, **changes), port)
-        return port
-
-    return opened
+def three(switch, opened):
+    ports = [switch.port() for _ in range(3)]
+    for port, mac in zip(ports, (A, B, C), strict=True):
+        opened(port, mac)
+    return ports
 
 
 class TestSwitch:
-    @pytest.fixture
-    def switch(self):
-        return Switch(ageing=300.0)
-
-    @pytest.fixture
-    def three(self, switch, opened):
-        ports = [switch.port() for _ in range(3)]
-        for port, mac in zip(ports, (A, B, C), strict=True):
-            opened(port, mac)
-        return ports
-
     def test_a_frame_for_an_unknown_station_goes_everywhere_but_back(self, three, frames):
         a, b, c = three
         a.transmit((frames.plain(dst=B, src=A),), None)
@@ -185,17 +171,6 @@ class TestSwitch:
 
 
 class TestStaticStations:
-    @pytest.fixture
-    def switch(self):
-        return Switch()
-
-    @pytest.fixture
-    def three(self, switch, opened):
-        ports = [switch.port() for _ in range(3)]
-        for port, mac in zip(ports, (A, B, C), strict=True):
-            opened(port, mac)
-        return ports
-
     def test_it_is_where_it_was_said_to_be_whoever_bears_its_address(self, switch, three, frames):
         a, b, c = three
         switch.add_station("02:00:00:00:00:02", b)
@@ -283,19 +258,12 @@ class TestIsolation:
 
 class TestMirror:
     @pytest.fixture
-    def switch(self):
-        return Switch()
-
-    @pytest.fixture
-    def three(self, switch, opened):
-        ports = [switch.port() for _ in range(3)]
-        for port, mac in zip(ports, (A, B, C), strict=True):
-            opened(port, mac)
-        for port, mac in zip(ports, (A, B, C), strict=True):
+    def three(self, three):
+        for port, mac in zip(three, (A, B, C), strict=True):
             port.transmit((ethernet.emit(ethernet.BROADCAST, mac, 0x88B5),), None)
-        for port in ports:
+        for port in three:
             drain(port)
-        return ports
+        return three
 
     def test_it_sees_what_its_ports_send_and_receive(self, switch, three, opened, frames):
         a, b, c = three

@@ -7,16 +7,10 @@ import pytest
 from netif.link import Hears
 from netif.wire import arp, ethernet, ip, udp
 from tapio import Impair, Sniff, Switch, Wrapper
+from tests.tapio.ports import drained
 
 A, B, C, D = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
 ONE, TWO, THREE = (ip.parse_address(f"10.0.0.{n}") for n in (1, 2, 3))
-
-
-def drain(driver):
-    taken = []
-    while (item := driver.receive()) is not None:
-        taken.append(bytes(item[0]))
-    return taken
 
 
 def who_has(spa, tpa, src=A):
@@ -64,14 +58,14 @@ def test_a_port_of_which_nothing_is_said_gets_everything(sender, hearing):
     frames = [who_has(ONE, TWO), datagram(7), ethernet.emit(ethernet.BROADCAST, A, 0x88B5) + bytes(40)]
     for frame in frames:
         sender.transmit((frame,), None)
-    assert drain(port) == frames
+    assert drained(port) == frames
 
 
 def test_arp_goes_to_whom_its_sender_or_target_concerns(sender, hearing):
     one, two, three = (hearing((Hears.ADDRESS, address)) for address in (ONE, TWO, THREE))
     frame = who_has(ONE, TWO)
     sender.transmit((frame,), None)
-    assert [drain(port) for port in (one, two, three)] == [[frame], [frame], []]
+    assert [drained(port) for port in (one, two, three)] == [[frame], [frame], []]
 
 
 def test_of_a_neighbour_that_is_known_what_it_asks_others_is_no_news(sender, hearing):
@@ -79,12 +73,12 @@ def test_of_a_neighbour_that_is_known_what_it_asks_others_is_no_news(sender, hea
     asks, answers = who_has(ONE, TWO), who_has(ONE, TWO).replace(b"\x06\x04\0\1", b"\x06\x04\0\2")
     for frame in (asks, answers):
         sender.transmit((frame,), None)
-    assert [drain(port) for port in (knows, knew)] == [[answers], [asks, answers]]
+    assert [drained(port) for port in (knows, knew)] == [[answers], [asks, answers]]
     for port, mac in ((knows, A), (knew, C)):
         port.hear(Hears.NEIGHBOUR, ONE + mac, False)
         port.hear(Hears.NEIGHBOUR, ONE + mac, False)
     sender.transmit((answers,), None)
-    assert [drain(port) for port in (knows, knew)] == [[], []]
+    assert [drained(port) for port in (knows, knew)] == [[], []]
 
 
 def test_a_broadcast_datagram_goes_to_whom_its_port_concerns(sender, hearing):
@@ -92,7 +86,7 @@ def test_a_broadcast_datagram_goes_to_whom_its_port_concerns(sender, hearing):
     plain, long = datagram(7), datagram(7, options=bytes([1, 1, 1, 0]))
     for frame in (plain, long):
         sender.transmit((frame,), None)
-    assert [drain(port) for port in (seven, nine)] == [[plain, long], []]
+    assert [drained(port) for port in (seven, nine)] == [[plain, long], []]
 
 
 @pytest.mark.parametrize(
@@ -108,21 +102,21 @@ def test_a_broadcast_datagram_goes_to_whom_its_port_concerns(sender, hearing):
 def test_other_ip_goes_to_everybody(sender, hearing, frame):
     nine = hearing((Hears.PORT, 9))
     sender.transmit((frame,), None)
-    assert drain(nine) == [frame]
+    assert drained(nine) == [frame]
 
 
 def test_a_broadcast_that_is_neither_arp_nor_ip_goes_to_those_who_want_all(sender, hearing):
     some, every = hearing((Hears.PORT, 7)), hearing()
     frame = ethernet.emit(ethernet.BROADCAST, A, 0x88B5) + bytes(40)
     sender.transmit((frame,), None)
-    assert (drain(some), drain(every)) == ([], [frame])
+    assert (drained(some), drained(every)) == ([], [frame])
 
 
 def test_a_runt_of_an_arp_goes_to_those_who_want_all(sender, hearing):
     some, every = hearing((Hears.ADDRESS, TWO)), hearing()
     frame = who_has(ONE, TWO)[:30]
     sender.transmit((frame,), None)
-    assert (drain(some), drain(every)) == ([], [frame])
+    assert (drained(some), drained(every)) == ([], [frame])
 
 
 @pytest.mark.parametrize("mac", [b"\x01\0\x5e\0\0\xfb", C], ids=["a group", "a station unknown"])
@@ -130,7 +124,7 @@ def test_other_addresses_go_to_those_who_bear_them(sender, hearing, mac):
     bears, other = hearing((Hears.STATION, mac)), hearing((Hears.STATION, D))
     frame = datagram(7, mac=mac)
     sender.transmit((frame,), None)
-    assert [drain(port) for port in (bears, other)] == [[frame], []]
+    assert [drained(port) for port in (bears, other)] == [[frame], []]
 
 
 def test_what_is_no_longer_of_use_is_left_out(sender, hearing):
@@ -138,10 +132,10 @@ def test_what_is_no_longer_of_use_is_left_out(sender, hearing):
     port.hear(Hears.ADDRESS, TWO, False)
     port.hear(Hears.ADDRESS, TWO, False)
     sender.transmit((who_has(ONE, TWO),), None)
-    assert drain(port) == []
+    assert drained(port) == []
     port.hear_all(True)
     sender.transmit((who_has(ONE, TWO),), None)
-    assert len(drain(port)) == 1
+    assert len(drained(port)) == 1
 
 
 def test_several_who_care_get_it_in_the_order_of_the_ports(switch, make_port, want, sender):
@@ -163,10 +157,10 @@ def test_closed_or_opened_anew_a_port_has_said_nothing(switch, sender, hearing, 
     port.close()
     port.open(want(B), make_port())
     sender.transmit((who_has(ONE, THREE),), None)
-    assert len(drain(port)) == 1
+    assert len(drained(port)) == 1
     port.hear_all(False)
     sender.transmit((who_has(ONE, TWO),), None)
-    assert drain(port) == []
+    assert drained(port) == []
 
 
 def test_a_closed_port_that_wanted_all_is_forgotten(switch, hearing):
@@ -180,14 +174,14 @@ def test_opened_anew_without_a_close_it_has_said_nothing_either(sender, hearing,
     port.open(want(B), make_port())
     port.hear_all(False)
     sender.transmit((who_has(ONE, TWO),), None)
-    assert drain(port) == []
+    assert drained(port) == []
 
 
 def test_a_switch_that_is_not_selective_gives_all_to_all(sender, hearing, switch):
     port = hearing((Hears.ADDRESS, TWO))
     switch.selective = False
     sender.transmit((who_has(ONE, THREE),), None)
-    assert len(drain(port)) == 1
+    assert len(drained(port)) == 1
 
 
 def test_who_looks_into_a_wire_gets_everything(switch):
@@ -201,4 +195,4 @@ def test_tagged_frames_are_looked_at_behind_their_tag(sender, hearing, switch, m
     trunk.open(want(C), make_port())
     frame = who_has(ONE, TWO)
     sender.transmit((frame[:12] + b"\x81\0\0\x01" + frame[12:],), None)
-    assert [drain(port) for port in (two, three)] == [[frame], []]
+    assert [drained(port) for port in (two, three)] == [[frame], []]

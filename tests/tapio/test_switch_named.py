@@ -9,15 +9,9 @@ import pytest
 from netif.wire import ethernet
 from tapio import NamedPort
 from tapio.switch.named import named
+from tests.tapio.ports import drained
 
 A, B = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2))
-
-
-def drain(driver):
-    taken = []
-    while (item := driver.receive()) is not None:
-        taken.append(bytes(item[0]))
-    return taken
 
 
 @pytest.fixture
@@ -36,7 +30,7 @@ def test_the_same_name_is_the_same_switch(plug, frames):
     one, other, elsewhere = plug("lab"), plug("lab", B), plug("attic", B)
     frame = frames.plain(dst=ethernet.BROADCAST, src=A)
     one.transmit((frame,), None)
-    assert [drain(port) for port in (other, elsewhere)] == [[frame], []]
+    assert [drained(port) for port in (other, elsewhere)] == [[frame], []]
     assert (one.number, other.number) == (1, 2)
 
 
@@ -65,7 +59,7 @@ def test_a_port_is_opened_again(plug, make_port, want, frames):
     one.open(want(A), make_port())  # after a stop, without a close
     frame = frames.plain(dst=ethernet.BROADCAST, src=A)
     one.transmit((frame,), None)
-    assert drain(other) == [frame]
+    assert drained(other) == [frame]
     assert len(one.switch.ports) == 2
 
 
@@ -81,7 +75,7 @@ def test_an_access_port_makes_it_heed_tags(plug, frames):
     ten, trunk = plug("lab", vlan=10), plug("lab", B)
     frame = frames.plain(dst=ethernet.BROADCAST, src=A)
     ten.transmit((frame,), None)
-    assert drain(trunk) == [frame[:12] + b"\x81\0\0\x0a" + frame[12:]]
+    assert drained(trunk) == [frame[:12] + b"\x81\0\0\x0a" + frame[12:]]
 
 
 def test_what_cannot_be_is_refused():

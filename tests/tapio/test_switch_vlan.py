@@ -10,16 +10,9 @@ from netif.link import PARTIAL, VALID, LinkCaps, Offload
 from netif.wire import ethernet
 from netif.wire.segment import cut, finish
 from tapio import Switch
-from tests.tapio.ports import FakePort, FakeRuntime
+from tests.tapio.ports import FakePort, FakeRuntime, drain
 
 A, B, C, D = (bytes([2, 0, 0, 0, 0, n]) for n in (1, 2, 3, 4))
-
-
-def drain(driver):
-    taken = []
-    while (item := driver.receive()) is not None:
-        taken.append(item)
-    return taken
 
 
 def tagged(frame, vid, priority=0):
