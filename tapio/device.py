@@ -110,7 +110,7 @@ class Control:
         except OSError:
             return "", ""
         _, driver, _, _, bus = _DRVINFO.unpack_from(info)
-        return driver.split(b"\0")[0].decode(), bus.split(b"\0")[0].decode()
+        return driver.partition(b"\0")[0].decode(errors="replace"), bus.partition(b"\0")[0].decode(errors="replace")
 
     def _bytes(self) -> bytes:
         return os.fsencode(self.name)

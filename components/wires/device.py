@@ -1,27 +1,22 @@
 """What a bare name stands for: a table from what the kernel says a device is to the wire that suits it.
 
-Knows ETHTOOL_GDRVINFO (ethtool's driver and bus names) and SIOCGIWNAME (wireless(7)). A name that does not exist is an
-error: as root the kernel would silently make a device that vanishes with us. The log says what was chosen.
+A name that does not exist is an error: as root the kernel would silently make a device that vanishes with us. The log
+says what was chosen.
 """
 
 from __future__ import annotations
 
 import enum
-import fcntl
 import logging
 import os
-import socket
-import struct
 import sys
-from array import array
 from collections.abc import Mapping
 
 import attrs
 
 from components.wires.grammar import BadWire
+from tapio.device import Control, exists
 from tapio.netns import in_netns
-
-SIOCETHTOOL, ETHTOOL_GDRVINFO, SIOCGIWNAME = 0x8946, 3, 0x8B01
 
 log = logging.getLogger("netif.wires")  # of the link, not of the samples: a command shows it with -v
 
@@ -76,29 +71,16 @@ def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]
 def look_at(name: str) -> tuple[Device, str] | None:
     """What the device is, and the same in words; None: there is no such device."""
     try:
-        if not 0 < len(os.fsencode(name)) < 16 or "\0" in name:
+        if not 0 < len(os.fsencode(name)) < 16 or "\0" in name or not exists(name):
             return None
-        socket.if_nametoindex(name)
-    except (OSError, UnicodeEncodeError):
+    except UnicodeEncodeError:
         return None
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        driver, bus = driver_of(name, any_socket)
+    with Control(name) as control:
+        driver, bus = control.driver()
         device = device_of(name, driver, bus)
-        if device is Device.CARD and is_wireless(name, any_socket):
+        if device is Device.CARD and control.is_wireless():
             device = Device.WIRELESS
     return device, f"{device.value} ({driver})" if device in (Device.CARD, Device.WIRELESS) else device.value
-
-
-def driver_of(name: str, any_socket: socket.socket) -> tuple[str, str]:
-    """("tun", "tap") and the like; empty where the device says nothing."""
-    info = array("B", struct.pack("=I192x", ETHTOOL_GDRVINFO))
-    try:
-        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(name), info.buffer_info()[0]))
-    except OSError:
-        return "", ""
-    fields = info.tobytes()  # struct ethtool_drvinfo: cmd, driver[32], version[32], fw_version[32], bus_info[32] ...
-    driver, bus = (fields[at : at + 32].partition(b"\0")[0].decode(errors="replace") for at in (4, 100))
-    return driver, bus
 
 
 def device_of(name: str, driver: str, bus: str) -> Device:
@@ -108,10 +90,3 @@ def device_of(name: str, driver: str, bus: str) -> Device:
         return Device.LOOPBACK if name in ("lo", "lo0") else Device.OTHER
     return {"veth": Device.VETH, "bridge": Device.BRIDGE}.get(driver, Device.CARD)
 
-
-def is_wireless(name: str, any_socket: socket.socket) -> bool:
-    try:
-        fcntl.ioctl(any_socket, SIOCGIWNAME, struct.pack("16s16x", os.fsencode(name)))
-    except OSError:
-        return False
-    return True
