@@ -123,11 +123,11 @@ def test_a_veth_that_leaves_checksums_to_its_other_end(bridged):
 
 def test_a_port_that_spanning_tree_keeps_shut(bridged):
     bridged.sh("ip link set v0 nomaster; ip link set br0 type bridge stp_state 1; ip link set v0 master br0")
-    finding = bridged.mends(bridge.port_forwards, "port v0 of br0 is listening", wire="packet:v0")
+    finding = bridged.mends(bridge.port_forwards, "port v0 of br0 is listening", wire="packet:v1")
     assert "after 30 s" in finding.why
-    port = Link(name="v0", index=2, kind="veth", master="br0", port_state=BLOCKING)
-    (finding,) = bridge.port_forwards(Facts(device="v0", links=(port, Link(name="br0", index=3, kind="bridge"))))
-    assert (finding.severity, finding.command) == (FAULT, "bridge link set dev v0 state 3")
+    port = Link(name=TAP, index=2, kind="tap", master="br0", port_state=BLOCKING)
+    (finding,) = bridge.port_forwards(Facts(device=TAP, links=(port, Link(name="br0", index=3, kind="bridge"))))
+    assert (finding.severity, finding.command) == (FAULT, "bridge link set dev tap0 state 3")
 
 
 def test_ports_of_one_bridge_with_different_mtus(bridged):
@@ -187,6 +187,8 @@ def test_a_strict_reverse_path_filter_without_a_way_back(patient):
     assert patient.found(passage.reverse_path, ip=None) == []
     patient.sh("ip address flush dev tap0")
     patient.mends(passage.reverse_path, "net.ipv4.conf.tap0.rp_filter is strict")
+    patient.sh("ip link add v0 type veth peer name v1; sysctl -w net.ipv4.conf.v0.rp_filter=1")
+    patient.mends(passage.reverse_path, "net.ipv4.conf.v0.rp_filter is strict", wire="packet:v1")
 
 
 def test_a_forward_policy_of_drop_as_docker_sets_it(patient):
@@ -197,6 +199,7 @@ def test_a_forward_policy_of_drop_as_docker_sets_it(patient):
 
 def test_bridged_frames_that_iptables_drops(bridged):
     bridged.sh("iptables -P FORWARD DROP; sysctl -w net.bridge.bridge-nf-call-iptables=1")
+    assert len(bridged.found(passage.rules_drop, "packet:v1")) == 1
     bridged.mends(passage.rules_drop, "net.bridge.bridge-nf-call-iptables is 1")
 
 

@@ -155,22 +155,25 @@ def read_page(connection: socket.socket) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
 
-def answering(ns: Namespace, address: str, patience: float = 0.3) -> set[bytes]:
-    """The MAC addresses that say within that time that `address` is at theirs (RFC 826)."""
+def answering(ns: Namespace, address: str) -> set[bytes]:
+    """The MAC addresses that say that `address` is at theirs (RFC 826): the first, and those soon after."""
     with ns.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))) as asking:
         ns.call(lambda: asking.bind(("eth0", ETH_P_ARP)))
         ours = asking.getsockname()[4]
         spa, tpa = (socket.inet_aton(one) for one in (LAN_IP, address))
         request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, ours, spa, bytes(6), tpa)
         asking.send(b"\xff" * 6 + ours + struct.pack("!H", ETH_P_ARP) + request)
-        answers, deadline = set(), time.monotonic() + patience
-        while (left := deadline - time.monotonic()) > 0:
-            asking.settimeout(left)
-            with suppress(TimeoutError):
+        answers: set[bytes] = set()
+        deadline = time.monotonic() + 5.0
+        while True:
+            asking.settimeout(max(0.0, deadline - time.monotonic()))  # 0: what is there already
+            try:
                 frame = asking.recv(100)
-                if frame[20:22] == b"\0\2" and frame[28:32] == tpa:
-                    answers.add(frame[22:28])
-        return answers
+            except (TimeoutError, BlockingIOError):
+                return answers
+            if frame[20:22] == b"\0\2" and frame[28:32] == tpa:
+                deadline = deadline if answers else time.monotonic() + 0.2
+                answers.add(frame[22:28])
 
 
 def pings(ns: Namespace, address: str, patience: float) -> bool:

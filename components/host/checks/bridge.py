@@ -14,7 +14,7 @@ from components.host.checks.finding import Finding, fault, hint, warning
 
 def port_forwards(facts: Facts) -> Iterator[Finding]:
     """Spanning tree keeps a port shut for two forward delays after it comes up: 30 s, longer than DHCP waits."""
-    link = facts.link
+    link = facts.end
     bridge = facts.find(link.master) if link is not None else None
     if link is None or bridge is None or bridge.kind != "bridge":
         return
@@ -87,9 +87,8 @@ def address_is_ours(facts: Facts) -> Iterator[Finding]:
 
 def somebody_is_there(facts: Facts) -> Iterator[Finding]:
     """The kernel's end of a TAP, or of our veth, speaks IP only with an address, or a route to us."""
-    link = facts.link
-    end = facts.find(link.peer) if link is not None and link.kind == "veth" else link
-    if end is None or end.master or end.addresses or end.kind not in ("tap", "tun", "veth"):
+    end = facts.end
+    if end is None or end.master or end.addresses:
         return
     if not any(route.device == end.name for route in facts.routes):
         why = "this machine does not speak IP there, and our host finds no gateway"
@@ -98,7 +97,7 @@ def somebody_is_there(facts: Facts) -> Iterator[Finding]:
 
 def one_network_one_device(facts: Facts) -> Iterator[Finding]:
     """Two devices in one network: the kernel answers our host over whichever route is first."""
-    link = facts.link
+    link = facts.end
     if link is None:
         return
     for address in link.addresses:

@@ -63,10 +63,11 @@ def is_up(facts: Facts) -> Iterator[Finding]:
     link = facts.link
     if link is None:
         return
+    end = facts.end or link
     for one, why in (
         (link, "it carries no frame"),
         (facts.find(link.peer), f"it is the other end of {link.name}"),
-        (facts.find(link.master), f"{link.name} is its port"),
+        (facts.find(end.master), f"{end.name} is its port"),
     ):
         if one is not None and not one.up:
             yield fault(f"{one.name} is down", why, f"ip link set dev {one.name} up")

@@ -91,6 +91,14 @@ class Facts:
         """The device asked about."""
         return self.find(self.device)
 
+    @property
+    def end(self) -> Link | None:
+        """The kernel's end of the wire: a TAP itself, or a veth's other end; None where there is none to be seen."""
+        link = self.link
+        if link is not None and link.kind == "veth":
+            return self.find(link.peer)
+        return link if link is not None and link.kind in ("tap", "tun") else None
+
     def find(self, name: str) -> Link | None:
         return next((link for link in self.links if link.name == name), None)
 

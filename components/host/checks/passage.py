@@ -20,7 +20,7 @@ DEPTH_MAX = 16  # jumps from chain to chain; nft allows as many
 
 def forwarding(facts: Facts) -> Iterator[Finding]:
     """Off is how a machine comes; it is in the way once somebody has asked for more."""
-    link = facts.link
+    link = facts.end
     if facts.sysctl("net/ipv4/ip_forward") == "0":
         on = "sysctl -w net.ipv4.ip_forward=1"
         why = "the kernel passes nothing on between its devices: our host reaches this machine alone"
@@ -33,8 +33,8 @@ def forwarding(facts: Facts) -> Iterator[Finding]:
 
 def reverse_path(facts: Facts) -> Iterator[Finding]:
     """Strict filtering drops what comes by a device that the answer would not leave by (RFC 3704 2.2)."""
-    link = facts.link
-    if link is None or link.master or link.kind == "bridge":
+    link = facts.end
+    if link is None or link.master:
         return
     values = [facts.sysctl(f"{CONF}/{name}/rp_filter") for name in ("all", link.name)]
     if max(values) == STRICT and not leads_out(facts, link):
@@ -54,7 +54,7 @@ def leads_out(facts: Facts, link: Link) -> bool:
 
 def rules_drop(facts: Facts) -> Iterator[Finding]:
     """Docker sets the policy of FORWARD to drop, a distribution's firewall that of INPUT."""
-    link = facts.link
+    link = facts.end
     if link is None:
         return
     device = link.master or link.name
