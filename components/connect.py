@@ -88,7 +88,9 @@ def connect(choice: Choice, *, says: TextIO | None = None) -> Iterator[Joined]:
             yield join_pair(choice, plan, runtime, closing)
             return
         choice = with_addresses(choice, plan.kind)
-        here = join(choice, plan, opened_by(choice, plan), runtime, closing)
+        driver = opened_by(choice, plan)
+        closing.callback(driver.close)  # even if Ctrl-C comes before it has a netif
+        here = join(choice, plan, driver, runtime, closing)
         with ends_with(here.netif, plan):
             yield here
 

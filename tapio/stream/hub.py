@@ -1,132 +1,24 @@
-"""The wire `unix:PATH` between processes of ordinary users: no root, no device.
+"""The first comer on `unix:PATH`: a learning switch for itself and all others, each of whom is one stream to it.
 
-The first comer becomes a learning switch for itself and all later ones; to each of these it is one stream of framed
-frames, which is also what QEMU and passt speak. The wire knows no offload: frames are whole segments with complete
-checksums. Whoever does not keep up loses frames at the switch; who goes away takes its port along, and when the switch
-goes every wire to it fails.
+To each of these it is one stream of framed frames, which is also what QEMU and passt speak. Whoever does not keep up
+loses frames at the switch; who goes away takes its port along. What becomes of the others when it goes, they know.
 """
 
 from __future__ import annotations
 
-import errno
 import select
 import socket
 
-from netif.link import PARTIAL, Buffer, LinkCaps, Offload, Port, Runtime
-from netif.wire import Malformed
-from netif.wire.segment import cut
-from tapio.framing import Channel
-from tapio.rendezvous import identity_of, leave, meet
+from netif.link import Buffer, LinkCaps, Offload, Port, Runtime
+from tapio.stream.framing import Channel
+from tapio.stream.rendezvous import identity_of, leave
 from tapio.switch import Switch, SwitchPort
-from tapio.wire import MTU_MAX, WireError, grant
-from tapio.wrapper import Wrapper
+from tapio.wire import MTU_MAX
 
 _READ, _WRITE = 1, 4  # POLLIN and POLLOUT, of poll and epoll alike
 _TICK = 0.005  # seconds between two looks where there is no epoll
 _PAUSE = 1.0  # seconds without accepting, when there are no descriptors left
 _TRUNK = LinkCaps(mac=b"", mtu=MTU_MAX, gso_max=MTU_MAX)
-
-
-class UnixWire(Wrapper):
-    """The driver of one end; `first` says whether it is the switch."""
-
-    def __init__(self, path: str) -> None:
-        self.path = str(path)
-        if not hasattr(socket, "AF_UNIX"):
-            raise WireError(errno.EAFNOSUPPORT, f"unix:{path}: this system has no such sockets")
-        stream, self.first = meet(self.path)
-        super().__init__(Hub(self.path, stream) if self.first else Member(self.path, stream))
-
-    @property
-    def shared_wire(self) -> bool:
-        return True
-
-    def __repr__(self) -> str:
-        return f"<UnixWire {self.path} {self.driver!r}>"
-
-
-class Member:
-    """One stream to the switch, or to whatever speaks its framing."""
-
-    def __init__(self, path: str, stream: socket.socket) -> None:
-        self.path = path
-        self.malformed = 0  # frames that could not be cut
-        self._channel: Channel | None = Channel(stream)
-        self._port: Port | None = None
-        self._refused = False
-
-    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
-        self._port = port
-        return grant(want, tx_checksum=False, rx_checksum=False)
-
-    def fileno(self) -> int | None:
-        return self._channel.fd if self._channel is not None else None
-
-    def wants_write(self) -> bool:
-        return self._channel is not None and self._channel.blocked()
-
-    def receive(self) -> tuple[bytes, None] | None:
-        if self._channel is None:
-            return None
-        try:
-            frame = self._channel.receive()
-        except OSError as error:
-            raise self._gone(error) from None
-        return None if frame is None else (frame, None)
-
-    def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
-        channel = self._channel
-        if channel is None:
-            return True
-        if channel.blocked():
-            self._refused = True
-            return False
-        try:
-            if offload is not None and (offload.checksum == PARTIAL or offload.gso_size):
-                self._send_cut(channel, buffers, offload)
-            else:
-                channel.send(buffers)
-        except OSError as error:
-            raise self._gone(error) from None
-        if channel.blocked() and self._port is not None:
-            self._port.watch()
-        return True
-
-    def _send_cut(self, channel: Channel, buffers: tuple[Buffer, ...], offload: Offload) -> None:
-        """A frame beyond what this wire was granted; what finds no room is lost, as on any wire."""
-        try:
-            pieces = cut(buffers, offload)
-        except Malformed:
-            self.malformed += 1
-            return
-        for piece in pieces:
-            if not channel.blocked():
-                channel.send((piece,))
-
-    def advance(self, now: float) -> None:
-        channel, port = self._channel, self._port
-        if channel is None or port is None or not channel.blocked():
-            return
-        try:
-            channel.flush()
-        except OSError as error:
-            raise self._gone(error) from None
-        if not channel.blocked():
-            port.watch()
-            if self._refused:
-                self._refused = False
-                port.writable()
-
-    def _gone(self, error: OSError) -> WireError:
-        return WireError(error.errno or errno.ECONNRESET, f"unix:{self.path}: the switch is gone ({error.strerror})")
-
-    def close(self) -> None:
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close()
-
-    def __repr__(self) -> str:
-        return f"<Member {'open' if self._channel else 'closed'}>"
 
 
 class Trunk:

@@ -1,7 +1,7 @@
 """Who comes first to a path listens there, whoever comes later connects: one answer even when many come at once.
 
-The directory is locked while a socket is put in place, so that of two who find the same stale file one replaces it.
-Only a socket that nobody answers is ever replaced.
+The directory is locked while a socket is put in place, so that of two who find the same stale file, or want to succeed
+the one who has left, one replaces it. Only a socket that nobody answers is ever replaced.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tapio.wire import WireError
 _LONGEST = 107  # bytes of a path; Linux, unix(7)
 _PATIENCE = 5.0  # seconds for another process that is about to listen, or to answer
 _BACKLOG = 128
+_PASSING = (errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)  # what may be otherwise later
 
 
 def meet(path: str) -> tuple[socket.socket, bool]:
@@ -40,6 +41,24 @@ def meet(path: str) -> tuple[socket.socket, bool]:
         return _listen(path), True
 
 
+def meet_again(path: str) -> tuple[socket.socket, bool] | None:
+    """As `meet`, at once: None where another is at it, or is too busy to answer."""
+    try:
+        connected = _connect(path, 0.0)
+        if connected is not None:
+            return connected, False
+        with _locked_directory(path, 0.0):
+            connected = _connect(path, 0.0)
+            if connected is not None:
+                return connected, False
+            _remove_stale(path)
+            return _listen(path), True
+    except OSError as error:
+        if error.errno in _PASSING:
+            return None
+        raise
+
+
 def leave(path: str, identity: tuple[int, int]) -> None:
     """Take away the socket that we put there, and no other."""
     try:
@@ -54,10 +73,10 @@ def identity_of(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _connect(path: str) -> socket.socket | None:
+def _connect(path: str, patience: float = _PATIENCE) -> socket.socket | None:
     """A connection; None where nobody listens."""
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stream.settimeout(_PATIENCE)
+    stream.settimeout(patience)
     try:
         stream.connect(path)
     except (FileNotFoundError, ConnectionRefusedError):
@@ -83,7 +102,7 @@ def _explained(path: str, error: OSError) -> WireError:
 
 
 @contextmanager
-def _locked_directory(path: str) -> Iterator[None]:
+def _locked_directory(path: str, patience: float = _PATIENCE) -> Iterator[None]:
     directory = os.path.dirname(path) or "."
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -92,13 +111,13 @@ def _locked_directory(path: str) -> Iterator[None]:
             raise WireError(error.errno, f"{path}: there is no directory {directory}: make it first") from None
         raise _explained(path, error) from None
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if time.monotonic() >= deadline:
                     message = f"{path}: another program keeps {directory} locked: choose another directory"
                     raise WireError(errno.EAGAIN, message) from None
                 time.sleep(0.01)

@@ -1,0 +1,7 @@
+"""Wires over sockets, for ordinary users: between processes (`unix:PATH`), and with QEMU and passt (`qemu:`)."""
+
+from __future__ import annotations
+
+from tapio.stream.unix import UnixWire
+
+__all__ = ["UnixWire"]
