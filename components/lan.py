@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 import attrs
 
-from components.patch import Patch
+from components.patch import Patch, wire
 from netif import mac as macs
 from netif.closing import aclose_all, close_all
 from netif.config import Flags
@@ -332,14 +332,6 @@ class Lan:
 
     def __repr__(self) -> str:
         return f"<Lan {self.network}: {', '.join(self.hosts) or 'nobody yet'}>"
-
-
-def wire(uplink: Driver | str) -> Driver:
-    if not isinstance(uplink, str):
-        return uplink
-    from components.wires import open_wire
-
-    return open_wire(uplink)
 
 
 def serve(netif: Netif, network: IPv4Network) -> None:

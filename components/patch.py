@@ -40,6 +40,15 @@ def gate(runtime: Runtime | None) -> Held:
     return Held(None if getattr(runtime, "owner", 0) == get_ident() else runtime)
 
 
+def wire(driver: Driver | str) -> Driver:
+    """A driver, or the wire of that name (docs/wires.md) opened. OSError, ValueError."""
+    if not isinstance(driver, str):
+        return driver
+    from components.wires import open_wire
+
+    return open_wire(driver)
+
+
 class State(enum.Enum):
     """Of one end."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tapio.tap import Tap, tapio_create, tapio_output
     from tapio.tun import Tun
     from tapio.tundev import TapError
+    from tapio.vlan import Vlan
     from tapio.wire import WireError
     from tapio.wrapper import Wrapper
 
@@ -39,6 +40,7 @@ _ROOM = {
     "tap": ("Tap", "tapio_create", "tapio_output"),
     "tun": ("Tun",),
     "tundev": ("TapError",),
+    "vlan": ("Vlan",),
     "wire": ("WireError",),
     "wrapper": ("Wrapper",),
 }
@@ -65,6 +67,7 @@ __all__ = [
     "TextTrace",
     "Tun",
     "UnixWire",
+    "Vlan",
     "WireError",
     "Wrapper",
     "drop",

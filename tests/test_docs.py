@@ -87,3 +87,8 @@ def test_the_page_on_wires_runs(tmp_path):
 def test_the_page_on_the_router_runs():
     program = "\n".join(blocks("docs/router.md"))
     exec(compile(program, "docs/router.md", "exec"), {"__name__": "router"})
+
+
+def test_the_page_on_bridges_runs():
+    for n, program in enumerate(blocks("docs/bridge.md")):
+        exec(compile(program, f"docs/bridge.md {n}", "exec"), {"__name__": "bridging"})

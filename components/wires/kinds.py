@@ -184,6 +184,13 @@ WRAPPERS = {
             opener="components.wires.wrappers:hooked",
             options={"call": "MODULE:FUNCTION", "scapy": "", "on_error": "drop"},
         ),
+        WrapperKind(
+            name="vlan",
+            example="vlan(tap:tap0, id=10)",
+            help="one VLAN of a wire, with 802.1Q tags there and none here (docs/bridge.md)",
+            opener="components.wires.wrappers:tagged",
+            options={"id": "10", "priority": "0"},
+        ),
     )
 }
 

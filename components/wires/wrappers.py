@@ -83,6 +83,20 @@ def hooked(driver: Driver, options: Mapping[str, str]) -> Driver:
     return Hook(driver, function, on_error="drop" if on_error == "drop" else "pass")
 
 
+def tagged(driver: Driver, options: Mapping[str, str]) -> Driver:
+    from tapio.vlan import Vlan
+
+    if "id" not in options:
+        raise BadWire("vlan( wants the VLAN's number: vlan(WIRE, id=10)")
+    for name, value in options.items():
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            raise BadWire(f"vlan(: {name}={value} is no number: write {name}=10")
+    try:
+        return Vlan(driver, int(options["id"]), int(options.get("priority", "0")))
+    except ValueError as error:
+        raise BadWire(f"vlan(: {error}") from None
+
+
 def function_of(call: str) -> Any:
     """The function that "package.module:name" or "path/file.py:name" says."""
     place, _, name = call.rpartition(":")

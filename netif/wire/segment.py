@@ -91,6 +91,8 @@ def _locate(frame: bytes, offload: Offload) -> tuple[int, int, int]:
             link = 0
         else:
             link = _LINK_LENGTHS.get(frame[12] << 8 | frame[13], 0)
+            while link > ethernet.HEADER_LENGTH and (frame[link - 2] << 8 | frame[link - 1]) == ethernet.VLAN:
+                link += 4  # a tag within a tag
         if frame[link] >> 4 == 4:
             l4, protocol = link + ((frame[link] & 15) << 2), frame[link + 9]
         else:

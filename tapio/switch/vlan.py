@@ -78,16 +78,17 @@ def tci_of(head: Buffer) -> int:
 def untag(buffers: tuple[Buffer, ...], offload: Offload | None) -> Frame:
     """The frame without its tag; what is behind the addresses is not copied."""
     head = buffers[0]
-    return (head[:_AT], memoryview(head)[_AT + TAG_LENGTH :], *buffers[1:]), _moved(offload, -TAG_LENGTH)
+    return (head[:_AT], memoryview(head)[_AT + TAG_LENGTH :], *buffers[1:]), moved(offload, -TAG_LENGTH)
 
 
 def tag(frame: Buffer, offload: Offload | None, tci: int) -> Frame:
     """A contiguous frame with a tag."""
     header = bytes(frame[:_AT]) + _TAG.pack(ethernet.VLAN, tci)
-    return (header, memoryview(frame)[_AT:]), _moved(offload, TAG_LENGTH)
+    return (header, memoryview(frame)[_AT:]), moved(offload, TAG_LENGTH)
 
 
-def _moved(offload: Offload | None, by: int) -> Offload | None:
+def moved(offload: Offload | None, by: int) -> Offload | None:
+    """What is said of a frame whose headers have become longer by so many bytes."""
     if offload is None or offload.checksum != PARTIAL:
         return offload
     return offload._replace(start=offload.start + by)

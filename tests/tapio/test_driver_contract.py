@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tapio import Hook, Impair, NamedPort, PcapngWriter, Sniff, Switch, UnixWire, Wrapper, drop, pair
+from tapio import Hook, Impair, NamedPort, PcapngWriter, Sniff, Switch, UnixWire, Vlan, Wrapper, drop, pair
 from tests.tapio.contract import DriverContract
 
 WIRES = {}
@@ -74,6 +74,24 @@ def a_hooked_end(tmp_path):
 def a_hook_around_an_impaired_port(tmp_path):
     switch = Switch()
     return Hook(Impair(switch.port(), delay=(0, 1e-9)), lambda direction, frame: frame), switch.port()
+
+
+@wire
+def a_vlan_of_an_end(tmp_path):
+    near, far = pair()
+    return Vlan(near, 10), Vlan(far, 10, priority=7)
+
+
+@wire
+def a_vlan_within_a_vlan(tmp_path):
+    near, far = pair()
+    return Vlan(Vlan(near, 100), 10), Vlan(Vlan(far, 100), 10)
+
+
+@wire
+def a_vlan_of_a_trunk(tmp_path):
+    switch = Switch()
+    return Vlan(switch.port(trunk=[10]), 10), switch.port(vlan=10)
 
 
 @wire
