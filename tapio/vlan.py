@@ -15,6 +15,7 @@ import attrs
 from netif.link import Buffer, Driver, LinkCaps, Medium, Offload, Port
 from netif.wire import ethernet
 from tapio.switch.vlan import TAG_LENGTH, moved
+from tapio.wire import MTU_MAX
 from tapio.wrapper import Wrapper
 
 _AT = 12  # where a tag stands: behind both addresses
@@ -43,9 +44,12 @@ class Vlan(Wrapper):
         self._port: Port | None = None
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
-        granted = self.driver.open(want, port)
+        more = TAG_LENGTH if is_tagged(self.driver) else 0  # a link has room for one tag beyond its MTU
+        asked = min(want.mtu + more, MTU_MAX)
+        granted = self.driver.open(attrs.evolve(want, mtu=asked, gso_max=max(asked, want.gso_max)), port)
         self._port = port
-        return attrs.evolve(granted, gso_max=max(granted.mtu, granted.gso_max - TAG_LENGTH))
+        mtu = min(want.mtu, granted.mtu - more)
+        return attrs.evolve(granted, mtu=mtu, gso_max=max(mtu, min(want.gso_max, granted.gso_max - TAG_LENGTH)))
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
         head, *rest = buffers
@@ -90,3 +94,12 @@ class Vlan(Wrapper):
 
     def __repr__(self) -> str:
         return f"<Vlan {self.id}, {self.other_vlan} of others, {self.driver!r}>"
+
+
+def is_tagged(driver: Driver) -> bool:
+    """Whether there is a VLAN within."""
+    while isinstance(driver, Wrapper):
+        if isinstance(driver, Vlan):
+            return True
+        driver = driver.driver
+    return False

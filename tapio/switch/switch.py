@@ -51,6 +51,7 @@ class Switch:
         self.stations: dict[bytes, Station] = {}  # by MAC, and two bytes of VLAN where that is not the default
         self.static: dict[bytes, tuple[SwitchPort, ...]] = {}  # likewise; to nobody: nowhere
         self.hearing = Hearing(self.ports)
+        self.forgotten = 0  # stations, for want of room
         self._most = stations
         self._made = self._opened = 0
 
@@ -137,6 +138,7 @@ class Switch:
             return
         if len(self.stations) >= self._most:
             del self.stations[next(iter(self.stations))]
+            self.forgotten += 1
         self.stations[address] = Station(port, now)
 
     def _nowhere(self, source: SwitchPort) -> tuple[SwitchPort, ...]:
@@ -188,9 +190,13 @@ class Switch:
         if port in self.ports:
             del self.ports[port]
             self.hearing.hear_all(port, False)
-            for mac in [mac for mac, station in self.stations.items() if station.port is port]:
-                del self.stations[mac]
+            self.forget(port)
             self.left()
+
+    def forget(self, port: SwitchPort) -> None:
+        """Whoever was learnt there may be anywhere now."""
+        for mac in [mac for mac, station in self.stations.items() if station.port is port]:
+            del self.stations[mac]
 
     def left(self) -> None:
         if not (self.ports or self.mirrors):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from scapy.layers.inet import TCP
 from scapy.layers.l2 import Dot1Q, Ether
 
 from netif.link import PARTIAL, Medium
@@ -115,9 +116,19 @@ def test_a_super_frame_with_tags_is_cut_for_who_wants_it_plain(make_port, want, 
     for one in sent:
         seen = Ether(one)
         assert [seen[Dot1Q : n + 1].vlan for n in range(depth)] == [101 + n for n in reversed(range(depth))]
-        said = seen["TCP"].chksum
-        del seen["TCP"].chksum
-        assert Ether(bytes(seen))["TCP"].chksum == said
+        said = seen[TCP].chksum
+        del seen[TCP].chksum
+        assert Ether(bytes(seen))[TCP].chksum == said
+
+
+@pytest.mark.parametrize(
+    ("device", "depth", "mtu"), [(1500, 1, 1500), (1500, 2, 1496), (1504, 2, 1500), (1504, 3, 1496)]
+)
+def test_a_link_has_room_for_one_tag_beyond_its_mtu(make_port, want, device, depth, mtu):
+    driver, _ = pair(mtu=device)
+    for vid in range(1, depth + 1):
+        driver = Wrapper(Vlan(driver, vid))
+    assert driver.open(want(), make_port()).mtu == mtu
 
 
 @pytest.mark.parametrize("id", [-1, 4095, 4096, True, "10", None, 1.5])
