@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tapio.capture import PcapngWriter, Sniff, TextTrace
+    from tapio.capture import CaptureError, PcapngWriter, Replay, Sniff, TextTrace, frames_of
     from tapio.faults import Faults
     from tapio.hook import Hook
     from tapio.impairment import Impair, impair
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tapio.wrapper import Wrapper
 
 _ROOM = {
-    "capture": ("PcapngWriter", "Sniff", "TextTrace"),
+    "capture": ("CaptureError", "PcapngWriter", "Replay", "Sniff", "TextTrace", "frames_of"),
     "faults": ("Faults",),
     "hook": ("Hook",),
     "impairment": ("Impair", "impair"),
@@ -47,6 +47,7 @@ _ROOM = {
 _HOMES = {name: home for home, names in _ROOM.items() for name in names}
 
 __all__ = [
+    "CaptureError",
     "DROP",
     "DUPLICATE",
     "Faults",
@@ -59,6 +60,7 @@ __all__ = [
     "PairEnd",
     "Pcap",
     "PcapngWriter",
+    "Replay",
     "Sniff",
     "Switch",
     "SwitchPort",
@@ -72,6 +74,7 @@ __all__ = [
     "Wrapper",
     "drop",
     "duplicate",
+    "frames_of",
     "impair",
     "late",
     "pair",

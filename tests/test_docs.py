@@ -92,3 +92,9 @@ def test_the_page_on_the_router_runs():
 def test_the_page_on_bridges_runs():
     for n, program in enumerate(blocks("docs/bridge.md")):
         exec(compile(program, f"docs/bridge.md {n}", "exec"), {"__name__": "bridging"})
+
+
+def test_the_page_on_captures_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = "\n".join(blocks("docs/capture.md"))
+    exec(compile(program, "docs/capture.md", "exec"), {"__name__": "capture"})

@@ -132,6 +132,25 @@ WIRES = {
                 "netns": "NAME",
             },
         ),
+        Kind(
+            name="replay",
+            written="FILE[,speed=N]",
+            example="replay:x.pcapng",
+            help="a capture (pcap, pcapng) as a wire: what its far side sent comes again (docs/capture.md)",
+            opener="components.wires.openers:replay",
+            addresses=Addresses.OWN,
+            options={
+                "speed": "fast",
+                "verify": "",
+                "strict": "",
+                "mac": "02:00:00:00:00:01",
+                "interface": "a",
+                "partial": "",
+                "at_end": "fail",
+            },
+            takes_rights=False,
+            wants="file",
+        ),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from components.wires.grammar import BadWire
@@ -74,6 +75,28 @@ def pcap(name: str, options: Mapping[str, str]) -> Driver:
         trust_checksums=None if trust is None else yes_or_no("trust_checksums", trust),
         shared_mac="shared_mac" in options,
     )
+
+
+def replay(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import Replay
+
+    words: dict[str, Any] = {key: options[key] for key in ("mac", "interface", "at_end") if key in options}
+    return Replay(
+        name,
+        speed=times(options.get("speed", "1")),
+        verify="verify" in options,
+        strict="strict" in options,
+        partial="partial" in options,
+        **words,
+    )
+
+
+def times(speed: str) -> float:
+    """How many times faster."""
+    try:
+        return inf if speed == "fast" else float(speed)
+    except ValueError:
+        raise BadWire(f"replay: speed={speed}: write how many times faster, or fast") from None
 
 
 def yes_or_no(option: str, value: str) -> bool:
