@@ -16,6 +16,7 @@ from stack.acd import Told
 from stack.arp import Arp
 from stack.attached import AttachedInterface
 from stack.hearing import Hearing
+from stack.l2tap import kind_of
 from stack.multicast import NOBODY, Filter, is_multicast
 from stack.routing import Neighbour, Route
 from stack.timers import Timed
@@ -65,6 +66,8 @@ class EthernetInterface(AttachedInterface):
         letters = (letters for stem, letters in _LETTERS.items() if netif.if_key.startswith(stem))
         super().__init__(stack, netif, next(letters, "en"))
         self.group_macs: dict[bytes, int] = {ethernet.BROADCAST: 1}  # taken: by how many groups
+        for mac in [mac for tap in stack.l2taps.values() if tap.name == netif.if_key for mac in tap.groups_taken]:
+            self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
         self._filtered: dict[bytes, None] = {}  # those that the driver was told of
         self.hearing = Hearing(self)
         self.arp = Arp(self)
@@ -130,9 +133,18 @@ class EthernetInterface(AttachedInterface):
             if ethertype == _ARP:
                 self.arp.receive(frame, 14)
             else:
-                self.drop("ethernet_type")
+                self._other(frame, offload, ethertype)
         except Malformed as malformed:
             self.drop(malformed.reason)
+
+    def _other(self, frame: Buffer, offload: Offload | None, ethertype: int) -> None:
+        """Neither IPv4 nor ARP: for whoever has asked for it."""
+        taps = self.stack.l2taps
+        tap = taps.get((self.name, kind_of(ethertype))) if taps else None
+        if tap is None:
+            self.drop("ethernet_type")
+        else:
+            tap.arrived(frame, offload)
 
     def heard(self, port: int, add: bool) -> None:
         self.hearing.port(port, add)
@@ -177,16 +189,21 @@ class EthernetInterface(AttachedInterface):
 
     def regrouped(self, group: bytes, old: Filter, new: Filter) -> None:
         if old == NOBODY:
-            mac = group_mac(group)
-            self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
-            self._filter(mac)
+            self.take_group(group_mac(group))
         elif new == NOBODY:
-            mac = group_mac(group)
-            self.group_macs[mac] -= 1
-            if not self.group_macs[mac]:
-                del self.group_macs[mac]
-                self._filter(mac)
+            self.leave_group(group_mac(group))
         super().regrouped(group, old, new)
+
+    def take_group(self, mac: bytes) -> None:
+        """Frames to this MAC pass, until `leave_group` is called as often."""
+        self.group_macs[mac] = self.group_macs.get(mac, 0) + 1
+        self._filter(mac)
+
+    def leave_group(self, mac: bytes) -> None:
+        self.group_macs[mac] -= 1
+        if not self.group_macs[mac]:
+            del self.group_macs[mac]
+            self._filter(mac)
 
     def _filter(self, mac: bytes) -> None:
         """Tell the driver, whose filter may be in hardware, what has changed since it was told last."""

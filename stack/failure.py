@@ -9,6 +9,7 @@ _WORDS = {
     errno.EADDRINUSE: "Address already in use",
     errno.EADDRNOTAVAIL: "Cannot assign requested address",
     errno.EBADF: "Bad file descriptor",
+    errno.EBADMSG: "Bad message",
     errno.ECONNABORTED: "Software caused connection abort",
     errno.ECONNREFUSED: "Connection refused",
     errno.ECONNRESET: "Connection reset by peer",

@@ -6,12 +6,14 @@ Part of the Stack: its hook before everything else, and what its interfaces are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netif.link import Buffer, Offload
+from netif.link import Attachment, Buffer, Offload
 
 if TYPE_CHECKING:
     from stack.interface import Interface
+    from stack.l2tap import L2Tap
+    from stack.socket.l2tap import FrameSocket
 
 Forward: TypeAlias = "Callable[[Interface, Buffer, Offload | None], bool]"
 
@@ -21,6 +23,7 @@ class Overhearing:
         super().__init__()
         self.links: dict[int, Interface] = {}  # all that is attached, up or not, by index
         self.overhearing: dict[object, None] = {}  # who looks at all that comes in
+        self.l2taps: dict[tuple[str, int], L2Tap] = {}  # by the interface's name, and ethertype
         self._forward: Forward | None = None
 
     @property
@@ -46,3 +49,10 @@ class Overhearing:
         """Somebody is bound to this UDP port now, or nobody any more."""
         for link in self.links.values():
             link.heard(port, add)
+
+    def l2tap(self: Any, netif: Attachment | str, ethertype: int, *, any_source: bool = False) -> FrameSocket:
+        """A socket of raw frames of this ethertype (0: of those with a length) by this netif, or its name. They are
+        whole, from the destination on; `any_source`: under whatever MAC. ValueError, OSError(ENODEV, EADDRINUSE)."""
+        from stack.socket.l2tap import Frames, FrameSocket
+
+        return FrameSocket._of(self.runtime, Frames(self, netif, ethertype, any_source))  # type: ignore[return-value]

@@ -367,6 +367,7 @@ class Stack(naming.Sources, Overhearing):
         self.tcp.abort(self.loopback, error)
         bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
         bound += (one for held in self.raw.listeners.values() for one in held)
+        bound += self.l2taps.values()
         for endpoint in [*self.tcp.listeners.values(), *bound]:
             endpoint.abort(error)
         self.flush(self.runtime.now())

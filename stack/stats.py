@@ -11,7 +11,8 @@ DROPS: dict[str, str] = {
     **REASONS,
     # Ethernet and ARP
     "ethernet_other_host": "the frame's destination MAC is neither ours nor a group that we joined",
-    "ethernet_type": "neither IPv4 nor ARP",
+    "ethernet_type": "neither IPv4 nor ARP, nor an ethertype that somebody has asked for",
+    "l2tap_queue_full": "too many frames of an ethertype wait in its socket",
     "ip6_unsupported": "an IPv6 packet, on a link of bare packets",
     "arp_sender": "the sender's hardware or protocol address cannot be a host's",
     "arp_not_for_us": "an ARP message about addresses that are neither ours nor known",

@@ -10,11 +10,12 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from netif.link import Buffer, Runtime
+from netif.link import Attachment, Buffer, Runtime
 from stack.socket import names, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending, enlist
 from stack.socket.blocking import attempts_for
 from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
+from stack.socket.l2tap import Frames
 from stack.socket.waiting import closed
 
 if TYPE_CHECKING:
@@ -208,6 +209,10 @@ class HostAio:
 
     def socket(self, kind: int = SOCK_STREAM, protocol: int = 0) -> AsyncSocket:
         return AsyncSocket(self._stack.runtime, attempts_for(self._stack, kind, protocol))
+
+    def l2tap(self, netif: Attachment | str, ethertype: int, *, any_source: bool = False) -> AsyncSocket:
+        """As the stack's."""
+        return AsyncSocket(self._stack.runtime, Frames(self._stack, netif, ethertype, any_source))
 
     def create_connection(self, address: tuple[str, int]) -> Connecting:
         return Connecting(self, address)

@@ -10,6 +10,7 @@ import pytest
 from netif.wire import REASONS, ethernet, icmp, igmp, ip, tcp
 from stack.echo import EchoEndpoint
 from stack.ethernet import group_mac
+from stack.l2tap import L2Tap
 from stack.limits import Limits
 from stack.raw import RawEndpoint
 from stack.stats import DROPS
@@ -127,6 +128,11 @@ def flood_a_raw_socket(rig: Rig) -> None:
     rig.gets(*[packet(b"x", 99)] * 4)
 
 
+def flood_an_l2tap(rig: Rig) -> None:
+    L2Tap(rig.interface, 0x88B5)
+    rig.gets(*[ethernet.emit(OUR_MAC, PEER_MAC, 0x88B5) + bytes(46)] * 4)
+
+
 def unplug(rig: Rig) -> None:
     rig.interface.link_down()
     UdpEndpoint(rig.stack).send_to(b"x", (PEER, 9))
@@ -202,6 +208,7 @@ SCENES: dict[str, Callable[[Rig], Any]] = {
     "udp_no_socket": frames(datagram(b"x", dport=0)),
     "udp_queue_full": flood_a_socket,
     "raw_queue_full": flood_a_raw_socket,
+    "l2tap_queue_full": flood_an_l2tap,
     "tcp_header_short": frames(packet(with_checksum(bytes(19)), ip.TCP)),
     "tcp_data_offset": frames(packet(with_checksum(bytes(20)), ip.TCP)),
     "tcp_option_length": frames(
