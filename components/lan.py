@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 import attrs
 
+from components.guests import Guest, check_name, make_guest
 from components.patch import Patch, wire
 from netif import mac as macs
 from netif.closing import aclose_all, close_all
@@ -173,6 +174,7 @@ class Lan:
         self.seed = seed
         self.dhcp: DhcpcConfig | None = None
         self.uplink: Patch | None = None
+        self.guests: dict[str, Guest] = {}
         try:
             if uplink is not None:
                 self.uplink = Patch(self.switch.port(), wire(uplink), runtime=self.runtime, name="uplink")
@@ -235,6 +237,20 @@ class Lan:
         netif.dhcpc_config = attrs.evolve(self.dhcp, hostname=stack.name)
         netif.connected()
         return netif
+
+    def qemu_args(self, name: str = "guest", *, mac: str | None = None, device: str = "virtio-net-pci") -> list[str]:
+        """The words of QEMU's command line for a machine on this Lan. It may be started again: its port stays. A real
+        clock is needed. ValueError, OSError."""
+        if not self.runtime.shared:
+            raise ValueError('a guest lives by a real clock: Lan(clock="real")')
+        check_name(name)
+        if name in self.guests or name in self.hosts:
+            raise ValueError(f"there is a {name!r} on this Lan already")
+        mac = mac or ethernet.format_mac(macs.derive(name, "Lan", machine=str(self.seed)))
+        port = self.switch.port()
+        guest = make_guest(Sniff(port, *self.sinks, name=name) if self.sinks else port, self.runtime, name, mac)
+        self.guests[name] = guest
+        return guest.args(device)
 
     def _named(self, name: str, event: GotIp) -> None:
         self.names[name] = event.ip_info.ip.packed
@@ -305,6 +321,8 @@ class Lan:
         try:
             for host in self:
                 host.stack.close(0)
+            for guest in self.guests.values():
+                guest.close()
             if self.uplink is not None:
                 self.uplink.close()
             self.runtime.close()

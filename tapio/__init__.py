@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tapio.packet import Packet
     from tapio.pcap import Pcap
     from tapio.script import DROP, DUPLICATE, PASS, drop, duplicate, late, script_from_data
-    from tapio.stream import UnixWire
+    from tapio.stream import QemuDgram, QemuStream, UnixWire
     from tapio.switch import Mirror, NamedPort, Switch, SwitchPort
     from tapio.tap import Tap, tapio_create, tapio_output
     from tapio.tun import Tun
@@ -35,7 +35,7 @@ _ROOM = {
     "packet": ("Packet",),
     "pcap": ("Pcap",),
     "script": ("DROP", "DUPLICATE", "PASS", "drop", "duplicate", "late", "script_from_data"),
-    "stream": ("UnixWire",),
+    "stream": ("QemuDgram", "QemuStream", "UnixWire"),
     "switch": ("Mirror", "NamedPort", "Switch", "SwitchPort"),
     "tap": ("Tap", "tapio_create", "tapio_output"),
     "tun": ("Tun",),
@@ -60,6 +60,8 @@ __all__ = [
     "PairEnd",
     "Pcap",
     "PcapngWriter",
+    "QemuDgram",
+    "QemuStream",
     "Replay",
     "Sniff",
     "Switch",

@@ -23,6 +23,16 @@ def unix(name: str, options: Mapping[str, str]) -> Driver:
     return UnixWire(name)
 
 
+def qemu(name: str, options: Mapping[str, str]) -> Driver:
+    from tapio import QemuDgram, QemuStream
+
+    if "dgram" not in options:
+        return QemuStream(name, listen="listen" in options)
+    if "listen" in options:
+        raise BadWire("qemu: with dgram= nobody listens: leave listen out")
+    return QemuDgram(name, options["dgram"])
+
+
 def tap(name: str, options: Mapping[str, str]) -> Driver:
     from tapio import Tap
 

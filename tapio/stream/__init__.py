@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tapio.stream.dgram import QemuDgram
+from tapio.stream.qemu import QemuStream
 from tapio.stream.unix import UnixWire
 
-__all__ = ["UnixWire"]
+__all__ = ["QemuDgram", "QemuStream", "UnixWire"]

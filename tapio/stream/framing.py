@@ -12,6 +12,7 @@ from collections import deque
 from struct import Struct
 
 from netif.link import Buffer
+from netif.wire.ethernet import HEADER_LENGTH
 from tapio.wire import FRAME_MAX
 
 _LENGTH = Struct("!I")
@@ -30,6 +31,7 @@ class Channel:
         self.socket = stream
         self.fd = stream.fileno()
         self._unsent: memoryview | None = None
+        self.malformed = 0  # lengths that were none, and what was cut off
         self._ended = False  # all that the other end said has been read
         self._unheard = False  # the other end is gone, though not all that it said has been read
         self._frames: deque[bytes] = deque()
@@ -92,7 +94,9 @@ class Channel:
             raise
         if not data:
             self._ended = True
-            raise ConnectionResetError(errno.ECONNRESET, "the other end of the wire is gone")
+            self.malformed += bool(self._unfinished)
+            where = " in the midst of a frame" if self._unfinished else ""
+            raise ConnectionResetError(errno.ECONNRESET, f"it has closed the wire{where}")
         if self._unfinished:
             self._unfinished += data
             data = self._unfinished
@@ -100,11 +104,16 @@ class Channel:
         while end - at >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(data, at)
             if length > FRAME_MAX:
-                raise ConnectionAbortedError(errno.EPROTO, f"a frame of {length} bytes: no such wire at the other end")
+                self.malformed += 1
+                self._ended = True
+                raise ConnectionAbortedError(errno.EPROTO, f"it speaks of a frame of {length} bytes")
             if end - at - _LENGTH.size < length:
                 break
             at += _LENGTH.size + length
-            self._frames.append(bytes(data[at - length : at]))
+            if length < HEADER_LENGTH:
+                self.malformed += 1
+            else:
+                self._frames.append(bytes(data[at - length : at]))
         if data is self._unfinished:
             del self._unfinished[:at]
         else:

@@ -22,10 +22,16 @@ class Member:
     def __init__(self, name: str, stream: socket.socket, other: str = "the switch") -> None:
         self.name = name
         self.other = other
-        self.malformed = 0  # frames that could not be cut
-        self._channel: Channel | None = Channel(stream)
+        self._uncut = 0  # frames that could not be
+        self._framing = Channel(stream)
+        self._channel: Channel | None = self._framing
         self._port: Port | None = None
         self._refused = False
+
+    @property
+    def malformed(self) -> int:
+        """Frames that were none, and those that could not be cut."""
+        return self._uncut + self._framing.malformed
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         self._port = port
@@ -69,7 +75,7 @@ class Member:
         try:
             pieces = cut(buffers, offload)
         except Malformed:
-            self.malformed += 1
+            self._uncut += 1
             return
         for piece in pieces:
             if not channel.blocked():
@@ -90,7 +96,8 @@ class Member:
                 port.writable()
 
     def _gone(self, error: OSError) -> WireError:
-        return WireError(error.errno or errno.ECONNRESET, f"{self.name}: {self.other} is gone ({error.strerror})")
+        gone = "is hung up on" if error.errno == errno.EPROTO else "is gone"
+        return WireError(error.errno or errno.ECONNRESET, f"{self.name}: {self.other} {gone} ({error.strerror})")
 
     def close(self) -> None:
         channel, self._channel = self._channel, None

@@ -7,6 +7,7 @@ counted, as on a cable that has been pulled.
 from __future__ import annotations
 
 from netif.link import Buffer, Driver, LinkCaps, Offload, Port
+from tapio.wire import grant
 from tapio.wrapper import Wrapper
 
 
@@ -17,7 +18,7 @@ class Nobody:
         self.lost = 0  # frames
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
-        return want
+        return grant(want, tx_checksum=False, rx_checksum=False)
 
     def fileno(self) -> int | None:
         return None
@@ -45,11 +46,12 @@ class Nobody:
 class Mending(Wrapper):
     """`bereft(error)` is called when the driver inside has died; an OSError out of it is the end of this one too."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, nobody: Nobody | None = None) -> None:
         super().__init__(driver)
-        self.nobody = Nobody()
+        self.nobody = nobody or Nobody()
         self.port: Port | None = None
         self._want: LinkCaps | None = None
+        self._refused = False
 
     @property
     def lost(self) -> int:
@@ -72,11 +74,14 @@ class Mending(Wrapper):
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
         try:
-            return self.driver.transmit(buffers, offload)
+            taken = self.driver.transmit(buffers, offload)
         except OSError as error:
             self._bury(error)
             self.nobody.lost += 1
             return True
+        if not taken:
+            self._refused = True
+        return taken
 
     def advance(self, now: float) -> None:
         try:
@@ -97,10 +102,12 @@ class Mending(Wrapper):
         if before is not self.nobody:
             before.close()
         self.driver = driver
-        if self.port is not None and self._want is not None and driver is not self.nobody:
+        if self.port is not None and self._want is not None:
             driver.open(self._want, self.port)
             self.port.watch()
-            self.port.writable()
+            if self._refused:  # by one that will not tell any more
+                self._refused = False
+                self.port.writable()
 
     def close(self) -> None:
         super().close()

@@ -25,11 +25,7 @@ _PASSING = (errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOBUFS
 
 def meet(path: str) -> tuple[socket.socket, bool]:
     """(socket, whether it is a listening one: we are first)."""
-    encoded = os.fsencode(path)
-    if not 0 < len(encoded) <= _LONGEST or b"\0" in encoded:
-        raise WireError(
-            errno.ENAMETOOLONG, f"{path}: a socket's path takes 1 to {_LONGEST} bytes, this has {len(encoded)}"
-        )
+    _check(path)
     connected = _connect(path)
     if connected is not None:
         return connected, False
@@ -39,6 +35,63 @@ def meet(path: str) -> tuple[socket.socket, bool]:
             return connected, False
         _remove_stale(path)
         return _listen(path), True
+
+
+def _check(path: str) -> None:
+    if not hasattr(socket, "AF_UNIX"):
+        raise WireError(errno.EAFNOSUPPORT, f"{path}: this system has no such sockets")
+    encoded = os.fsencode(path)
+    if not 0 < len(encoded) <= _LONGEST or b"\0" in encoded:
+        raise WireError(
+            errno.ENAMETOOLONG, f"{path}: a socket's path takes 1 to {_LONGEST} bytes, this has {len(encoded)}"
+        )
+
+
+def connect_to(path: str) -> socket.socket:
+    """A connection to whoever listens there."""
+    _check(path)
+    connected = _connect(path)
+    if connected is None:
+        message = f"{path}: nobody listens there: start that first, or be the one who does: qemu:{path},listen"
+        raise WireError(errno.ECONNREFUSED, message)
+    return connected
+
+
+def listen_at(path: str) -> socket.socket:
+    """A listening socket, where nobody else listens."""
+    _check(path)
+    with _locked_directory(path):
+        connected = _connect(path)
+        if connected is not None:
+            connected.close()
+            raise _taken(path)
+        _remove_stale(path)
+        return _listen(path)
+
+
+def bind_datagrams(path: str) -> socket.socket:
+    """A datagram socket, where nobody else has one."""
+    _check(path)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        with _locked_directory(path):
+            try:
+                made.connect(path)
+                raise _taken(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                _remove_stale(path)
+            made.bind(path)
+    except WireError:
+        made.close()
+        raise
+    except OSError as error:
+        made.close()
+        raise _explained(path, error) from None
+    return made
+
+
+def _taken(path: str) -> WireError:
+    return WireError(errno.EADDRINUSE, f"{path}: somebody is there already: end that program, or choose another path")
 
 
 def meet_again(path: str) -> tuple[socket.socket, bool] | None:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import io
+import socket
 
 import pytest
 
-from tapio import Hook, Impair, NamedPort, PcapngWriter, Sniff, Switch, UnixWire, Vlan, Wrapper, drop, pair
+from tapio import (
+    Hook,
+    Impair,
+    NamedPort,
+    PcapngWriter,
+    QemuDgram,
+    QemuStream,
+    Sniff,
+    Switch,
+    UnixWire,
+    Vlan,
+    Wrapper,
+    drop,
+    pair,
+)
 from tests.tapio.contract import DriverContract
 
 WIRES = {}
@@ -104,6 +119,28 @@ def the_first_on_a_unix_wire(tmp_path):
 def a_later_one_on_a_unix_wire(tmp_path):
     first = UnixWire(tmp_path / "lan")
     return UnixWire(tmp_path / "lan"), first
+
+
+@wire
+def who_listens_for_qemu(tmp_path):
+    listening = QemuStream(str(tmp_path / "qemu"), listen=True)
+    return listening, QemuStream(str(tmp_path / "qemu"))
+
+
+@wire
+def who_connects_to_qemu(tmp_path):
+    listening = QemuStream("127.0.0.1:0", listen=True)
+    return QemuStream(listening.address), listening
+
+
+@wire
+def an_end_of_datagrams_by_udp(tmp_path):
+    """Both on one port, each on an address of its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one, other = f"127.0.0.2:{port}", f"127.0.0.3:{port}"
+    return QemuDgram(one, other), QemuDgram(other, one)
 
 
 @pytest.fixture(params=WIRES, ids=lambda name: name)

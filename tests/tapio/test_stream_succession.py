@@ -88,6 +88,8 @@ class TestOneIsTheSwitch:
 
     def test_its_descriptor_is_told_to_the_runtime(self, come):
         a, b = come(A), come(B)
+        while b.transmit((bytes(60_000),), None):
+            pass
         before = b.port.watched
         a.close()
         drain(b)
