@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 import attrs
 
+from components.cable import Cable, SentFrames, cable
 from components.guests import Guest, check_name, make_guest
 from components.patch import Patch, wire
 from netif import mac as macs
@@ -29,12 +30,13 @@ from netif.events import GotIp
 from netif.netif import Netif
 from netif.wire import ethernet
 from stack import Stack
-from tapio import PcapngWriter, Sniff, Switch, SwitchPort, TextTrace, impair
+from tapio import PcapngWriter, Sniff, Switch, TextTrace, impair
+from tapio.capture import Comments
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from netif.link import Buffer, Driver, Hears, Offload, Runtime, Task
+    from netif.link import Driver, Runtime, Task
     from stack.ip_config import IpConfig
     from stack.limits import Limits
     from stack.socket import blocking
@@ -49,38 +51,6 @@ Leases: TypeAlias = "bool | Literal['uplink'] | DhcpcConfig"
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
 PROBE = 0.02  # seconds for which the DHCP server waits for whoever has an address already
 POLL = 0.002  # seconds between two looks at a condition, on a clock that nobody steps
-
-
-class SentFrames:
-    """A sink that takes each frame once, from its sender: what a tap on the cable sees, lost frames too."""
-
-    def __init__(self, sink: Any) -> None:
-        self.sink = sink
-
-    def frame(self, direction: str, *what: Any) -> None:
-        if direction == "out":
-            self.sink.frame(direction, *what)
-
-    def flush(self) -> None:
-        self.sink.flush()
-
-    def __repr__(self) -> str:
-        return repr(self.sink)
-
-
-class Cable(Sniff):
-    """Around a host's port where all sinks are SentFrames: the switch may leave out what the host could not use."""
-
-    def receive(self) -> tuple[Buffer, Offload | None] | None:
-        return self.driver.receive()
-
-    def hear_all(self, everything: bool) -> None:
-        if isinstance(self.driver, SwitchPort):
-            self.driver.hear_all(everything)
-
-    def hear(self, what: Hears, key: bytes | int, add: bool) -> None:
-        if isinstance(self.driver, SwitchPort):
-            self.driver.hear(what, key, add)
 
 
 class Host:
@@ -147,15 +117,16 @@ class Lan:
         *,
         subnet: str = "10.0.0.0/24",
         pcapng: str | PathLike[str] | None = None,
+        comments: bool = False,
         trace: TextIO | bool | None = None,
         strict: bool = True,
         dhcp: Leases = False,
         uplink: Driver | str | None = None,
     ) -> None:
-        """`pcapng`: a file to write all frames to; `trace`: where to print them (True: stdout). `dhcp`: the first
-        address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said; "uplink":
-        whoever gives addresses is out there. `uplink`: a driver that the switch is joined to, or the name of a
-        wire (docs/wires.md)."""
+        """`pcapng`: a file to write all frames to; `comments`: each with what became of it (docs/capture.md);
+        `trace`: where to print them (True: stdout). `dhcp`: the first address is that of a host "dhcp", which gives
+        the others theirs; how these ask for them may be said; "uplink": whoever gives addresses is out there.
+        `uplink`: a driver that the switch is joined to, or the name of a wire (docs/wires.md)."""
         self.network = IPv4Network(subnet)
         self._free = self.network.hosts()
         self._taken: set[IPv4Address] = set()
@@ -167,8 +138,9 @@ class Lan:
         self.sinks: list[Any] = []
         epoch = 0.0 if clock == "virtual" else time.time() - self.runtime.now()
         self._writer = PcapngWriter(pcapng, epoch=epoch) if pcapng is not None else None
+        self._comments = Comments(self._writer) if self._writer is not None and comments else None
         if self._writer is not None:
-            self.sinks.append(SentFrames(self._writer))
+            self.sinks.append(SentFrames(self._comments or self._writer))
         if trace:
             self.sinks.append(SentFrames(TextTrace(sys.stdout if trace is True else trace)))
         self.seed = seed
@@ -215,10 +187,11 @@ class Lan:
         port = self.switch.port(vlan=vlan, **bounds)
         driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
-            around = Cable if all(isinstance(sink, SentFrames) for sink in self.sinks) else Sniff
-            driver = around(driver, *self.sinks, name=name)
+            driver = cable(driver, self.sinks, name)
         stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits, ip=ip_config)
         stack.hosts = self.names
+        if self._comments is not None and isinstance(driver, Cable):
+            driver.watch(stack, self._comments)
         if address is None:
             netif = self._asking(driver, stack, mac, mtu)
         else:
@@ -327,6 +300,8 @@ class Lan:
                 self.uplink.close()
             self.runtime.close()
         finally:
+            if self._comments is not None:
+                self._comments.flush()
             if self._writer is not None:
                 self._writer.close()
 

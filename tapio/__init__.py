@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tapio.capture import CaptureError, PcapngWriter, Replay, Sniff, TextTrace, frames_of
+    from tapio.capture import CaptureError, PcapngWriter, Replay, RotatingPcapng, Sniff, TextTrace, frames_of
     from tapio.faults import Faults
     from tapio.hook import Hook
     from tapio.impairment import Impair, impair
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tapio.wrapper import Wrapper
 
 _ROOM = {
-    "capture": ("CaptureError", "PcapngWriter", "Replay", "Sniff", "TextTrace", "frames_of"),
+    "capture": ("CaptureError", "PcapngWriter", "Replay", "RotatingPcapng", "Sniff", "TextTrace", "frames_of"),
     "faults": ("Faults",),
     "hook": ("Hook",),
     "impairment": ("Impair", "impair"),
@@ -63,6 +63,7 @@ __all__ = [
     "QemuDgram",
     "QemuStream",
     "Replay",
+    "RotatingPcapng",
     "Sniff",
     "Switch",
     "SwitchPort",

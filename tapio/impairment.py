@@ -17,7 +17,7 @@ from netif.link import Buffer, Driver, LinkCaps, Offload, Port
 from netif.wire import ethernet
 from netif.wire.segment import link_length
 from tapio.faults import Side, Words, both
-from tapio.lane import Frame, Lane
+from tapio.lane import Frame, Lane, Told
 from tapio.script import Rule, Script
 from tapio.wrapper import InnerPort, Wrapper
 
@@ -68,6 +68,10 @@ class Impair(Wrapper):
         scripts = [one.begin(link) if isinstance(one, Rule) else one for one in self._script]
         for lane in (self.out, self.into):
             lane.link, lane.scripts = link, scripts
+
+    def tell(self, told: Told | None) -> None:
+        """Of every frame that does not pass as it is; it may look, and is called under the gate. None ends it."""
+        self.out.told = self.into.told = told
 
     def has_rules(self) -> bool:
         return bool(self.out.has_rules() or self.into.has_rules())

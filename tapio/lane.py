@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -19,10 +19,14 @@ from netif.wire.segment import finish
 from tapio.amounts import Chance, Depth
 from tapio.faults import QUEUE, Faults
 from tapio.filter import look
+from tapio.lane_words import explain
 from tapio.script import DROP, DUPLICATE, PASS, Direction, Script, Verdict
 
 Frame: TypeAlias = tuple[Buffer, Offload | None]
 Fate: TypeAlias = tuple[float, tuple[Buffer, ...], Offload | None]  # when, what
+
+Told: TypeAlias = Callable[[Direction, bytes, tuple[str, ...], tuple[bytes, ...]], None]
+"""Direction, the frame as it came, what befell it in words, the frames that go on in its place."""
 
 _HELD = 32 << 20  # bytes of frames that may wait in one direction, each counted with its overhead
 _OVERHEAD = 256  # bytes
@@ -54,6 +58,7 @@ class Lane:
         self.direction = direction
         self.faults = faults
         self.scripts: Sequence[Script] = ()
+        self.told: Told | None = None  # of every frame that does not pass as it is
         self.link = 14  # bytes in front of the IP header
         self.seen = 0
         self.dropped = 0  # by a script
@@ -97,6 +102,22 @@ class Lane:
 
     def fates(self, buffers: tuple[Buffer, ...], offload: Offload | None, now: float) -> Sequence[Fate]:
         """The frames that go on in this one's place, and when they are due."""
+        if self.told is not None:
+            return self._fates_told(self.told, buffers, offload, now)
+        return self._fates(buffers, offload, now)
+
+    def _fates_told(
+        self, told: Told, buffers: tuple[Buffer, ...], offload: Offload | None, now: float
+    ) -> Sequence[Fate]:
+        before = self.counters
+        fates = self._fates(buffers, offload, now)
+        words = explain(self.faults, before, self.counters, len(fates), fates[0][0] - now if fates else 0.0)
+        if words:
+            changed = tuple(b"".join(pieces) for _, pieces, _ in fates)
+            told(self.direction, b"".join(buffers), words, changed)
+        return fates
+
+    def _fates(self, buffers: tuple[Buffer, ...], offload: Offload | None, now: float) -> Sequence[Fate]:
         self.seen += 1
         faults = self.faults
         facts = look(b"".join(buffers), self.link) if faults.only or faults.match else None

@@ -203,9 +203,17 @@ WRAPPERS = {
         WrapperKind(
             name="sniff",
             example="sniff(tap:tap0, file=x.pcapng)",
-            help="what passes, written to a file for Wireshark",
-            opener="components.wires.wrappers:sniffed",
-            options={"file": "x.pcapng", "name": "tap0"},
+            help="what passes, for Wireshark: into files, a pipe (file=-) or a program (docs/capture.md)",
+            opener="components.wires.sniffs:sniffed",
+            options={
+                "file": "x.pcapng",
+                "to": "wireshark",
+                "name": "tap0",
+                "comments": "",
+                "rotate_bytes": "10MiB",
+                "rotate_seconds": "60",
+                "keep": "5",
+            },
         ),
         WrapperKind(
             name="hook",

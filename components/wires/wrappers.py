@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING, Any
 
 from components.wires.grammar import BadWire
-from netif.link import LinkCaps, Port
-from tapio.capture import PcapngWriter, Sniff
 from tapio.script import script_from_data
 
 if TYPE_CHECKING:
@@ -57,12 +54,6 @@ def rules_in(path: str) -> Any:
     if not isinstance(data, list):
         raise BadWire(f'impair(: script=@{path} holds no list of rules, such as ["drop 3rd SYN"]')
     return data
-
-
-def sniffed(driver: Driver, options: Mapping[str, str]) -> Driver:
-    if "file" not in options:
-        raise BadWire("sniff( wants a file: sniff(WIRE, file=x.pcapng)")
-    return FileSniff(driver, options["file"], options.get("name", "netif"))
 
 
 def hooked(driver: Driver, options: Mapping[str, str]) -> Driver:
@@ -121,27 +112,3 @@ def module_in(path: str) -> Any:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class FileSniff(Sniff):
-    """Writes to a file of its own, with times of day; the file ends with the wire."""
-
-    def __init__(self, driver: Driver, path: str, name: str) -> None:
-        super().__init__(driver, name=name)
-        self.path = path
-        try:
-            self._file = open(path, "wb")  # noqa: SIM115 - `close` closes it
-        except OSError as error:
-            raise OSError(error.errno, f"{path}: {os.strerror(error.errno or 0)}") from None
-
-    def open(self, want: LinkCaps, port: Port) -> LinkCaps:
-        if not self.sinks:
-            self.sinks.append(PcapngWriter(self._file, epoch=time.time() - port.now()))
-        return super().open(want, port)
-
-    def close(self) -> None:
-        super().close()
-        self._file.close()
-
-    def __repr__(self) -> str:
-        return f"<FileSniff to {self.path}, {self.driver!r}>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from struct import Struct
 from types import TracebackType
-from typing import BinaryIO
+from typing import Protocol
 
 from netif.link import PARTIAL, Buffer, Medium, Offload
 from tapio.script import Direction
@@ -26,21 +26,33 @@ _NANOSECONDS = 9  # the resolution of times, as a negative power of ten
 _DIRECTIONS = {"in": _FLAGS.pack(_EPB_FLAGS, 4, 1), "out": _FLAGS.pack(_EPB_FLAGS, 4, 2)}
 
 
+class Blocks(Protocol):
+    """What a capture may be written to: a file, or a `Live` pipe; each block is one `write`."""
+
+    @property
+    def closed(self) -> bool: ...
+    def write(self, block: bytes, /) -> int: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
 class PcapngWriter:
     """A pcapng file, one interface in it for each name that frames come with.
 
     `epoch` is added to the ports' times: `time.time() - port.now()` makes the monotonic clock's times of day.
+    A comment of several lines is as many comments.
     """
 
     def __init__(
-        self, file: str | os.PathLike[str] | BinaryIO, *, epoch: float = 0.0, link_type: int = LINKTYPE_ETHERNET
+        self, file: str | os.PathLike[str] | Blocks, *, epoch: float = 0.0, link_type: int = LINKTYPE_ETHERNET
     ) -> None:
         self._owned = isinstance(file, (str, os.PathLike))
         if isinstance(file, (str, os.PathLike)):
-            self._file: BinaryIO = open(file, "wb")  # noqa: SIM115 - `close` closes it
+            self._file: Blocks = open(file, "wb")  # noqa: SIM115 - `close` closes it
         else:
             self._file = file
-        self._epoch = int(epoch * 1e9)
+        self.epoch = epoch
+        self.size = 0  # bytes written
         self._link_type = link_type
         self._link_types: dict[str, int] = {}  # by interface, where it is another
         self._interfaces: dict[tuple[str, int], int] = {}
@@ -50,6 +62,7 @@ class PcapngWriter:
     def _write(self, block: bytes) -> None:
         """A block as far as its second length field, which every block repeats at its end."""
         self._file.write(block + block[4:8])
+        self.size += len(block) + 4
 
     def opened(self, interface: str, medium: Medium) -> None:
         self._link_types[interface] = self._link_type if medium is Medium.ETHERNET else LINKTYPE_RAW
@@ -74,11 +87,11 @@ class PcapngWriter:
         comment: str = "",
     ) -> None:
         number = self.interface(interface)
-        time = max(0, int(when * 1e9) + self._epoch)
+        time = max(0, int(when * 1e9) + int(self.epoch * 1e9))
         length = sum(map(len, buffers))
         options = _DIRECTIONS[direction]
         if comment:
-            options += _option(_COMMENT, comment.encode())
+            options += b"".join(_option(_COMMENT, line.encode()) for line in comment.splitlines())
         if offload is not None and (offload.checksum == PARTIAL or offload.gso_size):
             options += self._comment(offload)
         total = 32 + length + -length % 4 + len(options) + 4
