@@ -12,13 +12,17 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` alone would double what this import costs
 if TYPE_CHECKING:
+    from components.br_glue import BridgeGlue as BridgeGlue
+    from components.bridge import Bridge as Bridge
     from components.lan import Host as Host
     from components.lan import Lan as Lan
     from components.lease_file import LeaseFile as LeaseFile
     from components.netif_connect import netif_connect as netif_connect
     from components.netif_connect import netif_disconnect as netif_disconnect
+    from components.trunk import VlanTrunk as VlanTrunk
     from components.wires import open_wire as open_wire
     from netif import esp as esp
+    from netif.config import BridgeConfig as BridgeConfig
     from netif.config import DnsInfo as DnsInfo
     from netif.config import DnsType as DnsType
     from netif.config import DriverIfconfig as DriverIfconfig
@@ -97,17 +101,23 @@ if TYPE_CHECKING:
     from tapio import Switch as Switch
     from tapio import Tap as Tap
     from tapio import Tun as Tun
+    from tapio import Vlan as Vlan
     from tapio import impair as impair
     from tapio import pair as pair
     from tapio import tapio_create as tapio_create
     from tapio import tapio_output as tapio_output
 
 _HOMES: dict[str, str] = {
+    "components.br_glue": "BridgeGlue",
+    "components.bridge": "Bridge",
     "components.lan": "Host Lan",
     "components.lease_file": "LeaseFile",
     "components.netif_connect": "netif_connect netif_disconnect",
+    "components.trunk": "VlanTrunk",
     "components.wires": "open_wire",
-    "netif.config": "DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig",
+    "netif.config": """
+        BridgeConfig DnsInfo DnsType DriverIfconfig Flags InherentConfig IpEvent IpInfo NetifConfig NetstackConfig
+    """,
     "netif.dhcp": "DhcpcConfig DhcpsConfig Lease RelayedPool",
     "netif.errors": """
         DhcpAlreadyStarted DhcpAlreadyStopped DhcpNotStopped DhcpcStartFailed DhcpsStartFailed DnsNotConfigured
@@ -115,6 +125,7 @@ _HOMES: dict[str, str] = {
         NetifError NoMem NotFound NotSupported TxFailed
     """,
     "netif.esp": """
+        NETIF_BR_DROP NETIF_BR_FDW_CPU NETIF_BR_FLOOD
         DhcpOp DhcpOption DhcpsLease event_handler_instance_register event_handler_instance_unregister
         event_handler_register event_handler_unregister event_loop_create_default event_loop_delete_default
         event_post ip4addr_aton ip4addr_ntoa netif_action_add_address netif_action_add_ip6_address
@@ -161,7 +172,7 @@ _HOMES: dict[str, str] = {
     "netif.router": "ForwardingCounters NaptEntry",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input tunif_init tunif_input",
-    "tapio": "Hook Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun impair pair tapio_create tapio_output",
+    "tapio": "Hook Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun Vlan impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -40,7 +40,7 @@ class Flags(enum.IntFlag):
     IPV6_AUTOCONFIG = 256
 
 
-NOT_HERE = Flags.IS_PPP | Flags.IS_BRIDGE | Flags.MLDV6_REPORT | Flags.IPV6_AUTOCONFIG  # nothing is behind these
+NOT_HERE = Flags.IS_PPP | Flags.MLDV6_REPORT | Flags.IPV6_AUTOCONFIG  # nothing is behind these
 _ALL = Flags(0x1FF)
 
 
@@ -257,6 +257,27 @@ def _check_delay(_instance: object, field: attrs.Attribute[Any], value: Any) -> 
         raise InvalidParams(f"InherentConfig.{field.name}: {value!r} is out of range; take 0 to {DELAY_MAX} seconds")
 
 
+def _check_count(instance: object, field: attrs.Attribute[Any], value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidParams(f"{type(instance).__name__}.{field.name}: {value!r} is no count; give a number from 1 on")
+
+
+@attrs.frozen
+class BridgeConfig:
+    """bridgeif_config_t: how much a bridge holds."""
+
+    max_fdb_dyn_entries: int = attrs.field(default=1024, validator=_check_count)  # stations that it learns
+    max_fdb_sta_entries: int = attrs.field(default=256, validator=_check_count)  # stations that it is given
+    max_ports: int = attrs.field(default=64, validator=_check_count)
+
+
+def _check_bridge(instance: Any, _field: object, value: Any) -> None:
+    if value is None and instance.flags & Flags.IS_BRIDGE:
+        raise InvalidParams("InherentConfig.bridge_info: IS_BRIDGE wants one; give BridgeConfig()")
+    if value is not None and not isinstance(value, BridgeConfig):
+        raise InvalidParams(f"InherentConfig.bridge_info: {value!r} is none; give BridgeConfig()")
+
+
 @attrs.frozen
 class InherentConfig:
     """What an interface is by itself, whatever drives it."""
@@ -272,6 +293,7 @@ class InherentConfig:
     lost_ip_event: Any = None
     hostname: str = attrs.field(default="", validator=_check_hostname)  # sent with DHCP
     lost_ip_delay: float = attrs.field(default=120.0, validator=_check_delay)  # seconds to LostIp; 0: at once
+    bridge_info: BridgeConfig | None = attrs.field(default=None, validator=_check_bridge)  # with IS_BRIDGE
 
 
 def _check_transmit(_instance: object, _field: object, value: Any) -> None:

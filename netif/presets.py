@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netif.config import Flags, InherentConfig, IpEvent, IpInfo
+from netif.config import BridgeConfig, Flags, InherentConfig, IpEvent, IpInfo
 
 __all__ = [
     "NETIF_INHERENT_DEFAULT_BR",
@@ -81,9 +81,10 @@ def NETIF_INHERENT_DEFAULT_PPP(**changes: Any) -> InherentConfig:
 
 
 def NETIF_INHERENT_DEFAULT_BR(**changes: Any) -> InherentConfig:
-    """NotSupported, unless the flags are changed: nothing here bridges."""
+    """A bridge, attached to netif_br_glue_new(); `bridge_info`: how much it holds."""
     return _config(
         changes,
+        bridge_info=BridgeConfig(),
         if_key="BR0",
         if_desc="br0",
         route_prio=70,
@@ -94,9 +95,10 @@ def NETIF_INHERENT_DEFAULT_BR(**changes: Any) -> InherentConfig:
 
 
 def NETIF_INHERENT_DEFAULT_BR_DHCPS(**changes: Any) -> InherentConfig:
-    """NotSupported, unless the flags are changed: nothing here bridges."""
+    """The same, giving addresses."""
     return _config(
         changes,
+        bridge_info=BridgeConfig(),
         if_key="BR1",
         if_desc="br1",
         route_prio=70,

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from netif import presets
+from netif.config import BridgeConfig as BridgeConfig
 from netif.config import DnsInfo as DnsInfo
 from netif.config import DnsType as DnsType
 from netif.config import DriverIfconfig as DriverIfconfig
@@ -21,8 +22,9 @@ from netif.config import IpInfo as IpInfo
 from netif.config import NetifConfig as NetifConfig
 from netif.config import NetstackConfig as NetstackConfig
 from netif.errors import NetifError as NetifError
-from netif.esp import actions, dhcp, events, identity, lifecycle, napt, unsupported
+from netif.esp import actions, bridge, dhcp, events, identity, lifecycle, napt, unsupported
 from netif.esp.actions import *
+from netif.esp.bridge import *
 from netif.esp.dhcp import *
 from netif.esp.events import *
 from netif.esp.identity import *
@@ -39,7 +41,7 @@ from netif.presets import *
 if not TYPE_CHECKING:  # a type checker takes what is imported `as` or by a star for public; it cannot read this
     __all__ = [
         *("ANY_BASE", "ANY_ID", "IP_EVENT"),
-        *("DnsInfo", "DnsType", "DriverIfconfig", "Flags", "InherentConfig", "IpEvent", "IpInfo"),
+        *("BridgeConfig", "DnsInfo", "DnsType", "DriverIfconfig", "Flags", "InherentConfig", "IpEvent", "IpInfo"),
         *("NetifConfig", "NetifError", "NetstackConfig"),
         *presets.__all__,
         *lifecycle.__all__,
@@ -48,6 +50,7 @@ if not TYPE_CHECKING:  # a type checker takes what is imported `as` or by a star
         *dhcp.__all__,
         *events.__all__,
         *napt.__all__,
+        *bridge.__all__,
         *unsupported.__all__,
     ]
 

@@ -14,13 +14,6 @@ __all__ = [
     "netif_action_remove_ip6_address",
     "netif_add_ip6_address",
     "netif_add_static_neighbor",
-    "netif_br_glue_add_port",
-    "netif_br_glue_add_wifi_port",
-    "netif_br_glue_del",
-    "netif_br_glue_new",
-    "netif_bridge_add_port",
-    "netif_bridge_fdb_add",
-    "netif_bridge_fdb_remove",
     "netif_create_ip6_linklocal",
     "netif_free_rx_buffer",
     "netif_get_all_ip6",
@@ -51,7 +44,6 @@ __all__ = [
 
 _IPV6 = "there is no IPv6 here yet"
 _PPP = "there is no PPP here"
-_BRIDGE = "there is no bridging here yet"
 _SNTP = "there is no SNTP here; ask a time service over a socket"
 _L2TAP = "there is no VFS here; stack.l2tap(netif, ethertype) is such an endpoint"
 _SPEED = "nothing here counts by the speed of a link"
@@ -87,13 +79,6 @@ netif_remove_static_neighbor = _not_supported("netif_remove_static_neighbor", _I
 netif_ppp_get_params = _not_supported("netif_ppp_get_params", _PPP)
 netif_ppp_set_auth = _not_supported("netif_ppp_set_auth", _PPP)
 netif_ppp_set_params = _not_supported("netif_ppp_set_params", _PPP)
-netif_br_glue_add_port = _not_supported("netif_br_glue_add_port", _BRIDGE)
-netif_br_glue_add_wifi_port = _not_supported("netif_br_glue_add_wifi_port", _BRIDGE)
-netif_br_glue_del = _not_supported("netif_br_glue_del", _BRIDGE)
-netif_br_glue_new = _not_supported("netif_br_glue_new", _BRIDGE)
-netif_bridge_add_port = _not_supported("netif_bridge_add_port", _BRIDGE)
-netif_bridge_fdb_add = _not_supported("netif_bridge_fdb_add", _BRIDGE)
-netif_bridge_fdb_remove = _not_supported("netif_bridge_fdb_remove", _BRIDGE)
 netif_sntp_deinit = _not_supported("netif_sntp_deinit", _SNTP)
 netif_sntp_init = _not_supported("netif_sntp_init", _SNTP)
 netif_sntp_reachability = _not_supported("netif_sntp_reachability", _SNTP)

@@ -8,7 +8,17 @@ import attrs
 import pytest
 
 from netif import presets
-from netif.config import DnsInfo, DriverIfconfig, Flags, InherentConfig, IpEvent, IpInfo, NetifConfig, NetstackConfig
+from netif.config import (
+    BridgeConfig,
+    DnsInfo,
+    DriverIfconfig,
+    Flags,
+    InherentConfig,
+    IpEvent,
+    IpInfo,
+    NetifConfig,
+    NetstackConfig,
+)
 from netif.errors import InvalidArg, InvalidParams, NetifError, NotSupported
 
 
@@ -142,7 +152,7 @@ def test_errors_bear_the_codes_of_esp_netif():
     assert codes[0x500E] == "ESP_ERR_ESP_NETIF_TX_FAILED"
 
 
-@pytest.mark.parametrize("flag", [Flags.IS_PPP, Flags.IS_BRIDGE, Flags.MLDV6_REPORT, Flags.IPV6_AUTOCONFIG])
+@pytest.mark.parametrize("flag", [Flags.IS_PPP, Flags.MLDV6_REPORT, Flags.IPV6_AUTOCONFIG])
 def test_flag_with_nothing_behind_it_is_refused_by_its_name(flag):
     with pytest.raises(NotSupported, match=rf"InherentConfig\.flags: {flag.name} "):
         InherentConfig("X", flag | Flags.AUTOUP)
@@ -197,12 +207,22 @@ def test_events_of_the_presets():
     assert presets.NETIF_INHERENT_DEFAULT_WIFI_AP().ip_info == IpInfo("192.168.4.1/24")
 
 
+def test_a_bridge_says_how_much_it_holds():
+    for preset in (presets.NETIF_INHERENT_DEFAULT_BR, presets.NETIF_INHERENT_DEFAULT_BR_DHCPS):
+        assert preset().flags & Flags.IS_BRIDGE
+        assert preset(bridge_info=BridgeConfig(max_ports=2)).bridge_info == BridgeConfig(1024, 256, 2)
+        with pytest.raises(InvalidParams, match=r"bridge_info: IS_BRIDGE wants one; give BridgeConfig\(\)"):
+            preset(bridge_info=None)
+        with pytest.raises(InvalidParams, match="bridge_info: 5 is none"):
+            preset(bridge_info=5)
+    with pytest.raises(InvalidParams, match=r"BridgeConfig\.max_ports: 0 is no count"):
+        BridgeConfig(max_ports=0)
+
+
 @pytest.mark.parametrize(
     ("preset", "flag"),
     [
         (presets.NETIF_INHERENT_DEFAULT_PPP, "IS_PPP"),
-        (presets.NETIF_INHERENT_DEFAULT_BR, "IS_BRIDGE"),
-        (presets.NETIF_INHERENT_DEFAULT_BR_DHCPS, "IS_BRIDGE"),
     ],
 )
 def test_preset_with_nothing_behind_it_is_refused_by_its_flag(preset, flag):

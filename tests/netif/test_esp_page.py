@@ -11,7 +11,7 @@ from netif.esp import unsupported
 
 TEXT = (Path(netif.__file__).parent.parent / "docs" / "esp_netif.md").read_text()
 ROWS = re.findall(r"^\| (?:`(\w+)`)? ?\| `(\w+)` \| ?(.*?) ?\|$", TEXT, re.MULTILINE)
-PRESETS_REFUSED = {f"NETIF_INHERENT_DEFAULT_{name}" for name in ("PPP", "BR", "BR_DHCPS")}
+PRESETS_REFUSED = {f"NETIF_INHERENT_DEFAULT_{name}" for name in ("PPP",)}
 
 
 def test_every_function_has_a_row():
