@@ -172,13 +172,13 @@ class Bridge:
         """Close its driver; static entries lead there no longer. NotFound."""
         if self.members.get(member.name) is not member:
             raise NotFound(f"{member!r} is no member of {self.name}")
-        del self.members[member.name]
-        member.patch.close()
         with gate(self.runtime):
+            del self.members[member.name]
             static = self.switch.static
             for mac, ports in list(static.items()):
                 if member.port in ports:
                     static[mac] = tuple(port for port in ports if port is not member.port)
+        member.patch.close()
         self.settle()
 
     def lost(self, member: Member, error: OSError) -> None:

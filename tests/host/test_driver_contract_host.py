@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netif.link import Medium
-from tapio import Packet, Pcap, Tap, Tun
+from tapio import Packet, Pcap, Tap, Tun, Vlan
 from tests.host.far_end import FarEnd
 from tests.host.namespaces import namespace
 from tests.tapio.conftest import frames, frames_of, make_port, runtime, want  # noqa: F401 - fixtures
@@ -34,6 +34,17 @@ def a_plain_tap_that_is_bridged_with_another(ns):
     drivers = Tap("tap0", netns=ns.name, offload=False), Tap("tap1", netns=ns.name)
     ns.settle("tap0"), ns.settle("tap1")
     return drivers
+
+
+@wire_of
+def a_vlan_of_a_tap_that_is_bridged_with_another(ns):
+    near, far = a_tap_that_is_bridged_with_another(ns)
+    return Vlan(near, 10), Vlan(far, 10)
+
+
+@wire_of
+def a_vlan_of_a_packet_socket(ns):
+    return Vlan(Packet("v0", netns=ns.name), 10), Vlan(Packet("v1", netns=ns.name, offload=False), 10)
 
 
 @wire_of

@@ -65,6 +65,19 @@ def test_0_is_all_frames_with_a_length(met: Rig):
     assert tap.send(frame(ethertype=38, src=OUR_MAC, dst=PEER_MAC)) == 19
 
 
+def test_its_stack_wants_all_broadcasts_while_it_is_there_and_ends_it(met: Rig):
+    tap, second = L2Tap(met.interface, TEST), L2Tap(met.interface, OTHER)
+    assert met.stack.overhearing
+    tap.close()
+    assert met.stack.overhearing
+    second.close()
+    assert not met.stack.overhearing
+    left = L2Tap(met.interface, TEST)
+    met.stack.close(0)
+    fails(errno.ENETDOWN, left.receive)
+    assert left.closed
+
+
 def test_an_ethertype_of_an_interface_is_had_once(met: Rig):
     tap = L2Tap(met.interface, TEST)
     L2Tap(met.interface, OTHER)
