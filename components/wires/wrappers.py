@@ -81,7 +81,7 @@ def tagged(driver: Driver, options: Mapping[str, str]) -> Driver:
         raise BadWire("vlan( wants the VLAN's number: vlan(WIRE, id=10)")
     for name, value in options.items():
         if not (value.isascii() and value.isdigit() and len(value) < 10):
-            raise BadWire(f"vlan(: {name}={value} is no number: write {name}=10")
+            raise BadWire(f"vlan(: {name}={value} is no number: write {name}={10 if name == 'id' else 3}")
     try:
         return Vlan(driver, int(options["id"]), int(options.get("priority", "0")))
     except ValueError as error:
