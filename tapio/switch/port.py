@@ -148,6 +148,8 @@ class SwitchPort(MemoryPort):
             vid = self.vlans.way_in(tci)
             tci = tci & 0xF000 | vid
             buffers, offload = vlan.untag(buffers, offload)
+            if self.vlans.is_access and vlan.is_tagged(buffers):
+                vid = 0  # a native VLAN further on would take it for one of the inner tag's
         if not vid:
             self.not_member += 1
         elif vid == _DEFAULT:

@@ -21,6 +21,7 @@ NOT_MEMBER, UNTAGGED, TAGGED = 0, 1, 2  # how a VLAN's frames leave a port
 TAG_LENGTH = 4  # bytes
 _AT = 12  # where a tag stands: behind both addresses
 _VID = 0xFFF
+_VLAN = ethernet.VLAN.to_bytes(2, "big")
 _TAG = Struct("!HH")  # ethertype 0x8100; priority, drop eligible, VID
 _TCI = Struct("!H")
 
@@ -41,6 +42,10 @@ class Membership:
 
     untagged: int | None = DEFAULT
     tagged: frozenset[int] | None = None
+
+    @property
+    def is_access(self) -> bool:
+        return self.tagged == frozenset()
 
     def way_out(self, vid: int) -> int:
         if vid == self.untagged:
@@ -73,6 +78,11 @@ def tci_of(head: Buffer) -> int:
     """What the tag says; the frame is known to have one, and to be long enough."""
     tci: int = _TCI.unpack_from(head, _AT + 2)[0]
     return tci
+
+
+def is_tagged(buffers: tuple[Buffer, ...]) -> bool:
+    """Of a frame that `untag` has answered with: there was another tag behind that."""
+    return buffers[1][:2] == _VLAN
 
 
 def untag(buffers: tuple[Buffer, ...], offload: Offload | None) -> Frame:

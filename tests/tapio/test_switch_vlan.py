@@ -72,6 +72,14 @@ class TestAccessPorts:
         a.transmit((tagged(frame, 0, priority=5),), None)
         assert arrived(b) == [[frame]]
 
+    @pytest.mark.parametrize("outer", [0, 10])
+    def test_a_tag_behind_that_is_no_way_into_its_vlan(self, plug, frames, outer):
+        """The outer one comes off here, and the native VLAN has none on a trunk: the next switch would see the inner"""
+        a, trunk = plug(vlan=10), plug(trunk=[20], native=10)
+        a.transmit((tagged(tagged(frames.plain(dst=B, src=A), 20), outer),), None)
+        assert arrived(trunk) == [[]]
+        assert a.counters.not_member == 1
+
     def test_a_tag_of_4095_is_no_vlan(self, plug, frames):
         a, b = plug(vlan=10), plug()
         b.transmit((tagged(frames.plain(dst=B, src=A), 4095),), None)
