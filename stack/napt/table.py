@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[int, bytes, int]  # protocol, address, port or ident
 NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
 _WELL_KNOWN = range(1, 1024)
+_GUESSES = 64
 
 
 class Portmap(NamedTuple):
@@ -160,13 +161,15 @@ class Table:
             ranges.insert(0, range(first + ((first ^ wanted) & 1), last + 1, 2))
         if protocol != ICMP and wanted in _WELL_KNOWN:
             ranges.insert(0, _WELL_KNOWN)
-        for ports in ranges:
-            begin = self.stack.dice.randrange(0, len(ports)) if len(ports) else 0
-            for number in range(len(ports)):
-                port = ports[(begin + number) % len(ports)]
-                if self._is_free(protocol, address, port):
-                    return port
-        return None
+        tried = chain.from_iterable(map(self._tried, ranges))
+        return next((port for port in tried if self._is_free(protocol, address, port)), None)
+
+    def _tried(self, ports: range) -> Iterator[int]:
+        """A few at random, since a host may have taken a long block of them; then all."""
+        dice, count = self.stack.dice, len(ports)
+        if count:
+            yield from (ports[dice.randrange(0, count)] for _ in range(_GUESSES))
+            yield from ports
 
     def _is_free(self, protocol: int, address: bytes, port: int) -> bool:
         return not (

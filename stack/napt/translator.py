@@ -83,12 +83,20 @@ class Napt:
         if session is None and flags & (SYN | ACK) != SYN:
             self._drop(packet, "napt_no_session")
             return None
+        if session is None and not self._is_inside(packet.src):
+            self._drop(packet, "forward_martian")  # RFC 1812 5.3.8
+            return None
         session = session or table.open(packet.interface, inside, address, peer)
         if session is None:
             self._refuse(packet, "napt_full")
             return None
         session.passed(OUT, flags, self.stack.now)
         return session.mapping.port
+
+    def _is_inside(self, src: bytes) -> bool:
+        """The way back to it is by an inside interface."""
+        way = self.stack.forwarding.way(src)
+        return way is not None and way.interface.inside
 
     # in
 

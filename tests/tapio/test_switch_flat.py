@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-
 import pytest
 
 from netif.link import Hears
 from netif.wire import arp, ethernet, ip
 from tapio import Switch
-
-
-def calls(function):
-    """Python and C functions called by it; no finalizer's, whose time is the garbage collector's to choose."""
-    count = 0
-
-    def note(_frame, event, _argument):
-        nonlocal count
-        if event in ("call", "c_call"):
-            count += 1
-
-    gc.disable()
-    sys.setprofile(note)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return count
+from tests.profiled import calls
 
 
 def mac(number):

@@ -14,6 +14,7 @@ from scapy.layers.l2 import Ether
 from netif.link import PARTIAL, Offload
 from netif.wire import ethernet, icmp, ip, tcp, udp
 from netif.wire.checksum import pseudo_header
+from tests.profiled import calls
 from tests.stack.forwarding.crossing import FAR, FAR_MAC, FAR_SIDE, FAR_SIDE_MAC, Crossing
 from tests.stack.rig import OUR_MAC, PEER, PEER_MAC, address, datagram, packet
 
@@ -245,6 +246,28 @@ def test_it_goes_with_its_interface(crossing: Crossing):
     assert len(crossing.far_interface.napt_table()) == 2
     crossing.interface.detach()
     assert crossing.far_interface.napt_table() == ()
+
+
+def test_a_source_that_is_not_inside_is_not_translated(crossing: Crossing):
+    """RFC 1812 5.3.8: or one host's forged sources would push out the sessions of all others"""
+    crossing.gets(datagram(b"x", 5000, 7, src=address("10.1.0.9"), dst=FAR, mac=PEER_MAC))
+    crossing.drops(forward_martian=1)
+    assert crossing.crossed() == []
+    assert crossing.interface.napt_table() == ()
+
+
+def test_a_port_is_found_at_the_same_cost_beside_a_block_of_taken_ones():
+    """Which an inside host can take, since each keeps its own"""
+    crossing = inside()
+    napt = crossing.stack.forwarding.napt
+    assert napt is not None
+    for port in range(1024, 17000):
+        napt.table.open(crossing.interface, (ip.UDP, PEER, port), FAR_SIDE, FAR)
+    costs = [
+        calls(lambda n=n: napt.table.open(crossing.interface, (ip.UDP, address(f"10.0.0.{n}"), 1024), FAR_SIDE, FAR))
+        for n in range(3, 43)
+    ]
+    assert max(costs) < 500
 
 
 _QUOTES = st.builds(
