@@ -22,6 +22,7 @@ RECIPES = {
     "nat-mapped": ("nat", "tap0", "--map", "8080:192.168.5.100:80", "--map", "53:192.168.5.100:53/udp"),
     "nat-iptables": ("nat", "tap0", "--firewall", "iptables", "--map", "8080:192.168.5.100:80"),
 }
+PARTS = ("isolated", "bridge", "forward", "nat-own", "nat-mapped")  # of what others do too
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def machine(tmp_path_factory):
         yield machine
 
 
-@pytest.fixture(params=list(RECIPES))
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in PARTS)) for name in RECIPES])
 def words(request):
     return RECIPES[request.param]
 

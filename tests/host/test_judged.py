@@ -26,7 +26,7 @@ def test_ten_thousand_frames_stand_before_tshark(ns, join, tmp_path):
     judged(ns, "tap0", join(offload=False), tmp_path / "judged.pcap")
 
 
-@pytest.mark.parametrize("wire", ["tap", "packet"])
+@pytest.mark.parametrize("wire", [pytest.param("tap", marks=pytest.mark.slow), "packet"])
 def test_with_offload_they_stand_behind_a_bridge_and_a_veth_without(wire, tmp_path):
     with behind_a_bridge(wire) as (here, far), Stack("ours") as host:
         driver = Tap("port", netns=here.name) if wire == "tap" else Packet("v0", netns=here.name)
