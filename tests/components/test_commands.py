@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import time
+import subprocess
+import sys
 
 import pytest
 
 from components.cli import COMMANDS
+from tests.components.commands import environment
 
 
-def test_the_help_names_every_command_and_is_there_at_once(command):
-    began = time.perf_counter()
+def test_the_help_names_every_command_and_loads_none(command):
     helped = command("--help")
-    assert time.perf_counter() - began < 2.0
     assert helped.status == 0
     for name in COMMANDS:
         assert f"  {name} " in helped.out
+    program = (
+        "import sys; from components.cli import main; main(['--help']); print({'stack', 'asyncio'} & {*sys.modules})"
+    )
+    alone = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True)
+    assert alone.stdout.splitlines()[-1] == "set()", alone
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", "host")])
@@ -43,9 +48,7 @@ def test_a_command_that_is_not_there_is_told_with_the_nearest(command):
 
 def test_the_demo_shows_a_trace_writes_a_capture_and_says_what_next(command, tmp_path):
     path = tmp_path / "demo.pcapng"
-    began = time.perf_counter()
     shown = command("demo", "--pcapng", str(path))
-    assert time.perf_counter() - began < 6.0  # 3 s where nothing else runs
     assert shown.status == 0, shown
     assert shown.err == ""
     assert "> 10.0.0.1.7: S 0:0(0)" in shown.out or "> 10.0.0.1.7: S" in shown.out
