@@ -17,8 +17,8 @@ from tapio.ring import Ring
 
 BUFFER = 65568  # bytes: virtio-net header, VLAN tag and the largest IP packet
 LARGE = BUFFER // 2  # a frame from here on is a view of its buffer; a smaller one is a copy, and does not pin it
-_IOV_MAX = 1024  # buffers of one writev
-_UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
+IOV_MAX = 1024  # buffers of one writev
+UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 
 
 class KernelWire:
@@ -95,9 +95,9 @@ class KernelWire:
             if self._port is not None:
                 self._port.watch()
             return False
-        if error.errno == errno.EINVAL and len(buffers) > _IOV_MAX:
+        if error.errno == errno.EINVAL and len(buffers) > IOV_MAX:
             return self._write((b"".join(buffers),))
-        if error.errno in _UNFIT:
+        if error.errno in UNFIT:
             self.refused += 1
             return True
         raise self._failure(error) from None

@@ -10,6 +10,7 @@ import attrs
 from netif.link import LinkCaps
 
 MTU_MAX = 65535  # bytes; IPv4's total length is 16 bits
+MTU_MIN = 576  # bytes; RFC 791 3.1: what every host must take
 FRAME_MAX = MTU_MAX + 18  # with an Ethernet header and one VLAN tag
 
 

@@ -165,7 +165,8 @@ class Records:
 def load(path: Path) -> Record | None:
     """None: not there. A Complaint about one that nobody should follow."""
     try:
-        owner, text = path.stat().st_uid, path.read_text()
+        with path.open() as file:  # of one and the same file
+            owner, text = os.fstat(file.fileno()).st_uid, file.read()
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -35,14 +35,12 @@ from tapio.packet.endpoint import (
     STATUS_VLAN,
     Endpoint,
 )
-from tapio.wire import MTU_MAX, WireError, grant
+from tapio.wire import MTU_MAX, MTU_MIN, WireError, grant
 
 if TYPE_CHECKING:
     from tapio.pcap.checksums import Checksums
 
 log = logging.getLogger(__name__)
-
-MTU_MIN = 576  # bytes; RFC 791 3.1: what every host must take
 
 _STATUS = 0 if sys.byteorder == "little" else 3  # the byte of the auxiliary data that has STATUS_VLAN
 _TAG = Struct("!HH")  # TPID, TCI

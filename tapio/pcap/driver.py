@@ -21,20 +21,18 @@ import attrs
 from netif.link import PARTIAL, Buffer, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed, ethernet
 from netif.wire.segment import adapt, cut
+from tapio.kernel import IOV_MAX, UNFIT
 from tapio.netns import in_netns
 from tapio.pcap import handle as pcap
 from tapio.pcap.checksums import Checksums
 from tapio.pcap.echoes import Echoes
 from tapio.pcap.interface import Interface
-from tapio.wire import MTU_MAX, WireError, grant
+from tapio.wire import MTU_MAX, MTU_MIN, WireError, grant
 
 BUFFER = 32 << 20  # bytes; where offload is on, a frame of any size takes 64 KiB of it
 _SKIPPED = 64  # frames passed over at a stretch, before others have their turn
-_IOV_MAX = 1024  # buffers of one writev
-_UNFIT = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM))  # this one frame is lost, no more
 _GONE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF))
 _NOBODY = bytes(6)  # the MAC address of a loopback device
-MTU_MIN = 576  # bytes; RFC 791 3.1: what every host must take
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +266,7 @@ class Pcap:
     def _write(self, buffers: tuple[Buffer, ...]) -> bool:
         if self._link_header:
             buffers = (self._link_header + _ethertype(buffers[0]), *buffers)
-        if len(buffers) > _IOV_MAX:
+        if len(buffers) > IOV_MAX:
             buffers = (b"".join(buffers),)
         try:
             os.writev(self._fd, buffers)  # as pcap_inject does, but for the errno that cypcap keeps to itself
@@ -294,7 +292,7 @@ class Pcap:
             if self._port is not None:
                 self._port.watch()
             return False
-        if error.errno in _UNFIT:
+        if error.errno in UNFIT:
             self.refused += 1
             return True
         raise self._failure(error) from None
