@@ -156,7 +156,7 @@ def test_all_who_wait_are_told_and_another_driver_goes_on(line: Line, host: Stac
             host.create_connection((THEIRS, 3333), timeout=1)
         before, threads = time.process_time(), threading.active_count()
         time.sleep(IDLE)
-        assert time.process_time() - before < IDLE / 10
+        assert time.process_time() - before < IDLE / 3  # of CPU: who spins takes all that there is
         assert threading.active_count() == threads
 
         netif.driver.close()  # a device may admit one opener alone

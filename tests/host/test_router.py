@@ -92,19 +92,20 @@ def test_bulk_crosses_whole_both_ways(scene, ns, seed, offload):
     made = scene(napt=False, offload=offload)
     host = made.host(2)
     data = random.Random(seed).randbytes(BULK)
-
-    def echo() -> None:
-        with host.create_server(("", 7)) as listener:
-            connection, _ = listener.accept()
-            with connection:
-                while part := connection.recv(1 << 18):
-                    connection.sendall(part)
-
-    made.spawn(echo)
+    made.spawn(lambda: echo(host))
     compare(ns.connect((f"{BEHIND}.2", 7)), data, made.runtime)
     if offload:
         assert made.router.stats["forwarded"] < BULK / 1448  # in super-frames
     assert made.router.stats["icmp_sent"] == 0
+
+
+def echo(host: Stack) -> None:
+    """To one client."""
+    with host.create_server(("", 7)) as listener:
+        connection, _ = listener.accept()
+        with connection:
+            while part := connection.recv(1 << 18):
+                connection.sendall(part)
 
 
 def compare(connection: Any, data: bytes, runtime: ThreadedRuntime) -> None:
@@ -150,15 +151,7 @@ def test_the_kernel_reaches_a_mapped_port_and_bulk_crosses_translated(scene, ns,
     made.inside.portmap_add("tcp", 8007, f"{BEHIND}.2", 7)
     made.spawn(lambda: http_server(host))
     assert ns.exec("curl", "--silent", "--show-error", "--max-time", "10", f"http://{OUR_IP}/").stdout
-
-    def echo() -> None:
-        with host.create_server(("", 7)) as listener:
-            connection, _ = listener.accept()
-            with connection:
-                while part := connection.recv(1 << 18):
-                    connection.sendall(part)
-
-    made.spawn(echo)
+    made.spawn(lambda: echo(host))
     compare(ns.connect((OUR_IP, 8007)), random.Random(seed).randbytes(BULK), made.runtime)
 
 

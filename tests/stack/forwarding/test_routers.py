@@ -166,6 +166,18 @@ def test_a_host_takes_a_better_way_when_it_is_told(world: World):
     assert right.stack.stats["forwarded"] == 10
 
 
+def is_answered(world: World, host: Stack, address: str) -> bool:
+    """By the echo service there."""
+
+    def ask() -> bytes:
+        with host.socket(AF_INET, SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.sendto(b"hello", (address, 7))
+            return bytes(s.recv(100))
+
+    return bytes(world.do(ask)).endswith(b"hello")
+
+
 def test_two_wires_of_one_subnet_are_joined_by_proxy_arp(world: World):
     """RFC 1027: as `netif host forward` addresses them"""
     near = world.host("near", "a", "10.0.0.2/24")
@@ -174,14 +186,7 @@ def test_two_wires_of_one_subnet_are_joined_by_proxy_arp(world: World):
     for netif in router.netifs.values():
         netif.proxy_arp_enable()
     world.echoes(far)
-
-    def ask() -> bytes:
-        with near.socket(AF_INET, SOCK_DGRAM) as s:
-            s.settimeout(5)
-            s.sendto(b"hello", ("10.0.0.130", 7))
-            return bytes(s.recv(100))
-
-    assert world.do(ask).endswith(b"hello")
+    assert is_answered(world, near, "10.0.0.130")
     assert router.stack.stats["forwarded"] == 2
 
 
@@ -193,19 +198,12 @@ def test_a_netif_keeps_its_settings_when_it_starts_anew(world: World):
         netif.forwarding_enable()
         netif.stop()
         netif.start()
-
-    def ask() -> bytes:
-        with near.socket(AF_INET, SOCK_DGRAM) as s:
-            s.settimeout(5)
-            s.sendto(b"hello", ("10.0.1.2", 7))
-            return bytes(s.recv(100))
-
-    assert world.do(ask).endswith(b"hello")
+    assert is_answered(world, near, "10.0.1.2")
     assert router["a"].forwarding is True
     assert router["a"].forwarding_counters.frames == 1
     router["a"].forwarding_enable(False)
     with pytest.raises(TimeoutError):
-        world.do(ask)
+        is_answered(world, near, "10.0.1.2")
 
 
 def test_an_interface_with_an_address_by_dhcp_sends_on_too(world: World):
@@ -222,11 +220,4 @@ def test_an_interface_with_an_address_by_dhcp_sends_on_too(world: World):
     world.runtime.run_until(lambda: bool(asking.ip_info))
     far = world.host("far", "b", "10.0.1.2/24", "10.0.1.1")
     world.echoes(far)
-
-    def ask() -> bytes:
-        with server.socket(AF_INET, SOCK_DGRAM) as s:
-            s.settimeout(5)
-            s.sendto(b"hello", ("10.0.1.2", 7))
-            return bytes(s.recv(100))
-
-    assert world.do(ask).endswith(b"hello")
+    assert is_answered(world, server, "10.0.1.2")

@@ -88,17 +88,22 @@ def test_traceroute_sees_what_is_behind_the_router(home: Home):
         assert seen == ["192.168.4.1", "203.0.113.9", "198.51.100.7"]
 
 
-def test_a_closed_port_outside_is_heard_inside(home: Home):
-    """RFC 5508 REQ-4, RFC 5382 REQ-9"""
+def is_refused(home: Home, host: Stack, to: tuple[str, int]) -> None:
+    """A datagram, at a closed port."""
 
     def ask() -> None:
-        with home.one.socket(AF_INET, SOCK_DGRAM) as s:
-            s.connect((SERVER, 9))
+        with host.socket(AF_INET, SOCK_DGRAM) as s:
+            s.connect(to)
             s.send(b"x")
             s.recv(100)
 
     with pytest.raises(ConnectionRefusedError):
         home.do(ask)
+
+
+def test_a_closed_port_outside_is_heard_inside(home: Home):
+    """RFC 5508 REQ-4, RFC 5382 REQ-9"""
+    is_refused(home, home.one, (SERVER, 9))
     with pytest.raises(ConnectionRefusedError):
         calls(home, home.one, (SERVER, 9))
 
@@ -106,15 +111,7 @@ def test_a_closed_port_outside_is_heard_inside(home: Home):
 def test_a_closed_port_inside_is_heard_outside(home: Home):
     """RFC 5508 REQ-5, about what came in by a port mapping"""
     home.napt["home"].portmap_add("udp", 4000, "192.168.4.2", 5000)
-
-    def ask() -> None:
-        with home.server.socket(AF_INET, SOCK_DGRAM) as s:
-            s.connect((OUTSIDE, 4000))
-            s.send(b"x")
-            s.recv(100)
-
-    with pytest.raises(ConnectionRefusedError):
-        home.do(ask)
+    is_refused(home, home.server, (OUTSIDE, 4000))
 
 
 def test_tcp_hears_of_a_narrow_path_through_it(home: Home):
@@ -255,15 +252,7 @@ def test_an_error_about_what_came_back_inside_is_heard(home: Home):
     """RFC 5508 REQ-7"""
     other = home.inside("other", 3)
     home.napt["home"].portmap_add("udp", 5353, "192.168.4.2")
-
-    def ask() -> None:
-        with other.socket(AF_INET, SOCK_DGRAM) as s:
-            s.connect((OUTSIDE, 5353))
-            s.send(b"x")
-            s.recv(100)
-
-    with pytest.raises(ConnectionRefusedError):
-        home.do(ask)
+    is_refused(home, other, (OUTSIDE, 5353))
 
 
 def test_two_hosts_behind_two_routers_meet_by_sending_first(home: Home):
