@@ -84,6 +84,14 @@ def test_the_page_on_wires_runs(tmp_path):
     exec(compile(program, "docs/wires.md", "exec"), {"__name__": "wires"})
 
 
+def test_the_page_on_qemu_runs(capsys):
+    program = "\n".join(blocks("docs/qemu.md"))
+    exec(compile(program, "docs/qemu.md", "exec"), {"__name__": "qemu"})
+    words = capsys.readouterr().out.split()
+    assert words[::2] == ["-netdev", "-device"]
+    assert words[3] == "virtio-net-pci,netdev=firmware,mac=52:54:00:00:00:01"
+
+
 def test_the_page_on_the_router_runs():
     program = "\n".join(blocks("docs/router.md"))
     exec(compile(program, "docs/router.md", "exec"), {"__name__": "router"})

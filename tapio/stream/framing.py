@@ -32,6 +32,7 @@ class Channel:
         self.fd = stream.fileno()
         self._unsent: memoryview | None = None
         self.malformed = 0  # lengths that were none, and what was cut off
+        self._lie: OSError | None = None  # a length that no frame has
         self._ended = False  # all that the other end said has been read
         self._unheard = False  # the other end is gone, though not all that it said has been read
         self._frames: deque[bytes] = deque()
@@ -84,7 +85,10 @@ class Channel:
         return frame
 
     def read(self) -> None:
-        """Take what is there, up to a bound, for `take` to hand on."""
+        """Take what is there, up to a bound, for `take` to hand on. What came before a lie is handed on first."""
+        if self._lie is not None:
+            self._ended = True
+            raise self._lie
         try:
             data: bytes | bytearray = self.socket.recv(_READ)
         except BlockingIOError:
@@ -105,8 +109,8 @@ class Channel:
             (length,) = _LENGTH.unpack_from(data, at)
             if length > FRAME_MAX:
                 self.malformed += 1
-                self._ended = True
-                raise ConnectionAbortedError(errno.EPROTO, f"it speaks of a frame of {length} bytes")
+                self._lie = ConnectionAbortedError(errno.EPROTO, f"it speaks of a frame of {length} bytes")
+                break
             if end - at - _LENGTH.size < length:
                 break
             at += _LENGTH.size + length
@@ -114,10 +118,16 @@ class Channel:
                 self.malformed += 1
             else:
                 self._frames.append(bytes(data[at - length : at]))
-        if data is self._unfinished:
+        if self._lie is not None:
+            self._unfinished.clear()
+        elif data is self._unfinished:
             del self._unfinished[:at]
         else:
             self._unfinished += memoryview(data)[at:]
+
+    def lied(self) -> bool:
+        """The next `read` raises."""
+        return self._lie is not None
 
     def take(self) -> bytes | None:
         """A frame that was read before; None: none is left."""

@@ -64,6 +64,8 @@ class Trunk:
         self.channel.read()
         while (frame := self.channel.take()) is not None:
             self.port.transmit((frame,), None)
+        if self.channel.lied():
+            self.channel.read()
 
     def close(self) -> None:
         self.port.close()

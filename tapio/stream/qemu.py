@@ -93,6 +93,11 @@ class QemuStream(Mending):
         return str(self.where)
 
     @property
+    def connected(self) -> bool:
+        """Somebody is at the other end."""
+        return self.driver is not self.nobody
+
+    @property
     def malformed(self) -> int:
         """Frames that were none, and those that could not be cut."""
         return self._malformed + int(getattr(self.driver, "malformed", 0))
