@@ -69,7 +69,7 @@ class Console:
 
     def boots(self) -> None:
         """To iPXE's own command line."""
-        self.until(b"for the iPXE command line")
+        self.until(b"to configure iPXE")
         self.tell(CTRL_B)
         self.until(b"iPXE>")
 
@@ -88,8 +88,9 @@ def test_firmware_leases_an_address_fetches_pages_and_is_pinged(lan: Lan) -> Non
     console = Console(args)
     try:
         console.boots()
-        console.tell(b"dhcp net0\r")
+        console.tell(b"ifconf -c dhcp net0\r")
         console.until(b"ok")
+        console.until(b"iPXE>")
         leases = lan.hosts["dhcp"].netif.dhcps_clients_by_mac([lan.guests["firmware"].mac])
         address = str(*leases.values())
         console.tell(b"chain http://10.0.0.80/boot.ipxe\r")
