@@ -176,6 +176,8 @@ def choice_of(options: argparse.Namespace, environment: Mapping[str, str] | None
     """The flags and, where one is silent, its twin; validated one by one and together."""
     environment = os.environ if environment is None else environment
     chosen: dict[str, Any] = {"verbose": options.verbose, "once": options.once}
+    if options.wire is not None and not options.wire.strip():
+        raise Complaint("-i: wants a wire, such as tap:tap0; without -i it is pair:, a second host in this process")
     wire = options.wire or environment.get("NETIF_WIRE")
     if wire:
         chosen["wire"] = wire

@@ -122,6 +122,8 @@ def resolve(head: str, items: Sequence[str]) -> tuple[Kind, str, Mapping[str, st
         return WIRES[kind], rest.strip(), {}
     if head in WIRES and head != "tap":
         raise BadWire(f"the name of a wire ends in a colon: {WIRES[head].name}:{WIRES[head].written}")
+    if not head.strip():
+        raise BadWire("it wants a wire, such as tap:tap0 or pair:")
     if "/" in head:
         raise BadWire(f"is that a socket's path? Then write unix:{head}")
     (name, *own), _ = grammar.split(head)

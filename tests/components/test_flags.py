@@ -106,6 +106,7 @@ def test_a_random_mac_is_a_locally_administered_station_and_follows_the_seed():
         ("--ip 224.0.0.1/24", "--ip: 224.0.0.1 is no address for a host"),
         ("--ip 127.0.0.1/8", "--ip: 127.0.0.1 is no address for a host"),
         ("--ip 10.0.0.1/33", "--ip: "),
+        ("-i ", "-i: wants a wire, such as tap:tap0"),
         ("--gw nonsense", "--gw: 'nonsense' is not an IPv4 address"),
         ("--ip 10.0.0.1/24 --gw 10.0.1.1", "--gw: 10.0.1.1 is not in 10.0.0.0/24"),
         ("--dhcp --gw 10.0.0.1", "--gw: with --dhcp the server says which gateway there is"),
@@ -134,7 +135,7 @@ def test_a_mistake_is_told_in_one_line_that_names_it(words, says):
         flag, _, value = words.partition(" ")
         arguments = [f"{flag}={value}"]
     else:
-        arguments = words.split()
+        arguments = words.split(" ")
     with pytest.raises(Complaint) as told:
         choose(*arguments)
     assert str(told.value).startswith(says)

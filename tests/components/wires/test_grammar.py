@@ -69,7 +69,7 @@ def test_quotes_keep_a_name_together():
         ("pcap:", "pcap: wants a name, such as pcap:eth0"),
         ("unix", "the name of a wire ends in a colon: unix:PATH"),
         ("./lan", "is that a socket's path? Then write unix:./lan"),
-        ("", "there is no device"),
+        ("", "it wants a wire, such as tap:tap0"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(text, says):
