@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from components.command import Complaint, Parser, run
-from components.host import clients, ends, firewall, moving
+from components.host import clients, ends, firewall, moving, passage
 from components.host.addresses import AddAddress, addresses_of, deleting
 from components.host.gateway import Gateway, gateway_of
 from components.host.kernel import Host
@@ -81,6 +81,11 @@ def member(host: Host, options: argparse.Namespace, name: str, peer: str) -> lis
     owner, group = owners(options.user, options.group)
     wish = ends.Wish(name=name, address="", owner=owner, group=group, netns=options.netns, peer=peer)
     found = ends.look(host, wish)
+    if found is not None and found.addresses:
+        has = found.addresses[0]
+        raise Complaint(
+            f"{name} has {has}, and a bridge's port is deaf to it: take another, or its recipe --down first"
+        )
     made = [attrs.evolve(step, report=f"{name} {step.report}") for step in ends.steps(wish, found)]
     return [*made, *joining(host, name, options.name)]
 
@@ -144,7 +149,7 @@ def traps(host: Host, name: str) -> list[str]:
     if host.read_sysctl(CALL_IPTABLES) != "1":
         return []
     walls = firewall.look(host)
-    told = [f"nft's chain {' '.join(place)}" for place in walls.drops()]
+    told = [f"nft's chain {' '.join(place)}" for place in walls.drops() if not place[1].startswith(passage.OWN)]
     if walls.iptables and walls.ruled and "-P FORWARD DROP" in host.run(walls.iptables, "-w", "-S", "FORWARD"):
         told.append(f"{walls.iptables}'s policy of FORWARD")
     remedy = f"{walls.iptables or 'iptables'} -I FORWARD -i {name} -o {name} -j ACCEPT"

@@ -50,6 +50,7 @@ class Found:
     kind: str = "tap"
     peer_up: bool = False
     peer_silent: bool = False
+    master: int | None = None  # the bridge's index
 
 
 def steps(wish: Wish, found: Found | None) -> list[Step]:
@@ -117,6 +118,7 @@ def look(host: Host, wish: Wish, *, only: tuple[str, ...] = ("tap",)) -> Found |
         up=link.up,
         addresses=tuple(one.address for one in addresses_of(host, wish.name) if ":" not in one.address),
         kind=link.kind,
+        master=link.master,
         peer_up=peer is not None and peer.up,
         peer_silent=peer is not None and host.read_sysctl(arp_ignore(wish.peer)) not in (None, "0"),
     )
@@ -136,6 +138,9 @@ def wished(host: Host, options: argparse.Namespace, *, address: bool = True, onl
     peer = device_name(options.veth) if options.veth else ""
     wish = Wish(name=options.name, address="", owner=owner, group=group, netns=options.netns, peer=peer)
     found = look(host, wish, only=only)
+    if found is not None and found.master:
+        master = host.names().get(found.master, "a bridge")
+        raise Complaint(f"{wish.name} is in {master}, and a port is deaf to its own address: choose another name")
     if found is not None and (options.user or options.group) and (found.owner, found.group) != (owner, group):
         has = describe_owners(attrs.evolve(wish, owner=found.owner, group=found.group))
         raise Complaint(f"{wish.name} is there{has or ', owned by nobody'}: leave out --user and --group")

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from components.command import Complaint, Parser
 from components.host import ends, firewall, passage
-from components.host.addresses import AddProxy, DeleteProxy, DeleteRoute, PutRoute, addresses_of, is_proxied, routes_to
+from components.host.addresses import (
+    AddProxy,
+    DeleteProxy,
+    DeleteRoute,
+    PutRoute,
+    addresses_of,
+    is_proxied,
+    routes_of,
+    routes_to,
+)
 from components.host.links import all_links
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
     import argparse
 
     from components.host.kernel import Host
+
+    Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def arguments(parse: Parser) -> None:
@@ -63,8 +74,17 @@ def guest(host: Host, text: str, name: str) -> tuple[str, str, int]:
             if address == interface.ip:
                 raise Complaint(f"--host {text}: that is this host's own, on {link.name}")
             if address in interface.network:
+                refuse_taken(host, address, interface.network, link.name)
                 return str(address), link.name, interface.network.prefixlen
     raise Complaint(f"--host {text}: no device here has a subnet with it; without --host, {name} gets one of its own")
+
+
+def refuse_taken(host: Host, address: ipaddress.IPv4Address, network: Network, via: str) -> None:
+    """A host route to a gateway would cut this host off from it; a whole subnet is no guest."""
+    if address in (network.network_address, network.broadcast_address):
+        raise Complaint(f"--host {address} names {network} as a whole: choose a free address within it")
+    if any(route.gateway == str(address) for route in routes_of(host, lambda _message: True) if route.dev == via):
+        raise Complaint(f"--host {address}: that is a gateway of this host, by {via}: choose a free address")
 
 
 def behind(host: Host, address: str, name: str, via: str) -> list[Step]:

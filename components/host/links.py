@@ -16,7 +16,7 @@ TAP = 2  # IFLA_TUN_TYPE
 EEXIST, ENODEV = 17, 19
 NOBODY = 0xFFFFFFFF  # (uid_t) -1: no owner set
 CHANGE_OWNER = "TUNSETOWNER"  # an ioctl for which `ip` has no word
-UP = 1  # IFF_UP
+UP, LOOPBACK = 1, 8  # IFF_UP, IFF_LOOPBACK
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +25,7 @@ class Link:
 
     index: int
     name: str
-    kind: str  # "tap", "tun", "veth", "bridge" ... "network card"
+    kind: str  # "tap", "tun", "veth", "bridge", "loopback" ... "network card"
     up: bool
     mac: str = ""
     master: int | None = None  # the bridge's index
@@ -54,7 +54,7 @@ def described(message: Any) -> Link:
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME"),
-        kind="tap" if tap is not None else kind or "network card",
+        kind="tap" if tap is not None else kind or ("loopback" if message["flags"] & LOOPBACK else "network card"),
         up=bool(message["flags"] & UP),
         mac=message.get_attr("IFLA_ADDRESS") or "",
         master=message.get_attr("IFLA_MASTER"),

@@ -24,6 +24,11 @@ def kernels_address(text: str) -> str:
         raise Complaint(f"--addr {text} should be an address and its length, such as 192.168.5.1/24") from None
     if "/" not in text or interface.network.prefixlen > 30:
         raise Complaint(f"--addr {text} leaves no room for a host: add a prefix length up to 30, such as /24")
+    network = interface.network
+    if interface.ip in (network.network_address, network.broadcast_address):
+        raise Complaint(f"--addr {text} names {network} as a whole: choose an address within it, such as {network[1]}")
+    if interface.ip.is_multicast or interface.ip.is_loopback or interface.ip.is_unspecified:
+        raise Complaint(f"--addr {text} is no address for a host: choose one such as 192.168.5.1/24")
     return str(interface)
 
 

@@ -184,6 +184,25 @@ def test_a_mistake_is_told_in_one_line_and_nothing_is_done(lan, words, says):
     assert machine.kernels_state() == before
 
 
+def test_a_port_has_no_address_and_what_has_one_is_no_port(lan):
+    machine, _router = lan
+    machine.perform("isolated", "tap0")
+    assert "tap0 has 192.168.5.1/24, and a bridge's port is deaf to it" in machine.refuses(
+        "bridge", "br0", "--tap", "tap0"
+    )
+    machine.perform("bridge", "br0", "--tap", "tap1")
+    for recipe in ("isolated", "forward", "nat"):
+        assert "tap1 is in br0, and a port is deaf" in machine.refuses(recipe, "tap1", "--addr", "192.168.6.1/24")
+    machine.perform("bridge", "br0", "--tap", "tap1")
+    assert machine.said == ["br0: as asked, nothing to do"]
+
+
+def test_the_wall_around_another_tap_is_none_across_a_bridge(lan):
+    machine, _router = lan
+    machine.perform("nat", "tap0", "--firewall", "nft")
+    assert not any("warning" in line for line in machine.perform("bridge", "br0", "--tap", "tap1"))
+
+
 def test_a_route_with_several_ways_is_not_moved(lan):
     machine, _router = lan
     hops = ("nexthop", "via", "10.0.0.8", "nexthop", "via", "10.0.0.9")
