@@ -232,7 +232,11 @@ def _wrong_mode(fd: int, name: str, kind: Kind, flags: int) -> str:
     with Control(name) as control:
         driver, bus = control.driver()
     if driver != "tun":
-        return f"{name} is no {title} but a device of kind {driver or 'unknown'}: make a {title} with {kind.make(name)}"
+        another = kind.make(f"{kind.title.lower()}0")
+        return (
+            f"{name} is no {title} but a device of kind {driver or 'unknown'}: "
+            f"packet:{name} takes it as it is, or make a {title} ({another})"
+        )
     if bus != title.lower():
         what = "a TUN, which carries no Ethernet" if kind is TAP else "a TAP, which carries Ethernet"
         return f"{name} is {what}: ip tuntap del {name} mode {bus}; {kind.make(name)}"

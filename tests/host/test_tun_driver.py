@@ -81,7 +81,8 @@ class TestTun:
             (
                 "v7",
                 errno.EINVAL,
-                "v7 is no TUN but a device of kind veth: make a TUN with ip tuntap add dev v7 mode tun",
+                "v7 is no TUN but a device of kind veth: "
+                "packet:v7 takes it as it is, or make a TUN (ip tuntap add dev tun0 mode tun)",
             ),
             ("mq0", errno.EINVAL, "mq0 is a multi-queue TUN: "),
             ("tun9", errno.ENODEV, "there is no network device tun9: make it with ip tuntap add dev tun9 mode tun"),
