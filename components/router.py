@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from components.command import Complaint, Parser, run
+from components.flags import parse_interface
 from components.wires.plan import Plan, opened, planned
 from netif.errors import NetifError
 
@@ -88,6 +89,7 @@ def understood(options: argparse.Namespace) -> Wish:
     """Complaint: it cannot be."""
     sides = tuple(map(_side, options.sides))
     names = [side.name for side in sides]
+    refuse_twins(sides)
     wish = Wish(
         sides,
         None if options.gw is None else _address("--gw", options.gw),
@@ -114,12 +116,20 @@ def _side(text: str) -> Side:
     if address == DHCP:
         return Side(planned(wire), None)
     try:
-        given = IPv4Interface(address)
-    except ValueError:
-        given = None
-    if given is None or "/" not in address:
-        raise Complaint(f"{text}: {address} is no address with a length; write it as in 192.168.5.100/24")
-    return Side(planned(wire), given)
+        return Side(planned(wire), parse_interface(address))
+    except ValueError as error:
+        raise Complaint(f"{text}: {error}") from None
+
+
+def refuse_twins(sides: Sequence[Side]) -> None:
+    """Of two interfaces in one subnet, or on one wire, nobody could say which is meant."""
+    for number, side in enumerate(sides):
+        for other in sides[:number]:
+            if side.name == other.name:
+                raise Complaint(f"{side.name} is said twice: name another wire, or leave it out")
+            if side.address and other.address and side.address.network == other.address.network:
+                both = f"{other.name} and {side.name} are both in {side.address.network}"
+                raise Complaint(f"{both}: give each a subnet of its own, such as a half")
 
 
 def _address(what: str, text: str) -> IPv4Address:
@@ -132,6 +142,8 @@ def _address(what: str, text: str) -> IPv4Address:
 def _route(text: str) -> tuple[IPv4Network, IPv4Address]:
     network, _, gateway = text.partition("=")
     try:
+        if not gateway:
+            raise ValueError
         return IPv4Network(network), _address("--route", gateway)
     except ValueError:
         raise Complaint(f"--route {text}: write a network and its gateway, as in 10.0.0.0/8=192.168.5.254") from None
