@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -62,6 +63,8 @@ def hooked(driver: Driver, options: Mapping[str, str]) -> Driver:
     if "call" not in options:
         raise BadWire("hook( wants a function: hook(WIRE, call=mine.py:look) or call=package.module:look")
     function = function_of(options["call"])
+    if not takes_two(function):
+        raise BadWire(f"hook(: call={options['call']}: it has to take two arguments, (direction, frame)")
     if "scapy" in options:
         try:
             from tapio.scapy_view import scapy_view
@@ -72,6 +75,16 @@ def hooked(driver: Driver, options: Mapping[str, str]) -> Driver:
     if on_error not in ("pass", "drop"):
         raise BadWire(f"hook(: on_error={on_error}: write pass or drop")
     return Hook(driver, function, on_error="drop" if on_error == "drop" else "pass")
+
+
+def takes_two(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind("in", b"")
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not say
+        pass
+    return True
 
 
 def tagged(driver: Driver, options: Mapping[str, str]) -> Driver:

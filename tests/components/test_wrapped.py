@@ -31,6 +31,7 @@ def test_the_other_host_of_a_pair_is_behind_them_too(command, tmp_path):
         ("impair(pair:, loss=5x)", "loss: '5x' is not from 0 to 1"),
         ("sniff(pair:, file=/no/such/place/x)", "/no/such/place/x: No such file or directory"),
         ("hook(pair:, call=no.such.module:look)", "no.such.module cannot be imported: No module named 'no'"),
+        ("hook(pair:, call=json:loads)", "call=json:loads: it has to take two arguments"),
         ("impair(pair:, loss=1%", "-i impair\\(pair:, loss=1%: the parenthesis after impair is never closed"),
     ],
 )
@@ -40,7 +41,7 @@ def test_a_mistake_within_is_told_in_one_line(command, wire, says):
 
 def test_without_scapy_its_extra_is_named(command, tmp_path):
     (tmp_path / "scapy.py").write_text("raise ImportError('not here')")
-    told = command("ping", "-i", "hook(pair:, call=json:loads, scapy)", PYTHONPATH=f"{tmp_path}:{CHECKOUT}")
+    told = command("ping", "-i", "hook(pair:, call=operator:eq, scapy)", PYTHONPATH=f"{tmp_path}:{CHECKOUT}")
     told.complains(re.escape("pip install 'netif[scapy]'"))
 
 
