@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def one_line(text: object) -> str:
-    return " ".join(str(text).split())
+    """Without what would move a terminal's cursor, or could not be written there."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(str(text).split()))
 
 
 def explain(error: BaseException) -> str:

@@ -157,7 +157,8 @@ class Hook(Wrapper):
             frames = (frame,) if answer is None or answer is PASS else frames_of(answer, frame)
         except Exception:
             if not self.errors:
-                log.exception("%r: an error in it, told once; such frames %s", self, self._on_error)
+                fate = "are dropped" if self._on_error == "drop" else "pass"
+                log.exception("%r: an error in it, told once; such frames %s", self, fate)
             self.errors += 1
             frames = () if self._on_error == "drop" else (frame,)
         if not frames:

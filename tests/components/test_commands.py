@@ -168,6 +168,7 @@ def test_the_environment_chooses_as_the_flags_do(command):
         (("ping", "--mtu", "1"), "--mtu: 1 is out of range"),
         (("ping", "-i", "nosuchdev0"), "-i nosuchdev0: there is no device nosuchdev0"),
         (("ping", "-i", "tapp:tap0"), "there is no wire tapp:, did you mean tap:"),
+        (("ping", "-i", "tapp\x1b[2J:tap0"), "there is no wire tapp\\x1b[2J:"),
         (("ping", "-i", "unix:/tmp/lan"), "--ip is missing: on unix: every host says its own"),
         (("ping", "-i", "unix:", "--ip", "10.0.0.1/24"), "-i unix: wants a path"),
         (("ping", "-i", "unix:/no/such/place", "--ip", "10.0.0.1/24"), "/no/such/place: "),
