@@ -35,6 +35,13 @@ def kernels() -> Iterator[tuple[Namespace, Namespace]]:
 
 
 @pytest.fixture
+def ends(kernels: tuple[Namespace, Namespace]) -> tuple[Namespace, Namespace]:
+    """The same, but that our end of `v0` has no address: the kernel is 10.77.0.2 at the other."""
+    kernels[0].ip("address", "flush", "dev", "v0")
+    return kernels
+
+
+@pytest.fixture
 def join(ns: Namespace) -> Iterator[Join]:
     """`join(offload=True, ip=...)` puts a host of ours on the TAP; what the crank caught fails the test."""
     from netif import Netif, Stack, Tap, ThreadedRuntime

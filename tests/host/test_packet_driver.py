@@ -15,7 +15,7 @@ from netif.wire import checksum, ethernet, ip, tcp, udp
 from netif.wire.ethernet import BROADCAST, parse_mac
 from tapio import Packet, WireError
 from tests.conftest import ROOT
-from tests.host.namespaces import veth, wait_until
+from tests.host.namespaces import wait_until
 from tests.tapio.ports import FakePort, FakeRuntime
 
 pytestmark = pytest.mark.host
@@ -28,12 +28,10 @@ UDP_SEGMENT = 103
 
 
 @pytest.fixture
-def ends():
-    """Namespaces with `v0` each: the near one is ours, in the far one the kernel is 10.77.0.2."""
-    with veth() as (near, far):
-        near.ip("address", "flush", "dev", "v0")
-        far.ip("neigh", "replace", "10.77.0.100", "lladdr", ethernet.format_mac(MAC), "dev", "v0")
-        yield near, far
+def ends(ends):
+    """In the far one the kernel knows where we are: 10.77.0.100."""
+    ends[1].ip("neigh", "replace", "10.77.0.100", "lladdr", ethernet.format_mac(MAC), "dev", "v0")
+    return ends
 
 
 @pytest.fixture

@@ -32,14 +32,6 @@ frames = conftest.frames  # a fixture
 
 
 @pytest.fixture
-def ends(kernels):
-    """Two namespaces joined by a veth `v0`: ours, where it has no address, and the kernel's at 10.77.0.2."""
-    near, far = kernels
-    near.ip("address", "flush", "dev", "v0")
-    return near, far
-
-
-@pytest.fixture
 def pcap(ends):
     """pcap(interface="v0", **options): a driver of our end without a stack, and its port."""
     made = []
