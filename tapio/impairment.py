@@ -40,6 +40,16 @@ def impair(
     return impaired if impaired.has_rules() else driver
 
 
+def _rules(script: Rules) -> tuple[Rule | Script, ...]:
+    if script is None:
+        return ()
+    given = tuple(script) if isinstance(script, Iterable) and not isinstance(script, str) else (script,)
+    for one in given:
+        if not isinstance(one, Rule) and not callable(one):
+            raise ValueError(f"script: {one!r} is no rule: write drop('3rd SYN'), or script_from_data(...) around text")
+    return given
+
+
 class Impair(Wrapper):
     """`faults` hold for both directions, or are pairs (out, in); `tx` and `rx` are rules of one, and win."""
 
@@ -55,7 +65,7 @@ class Impair(Wrapper):
     ) -> None:
         super().__init__(driver)
         sent, received = both(tx, rx, faults)
-        self._script = () if script is None else tuple(script) if isinstance(script, Iterable) else (script,)
+        self._script = _rules(script)
         self.out, self.into = Lane("out", sent), Lane("in", received)
         self._begin(ethernet.HEADER_LENGTH)
         self._seed = seed

@@ -86,6 +86,11 @@ class TestAsking:
             ({"delay": "20 minutes"}, "delay: '20 minutes'"),
             ({"delay": -1}, "delay: -1"),
             ({"loss": (1, 2, 3)}, "a pair"),
+            (
+                {"script": "drop 3rd SYN"},
+                r"script: 'drop 3rd SYN' is no rule: write drop\('3rd SYN'\), or script_from_data",
+            ),
+            ({"script": [drop("SYN"), {"drop": "SYN"}]}, "script: {'drop': 'SYN'} is no rule"),
         ],
     )
     def test_what_cannot_be_read_is_said_in_one_line(self, wrong, said):
