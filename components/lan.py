@@ -127,7 +127,10 @@ class Lan:
         `trace`: where to print them (True: stdout). `dhcp`: the first address is that of a host "dhcp", which gives
         the others theirs; how these ask for them may be said; "uplink": whoever gives addresses is out there.
         `uplink`: a driver that the switch is joined to, or the name of a wire (docs/wires.md)."""
-        self.network = IPv4Network(subnet)
+        try:
+            self.network = IPv4Network(subnet)
+        except ValueError as error:
+            raise ValueError(f"subnet={subnet!r}: {error}; write it as in 10.0.0.0/24") from None
         self._free = self.network.hosts()
         self._taken: set[IPv4Address] = set()
         self.hosts: dict[str, Host] = {}

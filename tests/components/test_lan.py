@@ -333,3 +333,9 @@ def test_lan_may_be_closed_twice():
         lan.host("a")
         lan.close()
     lan.close()
+
+
+@pytest.mark.parametrize("subnet", ["10.0.0.1/24", "10.0.0.0/33", "here"])
+def test_a_subnet_that_is_none_is_told_with_how_to_write_one(subnet):
+    with pytest.raises(ValueError, match=rf"^subnet='{subnet}': .*; write it as in 10\.0\.0\.0/24$"):
+        Lan(subnet=subnet)
