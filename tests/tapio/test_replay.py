@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import struct
 import tracemalloc
+from contextlib import closing
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.lan import Lan
 from netif import Netif, Stack, VirtualRuntime
-from netif.link import PARTIAL, Medium
+from netif.link import PARTIAL, LinkCaps, Medium
 from netif.wire import checksum, ip, tcp
 from tapio import CaptureError, PcapngWriter, Replay, frames_of
 from tapio.capture import dialogue
 from tests.tapio.conftest import OURS, THEIRS
+from tests.tapio.ports import FakePort, FakeRuntime
 from tests.tapio.test_capture_reader import classic, enhanced, interface, option, section
 
 MESSAGE = bytes(range(256)) * 20
@@ -348,3 +352,38 @@ def segment(payload, src=OURS, flags=16, seq=1, ack=1, said=b""):
     pseudo = checksum.pseudo_header(here, there, 6, 0)
     header = tcp.emit_complete(sport, dport, seq, ack, flags, 512, said, (data,), pseudo=pseudo)
     return bytes(12) + b"\x08\0" + ip.emit(here, there, 6, len(header) + payload, ident=7) + header + data
+
+
+@given(st.data())
+def test_whatever_a_file_says_and_a_stack_sends_nothing_else_is_raised(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "fuzz.pcapng"
+    headers = st.sampled_from(
+        [segment(9, seq=5), segment(9, src=THEIRS, said=bytes((8, 10)) + bytes(10)), b"", OURS * 9]
+    )
+    changes = st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=4)
+
+    def damaged(frame, changes):
+        harmed = bytearray(frame)
+        for at, value in changes:
+            harmed[at % max(1, len(harmed)) : at % max(1, len(harmed)) + 1] = bytes((value,))
+        return bytes(harmed)
+
+    some = st.lists(st.builds(damaged, headers, changes), max_size=6)
+    link_type = data.draw(st.sampled_from([1, 101]))
+    recorded = [(data.draw(st.sampled_from(["in", "out"])), frame) for frame in data.draw(some)]
+    verify, sent = data.draw(st.booleans()), data.draw(some)
+    with PcapngWriter(path, link_type=link_type) as writer:
+        for n, (direction, frame) in enumerate(recorded):
+            writer.frame(direction, n / 8, (frame,), None, "a")
+    port = FakePort(FakeRuntime())
+    with closing(Replay(path, verify=verify, partial=link_type == 1 and bool(recorded), patience=0.5)) as driver:
+        driver.open(LinkCaps(mac=OURS), port)
+        for frame in sent:
+            driver.transmit((frame,), None)
+            driver.receive()
+            port.runtime.time += 0.2
+        for _ in range(20):
+            port.runtime.time += 1
+            driver.receive()
+        assert driver.ended
+        assert "\n" not in "".join(driver.mismatches)
