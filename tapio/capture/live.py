@@ -7,12 +7,15 @@ writable takes PIPE_BUF bytes without blocking (pipe(7), select(2)).
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import shlex
 import stat
 import threading
 from collections import deque
+
+log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 8 << 20
 _STEP = 4096  # bytes written at a time: Linux' PIPE_BUF
@@ -57,6 +60,8 @@ class Live:
     def close(self) -> None:
         """Give what waits a second to go out. Idempotent."""
         with self._changed:
+            if self.dropped and not self.closed:
+                log.warning("%s: %d frames found no room, its reader being slow", self.name, self.dropped)
             self.closed = True
             self._changed.notify()
         self._thread.join(_LINGER + 1)

@@ -8,6 +8,7 @@ window at a time. Its checksums are not trusted. What a damaged file has before 
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 from collections import deque
@@ -23,6 +24,8 @@ from tapio.capture.reader import Reader
 from tapio.capture.source import Captured, CaptureError
 from tapio.pcap.checksums import Checksums
 from tapio.wire import WireError, grant
+
+log = logging.getLogger(__name__)
 
 ETHERNET = 1  # link types
 BARE_IP = (101, 12, 228)
@@ -236,6 +239,8 @@ class Replay:
 
     def _end(self, port: Port) -> None:
         self.ended = True
+        if self._verify:
+            log.info("%s", self.report().partition("\n")[0])
         if self._damage is not None:
             port.failed(WireError(errno.EIO, str(self._damage)))
         elif self._at_end == "fail":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 import time
 
@@ -37,6 +39,17 @@ class TestRotation:
         sink.close()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["x-00004.pcapng", "x-00005.pcapng"]
         assert [frame.time // 1_000_000_000 for frame in frames_of(sink.files[0])] == [12, 13, 14, 15]
+
+    def test_tshark_reads_each_with_its_comments(self, tmp_path):
+        if shutil.which("tshark") is None:
+            pytest.skip("tshark is not installed here, and it is the judge")
+        sink = RotatingPcapng(tmp_path / "x.pcapng", rotate_bytes=1000)
+        self.write(sink, 20)
+        sink.close()
+        for path in sink.files:
+            argv = ["tshark", "-r", str(path), "-T", "fields", "-e", "frame.comment"]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+            assert set(done.stdout.splitlines()) == {"said"}
 
     def test_amounts_that_make_no_sense_are_told(self, tmp_path):
         with pytest.raises(ValueError, match="keep: 0 is not more than 0"):
@@ -84,7 +97,7 @@ class TestLive:
         (tmp_path / "x").touch()
         assert live_to(str(tmp_path / "x")) is None
 
-    def test_a_slow_reader_blocks_nobody_and_what_it_misses_is_counted(self):
+    def test_a_slow_reader_blocks_nobody_and_what_it_misses_is_counted(self, caplog):
         reading, writing = os.pipe()
         live = Live(writing, "slow", queue_bytes=50_000)
         writer = PcapngWriter(live)
@@ -96,6 +109,7 @@ class TestLive:
         taking.start()
         live.close()
         taking.join()
+        assert f"slow: {live.dropped} frames found no room" in caplog.text
         os.close(reading)
         with open(os.memfd_create("capture"), "w+b") as file:
             file.write(b"".join(read))

@@ -22,6 +22,7 @@ from tapio import (
     drop,
     pair,
 )
+from tapio.capture import Comments
 from tests.tapio.contract import DriverContract
 
 WIRES = {}
@@ -71,6 +72,12 @@ def an_impaired_end(tmp_path):
 def a_sniffed_end(tmp_path):
     near, far = pair()
     return Sniff(near, PcapngWriter(io.BytesIO())), far
+
+
+@wire
+def an_end_whose_capture_has_comments(tmp_path):
+    near, far = pair()
+    return Sniff(near, Comments(PcapngWriter(io.BytesIO()))), far
 
 
 @wire

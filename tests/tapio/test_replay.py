@@ -251,6 +251,7 @@ class TestVerifying:
         assert got == MESSAGE
         assert replay.mismatches == []
         assert "0 mismatches; played to its end" in replay.report()
+        assert len(list(replay.report().splitlines())) == 1
 
     def test_with_super_frames_and_partial_checksums_too(self, recorded):
         got, replay = against(recorded(), partial=True)
