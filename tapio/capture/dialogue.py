@@ -1,15 +1,16 @@
 """What a stack sends, held against what a capture says that it sent: order and content, but for what may differ.
 
-Per connection of ours the initial sequence number and the timestamp clock are mapped from the capture's onto today's;
-the far side's frames are rewritten by that. IP idents, timestamp values, checksums and padding are not compared.
-`strict` compares bytes, and rewrites nothing. RFC 9293 3.1, RFC 7323 3, RFC 2018 3, RFC 1624 3 (a checksum, updated).
+Per connection of ours the initial sequence number, the timestamp clock, and the port that we open it from are mapped
+from the capture's onto today's; the far side's frames are rewritten by that. IP idents, timestamp values, checksums
+and padding are not compared. `strict` compares bytes, and rewrites nothing.
+RFC 9293 3.1, RFC 7323 3, RFC 2018 3, RFC 1624 3 (a checksum, updated).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from netif.wire import Malformed, ethernet, ip, options, tcp, udp
 from netif.wire.checksum import partial_sum
@@ -23,14 +24,16 @@ _MASK = 0xFFFFFFFF
 _ARP_LENGTH = 28
 _FIELDS = {tcp.PROTOCOL: tcp.CHECKSUM_OFFSET, udp.PROTOCOL: udp.CHECKSUM_OFFSET, ip.ICMP: 2}
 
+Number = TypeVar("Number")
 Key: TypeAlias = tuple[bytes, int, bytes, int]  # source and destination
 
 
 class Shift(NamedTuple):
-    """Today's numbers of one connection of ours, less the capture's."""
+    """Today's numbers of one connection of ours, less the capture's; and our port of today."""
 
-    seq: int = 0
-    stamp: int = 0
+    seq: int
+    stamp: int
+    port: int
 
 
 class Segment(NamedTuple):
@@ -91,6 +94,17 @@ def add(frame: bytearray, at: int, amount: int) -> None:
     frame[at : at + 4] = (word(frame, at) + amount & _MASK).to_bytes(4, "big")
 
 
+def opens(segment: Segment) -> bool:
+    """It is the first of a connection, from whichever port."""
+    return segment.flags & (tcp.SYN | tcp.ACK) == tcp.SYN
+
+
+def remember(numbers: dict[Key, Number], key: Key, number: Number) -> None:
+    while len(numbers) >= _CONNECTIONS:
+        del numbers[next(iter(numbers))]
+    numbers[key] = number
+
+
 class Dialogue:
     """`link` bytes stand in front of each frame's IP header."""
 
@@ -100,7 +114,8 @@ class Dialogue:
         self.matched = 0  # frames of ours that were as recorded
         self.differing = 0  # mismatches of all kinds
         self.mismatches: list[str] = []  # the first of them, a line each
-        self._shifts: dict[Key, Shift] = {}
+        self._shifts: dict[Key, Shift] = {}  # by the capture's ports
+        self._ports: dict[Key, int] = {}  # the capture's, by today's
         self._recorded, self._today = Relative(), Relative()
 
     def is_same(self, expected: bytes, got: bytes) -> bool:
@@ -129,12 +144,14 @@ class Dialogue:
         return bytes(plain)
 
     def _neutral(self, plain: bytearray, segment: Segment, *, is_today: bool) -> None:
-        shift = self._shifts.get(segment.key)
+        l4, key = segment.l4, self._key_then(segment.key) if is_today else segment.key
+        shift = self._shifts.get(key)
+        plain[l4 : l4 + 2] = bytes(2) if opens(segment) else key[1].to_bytes(2, "big")
         if shift is None or segment.flags & tcp.SYN:
-            plain[segment.l4 + 4 : segment.l4 + 8] = bytes(4)
+            plain[l4 + 4 : l4 + 8] = bytes(4)
         elif is_today:
-            add(plain, segment.l4 + 4, -shift.seq)
-        for kind, at, length in find_options(plain, segment.l4 + 20, segment.end):
+            add(plain, l4 + 4, -shift.seq)
+        for kind, at, length in find_options(plain, l4 + 20, segment.end):
             if kind == options.TIMESTAMP:
                 plain[at : at + length] = bytes(length)
 
@@ -143,16 +160,24 @@ class Dialogue:
         if self.strict:
             return
         was, now = segment_of(expected, self.link), segment_of(got, self.link)
-        if was is None or now is None or was.key != now.key:
+        if was is None or now is None:
+            return
+        if opens(was) and opens(now) and was.key[2:] == now.key[2:]:
+            remember(self._ports, now.key, was.key[1])
+        elif was.key != self._key_then(now.key):
             return
         if now.flags & tcp.SYN:
             self._recorded.format_frame(expected, start=self.link)
             self._today.format_frame(got, start=self.link)
-        if now.flags & tcp.SYN or now.key not in self._shifts:
+        if now.flags & tcp.SYN or was.key not in self._shifts:
             stamp = 0 if now.stamp is None or was.stamp is None else now.stamp - was.stamp
-            while len(self._shifts) >= _CONNECTIONS:
-                del self._shifts[next(iter(self._shifts))]
-            self._shifts[now.key] = Shift(now.seq - was.seq & _MASK, stamp & _MASK)
+            shift = Shift(now.seq - was.seq & _MASK, stamp & _MASK, now.key[1])
+            remember(self._shifts, was.key, shift)
+
+    def _key_then(self, key: Key) -> Key:
+        """With the capture's port."""
+        src, sport, dst, dport = key
+        return src, self._ports.get(key, sport), dst, dport
 
     def rewritten(self, frame: bytes, *, partial: bool) -> bytes:
         """A frame of the far side that speaks of today's numbers; its checksum is as right as it was."""
@@ -166,15 +191,17 @@ class Dialogue:
             self._today.format_frame(frame, start=self.link)
         src, sport, dst, dport = segment.key
         shift = self._shifts.get((dst, dport, src, sport))
-        if shift is None or not any(shift) or not segment.flags & tcp.ACK:
+        if shift is None:
             return frame
         changed, l4 = bytearray(frame), segment.l4
-        add(changed, l4 + 8, shift.seq)
+        changed[l4 + 2 : l4 + 4] = shift.port.to_bytes(2, "big")
+        if segment.flags & tcp.ACK:
+            add(changed, l4 + 8, shift.seq)
         for kind, at, length in find_options(changed, l4 + 20, segment.end):
             if kind == options.SACK:
                 for edge in range(at, at + length - 3, 4):
                     add(changed, edge, shift.seq)
-            elif kind == options.TIMESTAMP and length == 8:
+            elif kind == options.TIMESTAMP and length == 8 and segment.flags & tcp.ACK:
                 add(changed, at + 4, shift.stamp)
         if not partial:
             field = l4 + tcp.CHECKSUM_OFFSET
@@ -187,7 +214,7 @@ class Dialogue:
         """Whether one may have been meant by the other: the same protocol between the same ends."""
         was, now = segment_of(expected, self.link), segment_of(got, self.link)
         if was is not None or now is not None:
-            return was is not None and now is not None and was.key == now.key
+            return was is not None and now is not None and was.key == self._key_then(now.key)
         start = self.link
         return expected[:start] == got[:start] and expected[start + 9 : start + 24] == got[start + 9 : start + 24]
 

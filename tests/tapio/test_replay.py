@@ -268,15 +268,10 @@ class TestVerifying:
     def test_another_host_has_other_numbers_which_are_mapped(self, recorded):
         """RFC 9293 3.4.1: our initial number; RFC 7323 5.1: our clock. The far side acknowledges today's."""
         path = recorded(offload=False)
-        sport = source_port(path)
-
-        def talk_from_that_port(host):
-            return talk(host, source=("", sport))
-
-        got, replay = against(path, seed=8, app=talk_from_that_port)
+        got, replay = against(path, seed=8)
         assert got == MESSAGE
         assert replay.mismatches == []
-        _, replay = against(path, seed=8, app=talk_from_that_port, strict=True, patience=1)
+        _, replay = against(path, seed=8, app=lambda host: None, strict=True, patience=1)
         assert replay.mismatches
 
     def test_what_differs_is_named(self, recorded, tmp_path):
