@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from components.command import Parser
 from components.host import ends, firewall, leasing, mapping, passage
+from components.host.links import find_link
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
 
@@ -41,7 +42,10 @@ def plan(host: Host, options: argparse.Namespace) -> Plan:
     steps += passage.admission(host, walls, kind, name, inbound=False, mapped=mapped)
     steps += leasing.steps(host, options)
     warnings = passage.warnings(walls, kind, name, inbound=False)
-    return Plan(steps=steps, warnings=warnings, hints=[leasing.hint(options, "http_get", "http://example.com/")])
+    link = find_link(host, name)
+    ours = options.veth or link is None or link.kind == "tap"  # else NAME is the kernel's end, and ours is not known
+    hints = [leasing.hint(options, "http_get", "http://example.com/")] if ours else []
+    return Plan(steps=steps, warnings=warnings, hints=hints)
 
 
 RECIPE = Recipe(

@@ -74,6 +74,12 @@ def test_the_command_that_nat_names_fetches_a_page_from_outside(lan, tmp_path, w
     machine.perform("nat", wire[0], "--down")
 
 
+def test_nat_for_what_is_there_names_no_command_on_the_kernels_end(lan):
+    machine, _router = lan
+    machine.namespace.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+    assert not any("then:" in line for line in machine.perform("nat", "v0"))
+
+
 def test_nat_goes_by_the_bridge_when_the_card_is_a_port_of_one(lan):
     machine, router = lan
     machine.perform("bridge", "br0", "--nic", "eth0")
