@@ -20,6 +20,12 @@ MANY = 30_000
 
 
 @pytest.fixture
+def seed():
+    """Always the same: of so many figures one is five deviations off in some thousand runs, and no fault is found."""
+    return 7
+
+
+@pytest.fixture
 def line(make_port, want):
     return lambda **rules: Line(make_port, want, **rules)
 

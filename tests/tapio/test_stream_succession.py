@@ -140,7 +140,9 @@ class TestOneIsTheSwitch:
             with Netif(first, stack=Stack("first", runtime=runtime), ip="10.0.0.99/24"):
                 for number, (host, wire) in enumerate(zip(hosts, wires, strict=True)):
                     Netif(wire, stack=host, ip=f"10.0.0.{number + 1}/24")
+                runtime.enter()
                 first.close()
+                runtime.leave()
             until(lambda wires=wires: all(wire.successions for wire in wires))
             assert [wire.first for wire in wires].count(True) == 1
             for host in hosts:
