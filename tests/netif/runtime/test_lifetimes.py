@@ -303,6 +303,13 @@ class TestFork:
     def runtime(self, request):
         return request.getfixturevalue(request.param)
 
+    @pytest.fixture
+    def default_ctrl_c(self):
+        """Whatever came before: a runtime that another thread has closed leaves its handler to the next signal."""
+        found = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, found)
+
     def in_a_child(self, check):
         """Run `check` in a forked child; its exception is the test's."""
         reading, writing = os.pipe()
@@ -356,7 +363,7 @@ class TestFork:
         threaded.run_until(reader.done, 10)
         assert reader.result() == "hello"
 
-    def test_a_child_may_have_a_runtime_of_its_own(self, threaded):
+    def test_a_child_may_have_a_runtime_of_its_own(self, default_ctrl_c, threaded):
         two_hosts(threaded)
         default = default_runtime()
         Host("parents", default)
