@@ -70,7 +70,8 @@ class VirtualRuntime(Joining):
 
     def watch(self, port: WirePort) -> None:
         if not port.dead and port.driver.fileno() is not None:
-            raise ValueError(f"{port.netif.if_key}: a wire with a descriptor needs a real clock")
+            clocks = "a ThreadedRuntime, or clock='real' of a Lan"
+            raise ValueError(f"{port.netif.if_key}: a wire with a descriptor needs a real clock: {clocks}")
 
     def _afterwards(self) -> None:
         self.later = bool(self.interrupts.pending)  # until the main thread has taken them
