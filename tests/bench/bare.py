@@ -202,9 +202,9 @@ class Responder:
             os.write(self.fd, bytes(10) + reply)
 
 
-def window_scale(frame: bytearray) -> int:
-    """From a SYN's options."""
-    at, end = 64, 44 + (frame[56] >> 2)
+def window_scale(frame: bytes | bytearray, front: int = 10) -> int:
+    """From a SYN's options; `front` bytes (a virtio-net header) stand before the Ethernet header."""
+    at, end = front + 54, front + 34 + (frame[front + 46] >> 2)
     while at < end and frame[at]:
         if frame[at] == 3:
             return frame[at + 2]

@@ -17,7 +17,22 @@ from typing import Any
 import cypcap
 
 from netif.wire.checksum import partial_sum
-from tests.bench.bare import ACK, FIN, IP_TCP, MAC, MSS, PSH, RST, SCALE, SYN, TAIL, WINDOW, fold, ones_sum
+from tests.bench.bare import (
+    ACK,
+    FIN,
+    IP_TCP,
+    MAC,
+    MSS,
+    PSH,
+    RST,
+    SCALE,
+    SYN,
+    TAIL,
+    WINDOW,
+    fold,
+    ones_sum,
+    window_scale,
+)
 from tests.host.namespaces import in_netns
 
 HELD = 8  # frames that one ACK may answer, while more are waiting
@@ -155,7 +170,7 @@ class Responder:
             options = struct.pack("!BBHBBBB", 2, 4, MSS, 1, 3, 3, SCALE)
             self.inject(c.segment(0, SYN | ACK, offset=0x70, options=options))
             c.snd_una = c.snd_nxt = 1
-            c.peer_scale = window_scale(frame)
+            c.peer_scale = window_scale(frame, front=0)
             self.connections[src, sport, dport] = c
 
     def arp(self, frame: bytes) -> None:
@@ -163,16 +178,6 @@ class Responder:
             asker = frame[22:32]
             reply = asker[:6] + MAC + bytes.fromhex("08060001080006040002") + MAC + self.ip + asker
             self.inject(reply)
-
-
-def window_scale(frame: bytes) -> int:
-    """From a SYN's options."""
-    at, end = 54, 34 + (frame[46] >> 2)
-    while at < end and frame[at]:
-        if frame[at] == 3:
-            return frame[at + 2]
-        at += 1 if frame[at] == 1 else frame[at + 1]
-    return 0
 
 
 def main(argv: list[str] | None = None) -> Any:
