@@ -45,7 +45,7 @@ def passt(sides: tuple[Namespace, Namespace]) -> Iterator[tuple[subprocess.Popen
         Path(directory).chmod(0o777)  # it gives root's rights up
         path = str(Path(directory, "socket"))
         process = sides[0].start("passt", "-f", "-4", "--no-map-gw", "-s", path, **SILENT)
-        wait_until(Path(path).exists, 10.0, "passt's socket")
+        wait_until(lambda: path in sides[0].exec("ss", "-lnx").stdout, 10.0, "passt")
         yield process, path
         end(process)
 
