@@ -19,6 +19,7 @@ from stack.hearing import Hearing
 from stack.l2tap import kind_of
 from stack.multicast import NOBODY, Filter, is_multicast
 from stack.routing import Neighbour, Route
+from stack.tcp import fast
 from stack.timers import Timed
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class EthernetInterface(AttachedInterface):
         try:
             if dst == self.mac:
                 if ethertype == _IP:
-                    self._ip_receive(self, frame, 14, offload, False)
+                    if stack.overhearing or not fast.arrives(stack, frame, 14, offload):
+                        self._ip_receive(self, frame, 14, offload, False)
                     return
             elif dst not in self.group_macs:
                 self.drop("ethernet_other_host")

@@ -22,6 +22,7 @@ from stack.path_mtu import PathMtus
 from stack.redirects import Redirects
 from stack.routing import Route, RoutingTable
 from stack.selection import fill, find, source
+from stack.tcp import fast
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -125,6 +126,10 @@ class Ip:
 
     # who and where
 
+    def is_never_a_source(self, address: bytes) -> bool:
+        """Ours, or nobody's."""
+        return address in self._never_a_source
+
     def is_local(self, address: bytes) -> bool:
         """One of our own addresses, loopback included."""
         return address in self.local or (len(address) == 4 and address[0] == _LOOPBACK_NET)
@@ -149,6 +154,7 @@ class Ip:
         self.redirects.clear()
         fill(self)
         self._never_a_source = dict.fromkeys((ANY, *self.local, *self.broadcasts))
+        fast.readdressed(self.stack.tcp)
 
     def route(self, dst: bytes, src: bytes | None = None, interface: Interface | None = None) -> Route:
         """The way to `dst`, from our address `src` and by `interface` where the asker insists on them.

@@ -13,6 +13,7 @@ from netif.link import Attachment, Buffer, Medium, Offload
 from netif.wire import Malformed
 from stack.attached import AttachedInterface
 from stack.routing import Neighbour
+from stack.tcp import fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class TunInterface(AttachedInterface):
         if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
         try:
-            self._ip_receive(self, frame, 0, offload, False)
+            if stack.overhearing or not fast.arrives(stack, frame, 0, offload):
+                self._ip_receive(self, frame, 0, offload, False)
         except Malformed as malformed:
             self.drop(malformed.reason)

@@ -47,6 +47,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
         connection.figures.frames_in += 1
         _in_syn_sent(connection, segment, now)
         return
+    connection.is_straight = False  # it may be again, when all is done that this asks for
     receiver = connection.receiver
     rcv_nxt = receiver.rcv_nxt
     seq = segment.seq = unwrap(segment.seq, rcv_nxt)
@@ -196,7 +197,7 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
     if (connection.sack and segment.options.sack) or (recovery is not None and not recovery.calm):
         _suspicious(connection, segment, _is_duplicate(connection, segment, window), now)
     elif ack > una:
-        _new_data_acknowledged(connection, segment, ack - una, now)
+        new_data_acknowledged(connection, ack, ack - una, segment.options.timestamp, now)
     elif not connection.sack and _is_duplicate(connection, segment, window):
         _suspicious(connection, segment, True, now)
     if ack > una and (now >= connection.figures.rate_at + connection.rtt.latest or connection.on_event is not None):
@@ -210,17 +211,19 @@ def _acknowledgment(connection: Connection, segment: Segment, now: float) -> boo
     return True
 
 
-def _new_data_acknowledged(connection: Connection, segment: Segment, acked: int, now: float) -> None:
+def new_data_acknowledged(
+    connection: Connection, ack: int, acked: int, timestamp: tuple[int, int] | None, now: float
+) -> None:
     """All is well: nothing was lost, nothing is out of order."""
     sender = connection.sender
     flight = sender.snd_nxt - sender.snd_una
-    sent_at = sender.acknowledged(segment.ack)
+    sent_at = sender.acknowledged(ack)
     rtt = None
     if sent_at is not None:
         rtt = now - sent_at
         connection.rtt.sample(rtt, now)
     elif connection.stamped:  # RFC 7323 4.1: an echo tells even of what was sent twice
-        connection.sample_echo(segment, now)
+        connection.sample_echo(timestamp, now)
     connection.retries = 0
     connection.progress_at = now
     connection.congestion.acknowledged(acked, flight, rtt, now)
@@ -262,7 +265,7 @@ def _suspicious(connection: Connection, segment: Segment, duplicate: bool, now: 
     blocks: Blocks = ()
     if connection.sack and segment.options.sack:
         blocks = tuple([(unwrap(start, una), unwrap(end, una)) for start, end in segment.options.sack])
-    echo = connection.echo(segment, now) if connection.stamped else None
+    echo = connection.echo(segment.options.timestamp, now) if connection.stamped else None
     heard = Heard(segment.ack, blocks, duplicate, echo)
     entered, undone = recovery.entered, recovery.undone
     recovery.heard(heard, sender, connection.congestion, connection.rtt, now)
@@ -321,14 +324,8 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
             return
     if connection.ecn is not None and connection.ecn.data(segment.flags):
         receiver.ack_now = True
-    if now >= connection.tune_at and segment.length:
-        autotuning.measure(connection, segment, now)
     if segment.length:
-        figures = connection.figures
-        figures.data_at = now
-        figures.data_frames_in += 1
-        if segment.gso_size:
-            figures.merged_in += -(-segment.length // segment.gso_size) - 1
+        data_arrived(connection, segment.length, segment.gso_size, segment.options.timestamp, now)
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False
@@ -342,6 +339,19 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
     else:
         receiver.ack_now = True
         connection.enter_time_wait(now)
+
+
+def data_arrived(
+    connection: Connection, length: int, gso_size: int, timestamp: tuple[int, int] | None, now: float
+) -> None:
+    """For those who measure and count."""
+    if now >= connection.tune_at:
+        autotuning.measure(connection, length, timestamp, now)
+    figures = connection.figures
+    figures.data_at = now
+    figures.data_frames_in += 1
+    if gso_size:
+        figures.merged_in += -(-length // gso_size) - 1
 
 
 def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:

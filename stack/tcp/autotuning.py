@@ -14,7 +14,6 @@ from stack.seq import unwrap
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
-    from stack.tcp.segment import Segment
     from stack.tcp.tcb import ControlBlock
 
 NEVER = float("inf")
@@ -46,7 +45,7 @@ def receive_limit(connection: ControlBlock) -> int:
     return min(connection.config.largest_receive_buffer(), 0xFFFF << connection.receiver.shift)
 
 
-def measure(connection: Connection, segment: Segment, now: float) -> None:
+def measure(connection: Connection, length: int, timestamp: tuple[int, int] | None, now: float) -> None:
     """A data segment came while a look at the buffer is due: what it says of the round trip. By the timestamp that it
     echoes; its peer may have waited for the application, so samples are averaged (RFC 7323 4.3)."""
     tuning = connection.tuning
@@ -56,10 +55,9 @@ def measure(connection: Connection, segment: Segment, now: float) -> None:
         read = receiver.rcv_nxt - receiver.queued
         tuning = connection.tuning = Tuning(read, _FIRST_SEGMENTS * receiver.mss, rtt, now)
         tuning.mark = receiver.edge
-    timestamp = segment.options.timestamp
     if connection.stamped and timestamp is not None and timestamp[1] != tuning.tsecr:
         tuning.tsecr = timestamp[1]
-        if segment.length * 2 >= connection.receiver.mss:
+        if length * 2 >= connection.receiver.mss:
             clock = int(now * 1000) + connection.timestamp_base
             tuning.sample((clock - unwrap(timestamp[1], clock)) / 1000)
 

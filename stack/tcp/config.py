@@ -98,6 +98,7 @@ class TcpConfig:
     # RFC 4821: search for a path's MTU "off", in a "black-hole" (Linux' tcp_mtu_probing=1, there off) or "always"
     mtu_probing: str = attrs.field(default="black-hole", validator=in_(("off", "black-hole", "always")))
     mss: int | None = attrs.field(default=None, validator=optional(and_(ge(48), le(65535))))  # None: by the link's MTU
+    fast_path: bool = True  # False: every segment takes the plain path
     initial_sequence: int | None = attrs.field(default=None, validator=optional(instance_of(int)))  # for tests of wrap
 
     def first_receive_buffer(self) -> int:

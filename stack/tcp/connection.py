@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, fastopen, output, urgent
+from stack.tcp import arrival, fast, fastopen, output, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -51,6 +51,8 @@ class Connection(ControlBlock):
         old = self.state
         assert state in TRANSITIONS[old], f"{old.value} may not become {state.value}"
         self.state = state
+        if old is ESTABLISHED:
+            fast.leave(self)
         trace = self.stack.trace
         if trace is not None:
             trace("state", self, f"{old.value} -> {state.value}")
@@ -76,9 +78,10 @@ class Connection(ControlBlock):
         if listener is not None and not listener.take(self):
             return False
         sender, rtt = self.sender, self.rtt
+        timestamp = segment.options.timestamp if self.stamped else None
         if self.retransmit_at is None:
             pass  # a cookie was answered: nobody knows when it was sent
-        elif not self.retransmissions or (self.stamped and self.echo(segment, now) == int(self.last_sent * 1000)):
+        elif not self.retransmissions or self.echo(timestamp, now) == int(self.last_sent * 1000):
             rtt.sample(now - self.last_sent, now)  # an echo of an earlier one may have been on its way more than once
         initial = self.config.initial_window * sender.mss
         if self.retries:  # RFC 6298 5.7, RFC 5681 3.1
@@ -201,6 +204,7 @@ class Connection(ControlBlock):
     def hold_back(self, cork: bool) -> None:
         """What does not fill a segment waits for more, or no longer does (TCP_CORK, MSG_MORE)."""
         self.sender.cork = cork
+        self.is_straight = False
         self.stack.owe(self)
 
     def read(self, count: int) -> bytes | None:
@@ -277,6 +281,7 @@ class Connection(ControlBlock):
     def shutdown_read(self) -> None:
         """No more data is wanted. As in Linux the peer is not told, until it sends some after our FIN."""
         self.read_shut = True
+        self.is_straight = False
         self.deaf = self.deaf or self.sender.fin != OPEN
         self.wake_readers()
 
@@ -305,6 +310,7 @@ class Connection(ControlBlock):
         if self.orphan:
             return
         self.orphan = self.deaf = True
+        self.is_straight = False
         linger = self.config.linger if linger is None else linger
         state = self.state
         if state is TIME_WAIT:

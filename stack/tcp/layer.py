@@ -27,7 +27,7 @@ from stack.tcp.fastopen import FastOpen
 from stack.tcp.handshake import InitialNumbers
 from stack.tcp.listener import Listener, ListenerKey, key_of
 from stack.tcp.ports import Ports
-from stack.tcp.segment import Segment
+from stack.tcp.segment import Segment, kept
 from stack.tcp.states import SYN_RECEIVED, TIME_WAIT, State
 from stack.tcp.time_wait import TimeWait, TimeWaits
 
@@ -41,11 +41,6 @@ Key: TypeAlias = tuple[bytes, int, bytes, int]
 _ANY = {4: bytes(4), 16: bytes(16)}
 
 
-def _pinned(frame: Buffer) -> int:
-    """How much memory a view of this frame would keep."""
-    return len(frame.obj) if type(frame) is memoryview else len(frame)  # type: ignore[arg-type]
-
-
 class Tcp:
     def __init__(self, stack: Stack) -> None:
         limits = stack.limits
@@ -53,6 +48,9 @@ class Tcp:
         self.config = stack.tcp_config
         self.connections: dict[Key, Connection | TimeWait] = {}
         self.listeners: dict[ListenerKey, Listener] = {}
+        self.flows: dict[bytes, Connection] = {}  # by src, dst, sport and dport of what comes
+        self.fast_in = 0  # frames that took it
+        self.plain_in = 0  # and those that came to the layer instead
         self.ports = Ports(stack.dice, *self.config.local_ports)
         self.numbers = InitialNumbers(stack.dice)
         self.fast_open = FastOpen(stack.dice, limits.fast_open_cookies, stack.stats)
@@ -76,6 +74,7 @@ class Tcp:
     def receive(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
+        self.plain_in += 1
         sport, dport, seq, ack, header_len, flags, window, urgent = tcp.parse(frame, start, end)
         gso_size = 0
         if offload is None or offload.checksum == NONE:
@@ -86,14 +85,7 @@ class Tcp:
             gso_size = offload.gso_size
         said = options.parse(frame, start + 20, start + header_len) if header_len > 20 else options.NO_OPTIONS
         length = end - start - header_len
-        payload: Buffer
-        if not length:
-            payload = b""
-        elif length + length >= (len(frame) if type(frame) is bytes else _pinned(frame)):
-            payload = memoryview(frame)[end - length : end]
-        else:
-            payload = bytes(frame[end - length : end])
-        segment = Segment(seq, ack, flags, window, said, payload, length, gso_size)
+        segment = Segment(seq, ack, flags, window, said, kept(frame, end - length, end), length, gso_size)
         if flags & URG:
             segment.urgent = urgent
         entry = self.connections.get((dst, dport, src, sport))

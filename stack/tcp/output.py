@@ -14,7 +14,7 @@ from netif.wire.options import emit_sack
 from netif.wire.tcp import ACK, ECE, FIN, PSH, RST, SYN, URG
 from stack.failure import failure
 from stack.seq import MASK
-from stack.tcp import autotuning, fastopen, mtu
+from stack.tcp import autotuning, fast, fastopen, mtu
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.events import tell
 from stack.tcp.figures import BUFFER_LIMITED, BUSY, IDLE, RECEIVER_LIMITED, Figures
@@ -103,6 +103,8 @@ def _converse(connection: Connection, now: float) -> None:
     if at is not None and (deadline is None or at < deadline):
         deadline = at
     connection.deadline = deadline
+    if not connection.is_straight:
+        fast.settle(connection)
 
 
 def _send_data(connection: Connection, now: float) -> bool:

@@ -125,13 +125,7 @@ class Receiver:
             self._out_of_order(seq, payload)
             return False
         if length:
-            size = gso_size or self.mss
-            self.owed += 1 if length <= size else -(-length // size)
-            if self.reassembly is None:
-                self._append(payload, length)
-                self.rcv_nxt = rcv_nxt + length
-            else:
-                self._fill(payload, length)
+            self.in_order(payload, length, gso_size)
         if self.fin_at is not None:
             if self.rcv_nxt == self.fin_at:
                 self.rcv_nxt += 1
@@ -142,6 +136,16 @@ class Receiver:
                 return True
             self.ack_now = True
         return False
+
+    def in_order(self, payload: Buffer, length: int, gso_size: int) -> None:
+        """Bytes that begin at rcv_nxt, all within the window; there are some."""
+        size = gso_size or self.mss
+        self.owed += 1 if length <= size else -(-length // size)
+        if self.reassembly is None:
+            self._append(payload, length)
+            self.rcv_nxt += length
+        else:
+            self._fill(payload, length)
 
     def finished(self) -> bool:
         """The FIN has been received, and all before it."""

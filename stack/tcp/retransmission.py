@@ -54,6 +54,7 @@ def arm(connection: Connection, now: float) -> None:
 def expired(connection: Connection, now: float) -> Transmission | None:
     """`retransmit_at` has come. What it sends, if that is not for the windows to decide."""
     connection.retransmit_at = None
+    connection.is_straight = False
     recovery = connection.recovery
     if connection.probe_due:
         return _loss_probe(connection, now)

@@ -8,6 +8,15 @@ from netif.link import Buffer
 from netif.wire.options import Options
 
 
+def kept(frame: Buffer, start: int, end: int) -> Buffer:
+    """frame[start:end] to be held: a view, unless that would pin more than twice as much memory."""
+    if start == end:
+        return b""
+    whole = len(frame) if type(frame) is not memoryview else len(frame.obj)  # type: ignore[arg-type]
+    length = end - start
+    return memoryview(frame)[start:end] if length + length >= whole else bytes(frame[start:end])
+
+
 @attrs.define(eq=False)
 class Segment:
     seq: int

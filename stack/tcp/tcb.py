@@ -60,8 +60,10 @@ class ControlBlock(Endpoint):
         "emitter",
         "fast",
         "figures",
+        "flow",
         "idle_at",
         "irs",
+        "is_straight",
         "last_ack_sent",
         "last_heard",
         "last_sent",
@@ -196,6 +198,8 @@ class ControlBlock(Endpoint):
         self.retransmissions = 0
         self.timeouts = 0
         self.quick = config.quickack  # segments yet to be acknowledged at once (Linux: quickack mode)
+        self.is_straight = False  # nothing is out of the ordinary, so that the fast path may be tried
+        self.flow = b""  # under which the layer has it in `flows`, or empty
         self.figures = Figures(now)
         self.on_event: Hook | None = (listener and listener.on_event) or layer.stack.tcp_events
 
@@ -274,6 +278,7 @@ class ControlBlock(Endpoint):
     def squeeze(self, pressed: bool) -> None:
         """Make do with little, or with the room there is. What was offered to the peer stays offered."""
         receiver = self.receiver
+        self.is_straight = False
         self.squeezed = pressed
         room = self.receive_room
         if self.config.window_clamp is not None:
@@ -285,6 +290,7 @@ class ControlBlock(Endpoint):
 
     def rerouted(self) -> None:
         """Addresses, links or routes have changed."""
+        self.is_straight = False
         if self.stack.ip.renew(self.emitter.route) and self.connected():
             before = self.sender.mss
             self.measure()
@@ -301,15 +307,14 @@ class ControlBlock(Endpoint):
         said = emit_syn(mss=mss, window_scale=scale, sack_permitted=sack, timestamp=timestamp, user_timeout=uto)
         return said if self.fast is None else said + emit_syn(fast_open=self.fast.cookie)
 
-    def sample_echo(self, segment: Segment, now: float) -> None:
+    def sample_echo(self, timestamp: tuple[int, int] | None, now: float) -> None:
         """A round trip measured by the timestamp that the peer echoes (RFC 7323 4.1)."""
-        echo = self.echo(segment, now)
+        echo = self.echo(timestamp, now)
         if echo is not None:
             self.rtt.sample((int(now * 1000) - echo) / 1000, now)
 
-    def echo(self, segment: Segment, now: float) -> int | None:
+    def echo(self, timestamp: tuple[int, int] | None, now: float) -> int | None:
         """When, in milliseconds of our clock, the segment was sent whose timestamp the peer echoes."""
-        timestamp = segment.options.timestamp
         if timestamp is None or not timestamp[1]:
             return None
         clock = int(now * 1000)

@@ -118,6 +118,7 @@ class Urgent:
 def of(connection: Connection) -> Urgent:
     """Its urgent data, from now on."""
     urgent = connection.urgent
+    connection.is_straight = False
     if urgent is None:
         urgent = connection.urgent = Urgent()
         urgent.inline = connection.config.oob_inline

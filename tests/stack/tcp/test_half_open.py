@@ -70,6 +70,7 @@ def test_a_syn_from_outside_the_window_is_challenged_while_half_open(tcp):  # 3.
 def crash(pair):
     """The client's host forgets all it knew, without a word."""
     pair.a.tcp.connections.clear()
+    pair.a.tcp.flows.clear()
     pair.a.tcp.ports.held.clear()
     pair.a.tcp.ports._held_at.clear()
 

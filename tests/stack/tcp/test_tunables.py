@@ -126,6 +126,12 @@ def ack_after(host):
     return round(tcp.all_sent()[0].at - start, 3)
 
 
+def in_order(host):
+    """Frames that took the fast path; the wire shows nothing of that."""
+    host.accepts().gets("P. 1:11(10) ack 1")
+    return host.tcp.stack.tcp.fast_in
+
+
 def small_segments(host):
     tcp = host.accepts()
     for _ in range(3):
@@ -341,6 +347,8 @@ SHOWN = [  # field, value, how it shows, what shows
     ("fin_wait_2", 6.0, fin_wait_2, FIN_WAIT_2),
     ("linger", 0.0, lingering, True),
     ("linger", None, lingering, False),
+    ("fast_path", True, in_order, 1),
+    ("fast_path", False, in_order, 0),
     ("local_ports", (5000, 5000), local_port, 5000),
     ("initial_sequence", 12_345, initial_sequence, 12_345),
     ("keepalive", True, lambda host: probes(host)[:2], [7200.0, 7275.0]),
