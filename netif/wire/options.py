@@ -20,6 +20,8 @@ MAX_LENGTH = 40
 
 _ALIGNED_TIMESTAMP = Struct("!III")  # NOP NOP 8 10, TSval, TSecr (RFC 7323 appendix A)
 _ALIGNED_TIMESTAMP_PREFIX = 0x0101080A
+_USUAL_SYN = Struct("!HHIIII")  # MSS; SACK permitted and timestamp; TSval; TSecr; NOP and window scale
+_MSS, _PERMITTED_STAMP, _SCALE = 0x0204, 0x0402080A, 0x01030300
 _TWO = Struct("!II")
 
 
@@ -46,6 +48,10 @@ def parse(frame: Buffer, start: int, end: int) -> Options:
         prefix, tsval, tsecr = _ALIGNED_TIMESTAMP.unpack_from(frame, start)
         if prefix == _ALIGNED_TIMESTAMP_PREFIX:
             return _new(Options, (None, None, False, (tsval, tsecr), (), None, None))  # half the cost of Options(...)
+    elif end - start == 20:
+        first, mss, second, tsval, tsecr, third = _USUAL_SYN.unpack_from(frame, start)
+        if first == _MSS and second == _PERMITTED_STAMP and _SCALE <= third <= _SCALE + MAX_WINDOW_SCALE:
+            return _new(Options, (mss, third - _SCALE, True, (tsval, tsecr), (), None, None))
     return _walk(bytes(frame[start:end]))
 
 
@@ -103,6 +109,11 @@ def emit_syn(
     fast_open: bytes | None = None,
 ) -> bytes:
     """A SYN's options in Linux' order, each filled up to whole words."""
+    if mss is not None and sack_permitted and timestamp is not None and window_scale is not None:
+        usual = _USUAL_SYN.pack(_MSS, mss, _PERMITTED_STAMP, *timestamp, _SCALE + window_scale)
+        if user_timeout is None and fast_open is None:
+            return usual
+        return usual + emit_syn(user_timeout=user_timeout, fast_open=fast_open)
     out = b"" if mss is None else bytes((MSS, 4, mss >> 8, mss & 0xFF))
     if timestamp is not None:  # SACK-permitted takes the place of the timestamp's padding
         out += bytes((SACK_PERMITTED, 2) if sack_permitted else (NOP, NOP))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from struct import pack
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -38,6 +40,25 @@ def test_a_syns_options_stand_in_linux_order():
     names = (("MSS", 1460), ("SAckOK", b""), ("Timestamp", (7, 0)), ("NOP", None), ("WScale", 9))
     data = options.emit_syn(mss=1460, window_scale=9, sack_permitted=True, timestamp=(7, 0))
     assert data == scapys_bytes(*names)
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 255), NUMBERS, NUMBERS)
+def test_the_usual_syn_says_the_same_wherever_its_options_stand(mss, scale, tsval, tsecr):
+    usual = pack("!HHIIII", 0x0204, mss, 0x0402080A, tsval, tsecr, 0x01030300 + scale)
+    assert read(usual) == read(b"\1\1\1\1" + usual) == Options(mss, min(scale, 14), True, (tsval, tsecr))
+
+
+@given(st.integers(0, 19), st.integers(0, 255))
+def test_twenty_bytes_of_options_are_the_usual_ones_only_if_every_byte_is(at, octet):
+    usual = bytearray(options.emit_syn(mss=1460, window_scale=7, sack_permitted=True, timestamp=(1, 2)))
+    usual[at] = octet
+    try:
+        expected: object = read(b"\1\1\1\1" + usual)
+    except Malformed:
+        with pytest.raises(Malformed):
+            read(bytes(usual))
+    else:
+        assert read(bytes(usual)) == expected
 
 
 @given(NUMBERS, NUMBERS)
