@@ -60,6 +60,7 @@ class Ip:
         self.looped = Looped(stack)
         self.subscribers: dict[Subscriptions, None] = {}  # of the sockets that have to do with groups
         self._back: dict[tuple[bytes, bytes], Route] = {}
+        self._ways: dict[tuple[bytes, bytes | None], Route] = {}  # found lately, the asker insisting on no interface
         self._offloads: dict[tuple[int, int, int], Offload] = {}
 
     # in
@@ -161,10 +162,16 @@ class Ip:
 
         OSError: ENETUNREACH; EADDRNOTAVAIL when `src` is not ours. Set `owner` on a route that an endpoint keeps.
         """
+        known = self._ways.get((dst, src))
+        if known is not None and interface is None and known.generation == self.generation:
+            return known.twin()
         chosen, next_hop = find(self, dst, src, interface)
-        if src is None:
-            src = source(self, dst, chosen, next_hop)
-        return Route(dst, src, interface, chosen, next_hop)
+        route = Route(dst, src or source(self, dst, chosen, next_hop), interface, chosen, next_hop)
+        if interface is None:
+            if len(self._ways) >= _KEPT:
+                self._ways.clear()
+            self._ways[dst, src] = route.twin()
+        return route
 
     def route_back(self, src: bytes, dst: bytes) -> Route | None:
         """The way to answer a packet that `src` sent to our `dst`, or if that is empty, through us; kept for a while.

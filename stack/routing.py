@@ -78,6 +78,19 @@ class Route:
         self.key = -1  # what `base` was computed for: tos, ttl, protocol
         self.base = 0  # sum of the IP header's constant words
 
+    def twin(self) -> Route:
+        """The same way, for another owner."""
+        neighbour = self.neighbour
+        if neighbour.link is None:
+            neighbour = self.neighbour = self.interface.neighbour(self.next_hop)
+        made = Route.__new__(Route)
+        made.dst, made.src, made.via, made.owner = self.dst, self.src, self.via, None
+        made.interface, made.next_hop, made.neighbour = self.interface, self.next_hop, neighbour
+        made.mtu, made.gso_max, made.df = self.mtu, self.gso_max, self.df
+        made.tx_checksum, made.local, made.generation = self.tx_checksum, self.local, self.generation
+        made.key, made.base = self.key, self.base
+        return made
+
     def undelivered(self) -> None:
         """Its neighbour does not answer, and a packet that waited is lost."""
         if self.owner is not None:

@@ -216,6 +216,37 @@ def test_the_route_for_an_answer_is_kept_and_bounded(met: Rig):
     assert ip.route_back(PEER, US) is not route
 
 
+def test_each_asker_has_a_route_of_its_own(rig: Rig):
+    first, second = rig.stack.ip.route(FAR), rig.stack.ip.route(FAR)
+    assert ends(first) == ends(second)
+    first.owner = UdpEndpoint(rig.stack)
+    first.mtu = 576
+    assert second is not first
+    assert second.owner is None
+    assert second.mtu == rig.stack.ip.route(FAR).mtu == 1500
+
+
+def test_who_asks_later_goes_by_what_is_known_then(two: Any):
+    rig, _, _ = two
+    ip = rig.stack.ip
+    assert ip.route(PEER).neighbour.link is None
+    rig.knows_peer()
+    assert ip.route(PEER).neighbour.link is not None
+    rig.interface.set_mtu(1400)
+    assert ip.route(PEER).mtu == 1400
+    rig.interface.set_addresses(SECOND, MASK, PEER)
+    assert ends(ip.route(FAR)) == ("eth0", SECOND, PEER)
+    assert ends(ip.route(FAR, LAB)) == ("eth1", LAB, LAB_GATEWAY)
+    with pytest.raises(OSError):
+        ip.route(FAR, US)
+
+
+def test_the_ways_that_are_kept_are_bounded(rig: Rig):
+    for n in range(3000):
+        rig.stack.ip.route((0x08000000 + n).to_bytes(4, "big"))
+    assert ends(rig.stack.ip.route(FAR)) == ("eth0", US, GATEWAY)
+
+
 def test_a_packet_waits_for_the_gateway_not_for_the_destination(rig: Rig):
     UdpEndpoint(rig.stack).send_to(b"x", (FAR, 9))
     rig.sends("who-has 10.0.0.254 tell 10.0.0.1")
