@@ -25,6 +25,7 @@ class Cubic(Window):
         "hystart",
         "k",
         "saved",
+        "searching",
         "w_est",
         "w_max",
     )
@@ -33,7 +34,8 @@ class Cubic(Window):
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
-        self.hystart: HyStart | None = HyStart()
+        self.searching = True  # the first slow start goes on, and HyStart with it
+        self.hystart: HyStart | None = None  # made when the window first grows: many never do
         self.epoch: float | None = None  # when this congestion avoidance began; None: it has not
         self.w_max = 0.0  # bytes; 0: none, so that the next begins at its plateau (4.8, 4.10)
         self.cwnd_prior = 0  # bytes before the last reduction
@@ -42,11 +44,13 @@ class Cubic(Window):
         self.alpha = ALPHA
         self.began = 0.0  # when this round did
         self.drained = True  # nothing was under way then
-        self.saved: tuple[float, int, float, float | None, float, float, HyStart | None] | None = None
+        self.saved: tuple[float, int, float, float | None, float, float, bool, HyStart | None] | None = None
 
     def slow_start(self, acked: int, rtt: float | None) -> None:
-        hystart = self.hystart
-        if hystart is not None:
+        if self.searching:
+            hystart = self.hystart
+            if hystart is None:
+                hystart = self.hystart = HyStart()
             acked = hystart.growth(acked, rtt, self.mss)
         cwnd = self.cwnd + acked
         self.cwnd = cwnd if cwnd < self.ssthresh else self.ssthresh
@@ -97,7 +101,11 @@ class Cubic(Window):
         super().round_over(under_way, rtt, now)
         if self.hystart is not None and self.hystart.round_over():
             self.ssthresh = self.cwnd
-            self.hystart = None
+            self._search_over()
+
+    def _search_over(self) -> None:
+        self.searching = False
+        self.hystart = None
 
     def reduce(self, flight: int, now: float) -> None:
         volume = self.volume(flight)
@@ -106,7 +114,7 @@ class Cubic(Window):
         cwnd = self.cwnd_prior = self.cwnd
         self.w_max = cwnd * (1 + BETA) / 2 if cwnd < self.w_max else cwnd  # 4.7
         self.epoch = None
-        self.hystart = None
+        self._search_over()
 
     def volume(self, flight: int) -> int:
         return self.cwnd if self.validated() else super().volume(flight)
@@ -115,15 +123,17 @@ class Cubic(Window):
         super().timed_out(flight, first, now)
         self.w_max = 0.0  # 4.8
         self.epoch = None
-        self.hystart = None
+        self._search_over()
 
     def remember(self) -> None:
         super().remember()
-        self.saved = (self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha, self.hystart)
+        curve = self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha
+        self.saved = (*curve, self.searching, self.hystart)
 
     def undo(self) -> None:
         """4.9.2: a window that has grown beyond what it was goes on as it is."""
         if self.saved is not None and self.cwnd <= self.prior_cwnd:
             super().undo()
-            self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha, self.hystart = self.saved
+            self.w_max, self.cwnd_prior, self.k, self.epoch, self.w_est, self.alpha = self.saved[:6]
+            self.searching, self.hystart = self.saved[6:]
         self.saved = None
