@@ -231,6 +231,8 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         if self._core.kind != SOCK_STREAM:
             self._check_whole(flags)
+        if not flags:
+            return self._do("send", WRITE, partial(self._core.write, data))
         if flags & MSG_MORE:
             return self._with_more(self.send, data, flags)
         attempt = partial(self._core.write_urgent if flags & MSG_OOB else self._core.write, data)
@@ -261,7 +263,7 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         self._once(self._core.observe, hook)
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
-        if flags & MSG_MORE:
+        if flags and flags & MSG_MORE:  # an IntFlag's & costs a microsecond
             self._with_more(self.sendall, data, flags)
             return
         runtime = self._runtime
