@@ -14,6 +14,7 @@ from netif.wire import Buffer, Malformed
 HEADER = Struct("!BBHHHBBH4s4s")  # version and IHL, TOS, length, ident, fragment, TTL, protocol, checksum, src, dst
 ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58
 DF, MF, OFFSET_MASK = 0x4000, 0x2000, 0x1FFF  # of the 16-bit fragment field; the offset counts units of 8 bytes
+_OCTETS = {str(octet): octet for octet in range(256)}
 ANY, BROADCAST = b"\0\0\0\0", b"\xff\xff\xff\xff"
 
 IpHeader: TypeAlias = tuple[int, int, int, int, int, int, bytes, bytes, int]
@@ -63,11 +64,9 @@ def emit(
 def parse_address(address: str | bytes | int | IPv4Address) -> bytes:
     """Four bytes, from text, four bytes, a 32-bit int or an IPv4Address."""
     if isinstance(address, str):
-        parts = address.split(".")
-        if len(parts) == 4 and all(part.isascii() and part.isdigit() and str(int(part)) == part for part in parts):
-            numbers = [int(part) for part in parts]
-            if max(numbers) < 256:
-                return bytes(numbers)
+        packed = bytes([_OCTETS.get(part, 0) for part in address.split(".")])
+        if len(packed) == 4 and format_address(packed) == address:
+            return packed
     elif isinstance(address, IPv4Address):
         return address.packed
     elif isinstance(address, (bytes, bytearray)) and len(address) == 4:

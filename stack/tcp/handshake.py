@@ -19,17 +19,17 @@ _TICKS = 250_000  # RFC 9293 3.4.1: the ISN clock ticks every 4 us
 class InitialNumbers:
     """ISN = M + F(local address, local port, remote address, remote port, secret)."""
 
-    __slots__ = ("_secret", "timestamp_base")
+    __slots__ = ("_keyed", "timestamp_base")
 
     def __init__(self, dice: Dice) -> None:
-        self._secret = dice.randbytes(16)
+        self._keyed = blake2s(digest_size=4, key=dice.randbytes(16))
         # One for all connections: it hides the uptime, and stays monotonic when a port is used again (RFC 6191)
         self.timestamp_base = dice.getrandbits(32)
 
     def choose(self, local: tuple[bytes, int], remote: tuple[bytes, int], now: float) -> int:
-        text = b"%b%b%d %d" % (local[0], remote[0], local[1], remote[1])
-        digest = blake2s(text, digest_size=4, key=self._secret).digest()
-        return int.from_bytes(digest, "big") + int(now * _TICKS) & MASK
+        hashed = self._keyed.copy()
+        hashed.update(b"%b%b%d %d" % (local[0], remote[0], local[1], remote[1]))
+        return int.from_bytes(hashed.digest(), "big") + int(now * _TICKS) & MASK
 
 
 def own_mss(config: TcpConfig, mtu: int, address_length: int) -> int:

@@ -289,7 +289,8 @@ class Tcp:
         if connection.counted:
             connection.counted = False
             self.orphans -= 1
-        fastopen.failed(connection)
+        if connection.fast is not None:
+            fastopen.failed(connection)
         listener = connection.listener
         if listener is not None and state is SYN_RECEIVED:
             half_open.leave(listener, connection)

@@ -39,13 +39,16 @@ class RttEstimator:
             self.turn = now + SPAN
         srtt = self.srtt
         if srtt is None:
-            self.srtt = rtt
-            self.rttvar = rtt / 2
+            self.srtt = srtt = rtt
+            self.rttvar = rttvar = rtt / 2
         else:
             error = rtt - srtt
-            self.rttvar += ((error if error >= 0 else -error) - self.rttvar) / 4
-            self.srtt = srtt + error / 8
-        self.restore()
+            rttvar = self.rttvar
+            self.rttvar = rttvar = rttvar + ((error if error >= 0 else -error) - rttvar) / 4
+            self.srtt = srtt = srtt + error / 8
+        variance = 4 * rttvar  # as `restore`, which would be a call for each
+        rto = srtt + (variance if variance > self.minimum else self.minimum)
+        self.rto = rto if rto < self.maximum else self.maximum
 
     def restore(self) -> None:
         """Forget the back-off, since the path is known to be alive."""

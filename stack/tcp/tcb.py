@@ -271,9 +271,11 @@ class ControlBlock(Endpoint):
             self.search = Search(BASE + 20 + emitter.header_length)
         if self.search is not None and self.search.low < mtu:
             mtu = self.search.low
-        path = own_mss(self.config, mtu, size)
+        link = path = own_mss(self.config, route.interface.mtu, size)
+        if mtu != route.interface.mtu:
+            path = own_mss(self.config, mtu, size)
         emitter.mss = self.sender.mss = max(min(self.peer_mss, path) - options, 1)
-        self.receiver.mss = own_mss(self.config, route.interface.mtu, size) - options
+        self.receiver.mss = link - options
 
     def squeeze(self, pressed: bool) -> None:
         """Make do with little, or with the room there is. What was offered to the peer stays offered."""
