@@ -1,7 +1,8 @@
 """The blocking face: a class with the stdlib's `socket` methods over one endpoint of our stack.
 
 Every operation is one non-blocking attempt under the runtime's gate (`stream.py`, `datagram.py`), made again by the one
-loop in `waiting.py`. `recv`, `recv_into` and `sendall` are written out, since they are the hot path of every program.
+loop in `waiting.py`. `recv`, `recv_into`, `send` and `sendall` are written out, since they are the hot path of every
+program; what knows addresses, `recvfrom` and its kin, is in `whole.py`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
-    MSG_ERRQUEUE,
-    MSG_FASTOPEN,
     MSG_MORE,
     MSG_OOB,
     MSG_PEEK,
-    MSG_TRUNC,
     MSG_WAITALL,
     SHUT_RD,
     SHUT_RDWR,
@@ -32,9 +30,10 @@ from socket import (
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
-from stack.socket import names, options, resolver
+from stack.socket import options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending
-from stack.socket.waiting import Waiting, closed
+from stack.socket.waiting import closed
+from stack.socket.whole import Whole
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -46,7 +45,7 @@ T = TypeVar("T")
 _STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_OOB
 
 
-class socket(Waiting):  # noqa: N801 - the stdlib's name
+class socket(Whole):  # noqa: N801 - the stdlib's name
     """A socket of one of our hosts; `stack` names the host, the process's default stack without it.
 
     Methods, arguments and exceptions are the stdlib's. Raises OSError(EAFNOSUPPORT, EPROTONOSUPPORT).
@@ -88,12 +87,6 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
             self._once(self._core.bind, address)
         except resolver.UnknownName as unknown:
             self._once(self._core.bind, self._resolved(unknown, address))
-
-    def _resolved(self, unknown: resolver.UnknownName, address: Any) -> resolver.Address:
-        """The address with its host looked up; as in the stdlib that takes its time, even where nothing else may."""
-        core = self._core
-        steps = resolver.address_of(unknown.host, core.stack.hosts)
-        return names.ask(core.stack, steps, getattr(core.endpoint, "interface", None)), address[1]
 
     def listen(self, backlog: int = 128, /) -> None:
         self._once(self._core.listen, backlog)
@@ -197,38 +190,22 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         finally:
             runtime.leave()
 
-    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
-        core = self._core
-        if core.kind == SOCK_STREAM:
-            return self.recv(bufsize, flags), None
-        self._check_whole(flags)
-        attempt = partial(core.receive_from, bufsize, bool(flags & MSG_PEEK))
-        if flags & MSG_DONTWAIT:
-            data, source = self._without_waiting(attempt)
-        else:
-            data, source = self._do("recvfrom", READ, attempt)
-        return data, resolver.format_endpoint(source)
-
-    def recvmsg(
-        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
-        """What IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS and IP_PKTINFO ask for comes as ancillary data."""
-        core = self._core
-        if core.kind == SOCK_STREAM:
-            return self.recv(bufsize, flags), [], 0, None
-        self._check_whole(flags)
-        attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
-        message = self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("recvmsg", READ, attempt)
-        data, source, said, was_cut = message
-        return data, said if ancbufsize else [], MSG_TRUNC if was_cut else 0, resolver.format_endpoint(source)
-
-    def recvfrom_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        view = memoryview(buffer).cast("B")
-        data, source = self.recvfrom(nbytes or len(view), flags)
-        view[: len(data)] = data
-        return len(data), source
-
     def send(self, data: Buffer, flags: int = 0, /) -> int:
+        if flags:
+            return self._send_flags(data, flags)
+        runtime = self._runtime
+        runtime.enter()
+        try:
+            if self._closed:
+                raise closed()
+            sent = self._core.write(data)
+            if sent is None:
+                sent = self._complete("send", WRITE, partial(self._core.write, data))
+            return sent
+        finally:
+            runtime.leave()
+
+    def _send_flags(self, data: Buffer, flags: int) -> int:
         if self._core.kind != SOCK_STREAM:
             self._check_whole(flags)
         if not flags:
@@ -282,28 +259,6 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
         """Is the next byte to read the peer's urgent one, or the one after it? (SIOCATMARK, `sockatmark`)"""
         return self._once(self._core.at_mark)
 
-    def sendto(self, data: Buffer, *flags_and_address: Any) -> int:
-        """`sendto(data, address)` or `sendto(data, flags, address)`."""
-        if not 1 <= len(flags_and_address) <= 2:
-            raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
-        flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
-        address = flags_and_address[-1]
-        if flags & MSG_FASTOPEN:
-            return self._send_first(data, address)
-        if self._core.kind == SOCK_STREAM:
-            return self.send(data, flags)  # as in Linux, a connected stream ignores the address
-        self._check_whole(flags)
-        attempt = partial(self._core.send_to, data, address)
-        try:
-            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
-        except resolver.UnknownName as unknown:
-            return self.sendto(data, flags, self._resolved(unknown, address))
-
-    def _check_whole(self, flags: int) -> None:
-        """What only a stream can do, or nobody here: one datagram does not wait for the rest of another."""
-        if flags & (MSG_MORE | MSG_OOB | MSG_ERRQUEUE):
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
     def _send_first(self, data: Buffer, address: object) -> int:
         """Connect and send (RFC 7413); where the server has given no cookie yet, one after the other."""
         try:
@@ -316,17 +271,6 @@ class socket(Waiting):  # noqa: N801 - the stdlib's name
             self._do("connect", WRITE, self._core.connected)
             return self.send(data)
         return sent
-
-    def sendmsg(
-        self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None
-    ) -> int:
-        """`ancdata`: IP_PKTINFO of a datagram, which chooses its source address and interface. OSError(EOPNOTSUPP)."""
-        data, said = b"".join(buffers), list(ancdata)
-        if said:
-            self._check_whole(flags)
-            attempt = partial(self._core.send_message, data, address, said)
-            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendmsg", WRITE, attempt)
-        return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         """Read `file` and send it; the stdlib's fall-back without descriptors. Returns the bytes sent."""
