@@ -11,6 +11,7 @@ import errno
 import os
 import socket as _kernel
 from collections.abc import Generator, Mapping
+from functools import lru_cache
 from socket import (
     AF_INET,
     AF_UNSPEC,
@@ -128,8 +129,19 @@ def literal(host: str) -> bytes | None:
         return None
 
 
+@lru_cache(maxsize=1024)
+def _numbers(host: str, port: int) -> tuple[bytes, int] | None:
+    """Of an address in numbers, which means the same to every stack. None: it is not, or no port is."""
+    address = literal(host)
+    return (address, port) if address is not None and 0 <= port <= 0xFFFF else None
+
+
 def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, int]:
     """`(host, port)` as the stdlib takes it -> `(4 bytes, port)`. TypeError, OverflowError and UnknownName."""
+    if type(address) is tuple and len(address) == 2 and type(address[0]) is str and type(address[1]) is int:
+        numbers = _numbers(*address)
+        if numbers is not None:
+            return numbers
     if not isinstance(address, tuple):
         raise TypeError(f"{caller}(): AF_INET address must be tuple, not {type(address).__name__}")
     if len(address) != 2:
@@ -146,6 +158,7 @@ def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, i
     return look_up(host, hosts), port
 
 
+@lru_cache(maxsize=1024)
 def format_endpoint(address: tuple[bytes, int]) -> Address:
     return ip.format_address(address[0]), address[1]
 
