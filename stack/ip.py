@@ -36,7 +36,7 @@ _FRAGMENT = MF | OFFSET_MASK
 _GROUPS = b"\xe0"  # 224/4 are groups
 _RESERVED = b"\xf0"  # 240/4 is reserved but for the broadcast
 _LOOPBACK_NET = 127
-_VOUCHED = Offload(VALID)
+VOUCHED = Offload(VALID)
 _LEAST_MTU = 68  # RFC 791 3.2: what every link carries in one piece
 _KEPT = 1024  # entries of a cache until it starts anew
 
@@ -254,7 +254,7 @@ class Ip:
             HEADER.pack(0x45, tos, total_len, ident, fragment, ttl, protocol, checksum, route.src, route.dst) + header
         )
         if partial_at is None:
-            offload = _VOUCHED
+            offload = VOUCHED
         else:
             offload = self._partial(interface.link_length + 20, partial_at, gso_size)
         link = route.neighbour.link
@@ -312,10 +312,10 @@ class Ip:
             self.stack.stats.count("fragmented")
         link = route.neighbour.link
         if link is None:
-            route.interface.resolve(route, packets, _VOUCHED)
+            route.interface.resolve(route, packets, VOUCHED)
             return
         for packet in packets:
-            route.interface.transmit((link + bytes(packet[0]), *packet[1:]), _VOUCHED)
+            route.interface.transmit((link + bytes(packet[0]), *packet[1:]), VOUCHED)
 
     def _partial(self, start: int, offset: int, gso_size: int) -> Offload:
         key = (start, offset, gso_size)

@@ -85,13 +85,13 @@ class L2Tap(Mailbox[tuple[bytes]]):
 
     def receive(self) -> bytes | None:
         """The oldest frame, with its header; None: would block. OSError: a pending error."""
-        item = self._take()
+        item = self.take()
         return None if item is None else item[0]
 
     def arrived(self, frame: Buffer, offload: Offload | None) -> None:
         """From the interface: whole and finished, as on a cable. Malformed."""
         for piece in (frame,) if offload is None else cut((frame,), offload):
-            self._keep(piece)
+            self._keep((bytes(piece),))
 
     def writable(self) -> bool:
         blocked = any(link.blocked for link in self.stack.interfaces if link.name == self.name)

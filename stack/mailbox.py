@@ -10,7 +10,6 @@ from collections import deque
 from errno import EACCES, EBADF
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from netif.link import Buffer
 from stack.endpoint import Endpoint
 from stack.failure import failure
 from stack.limits import LITTLE
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=tuple[Any, ...])  # its bytes come first
 
 _OVERHEAD = 256  # what a queued item costs beside its bytes
+_AHEAD = 2048  # bytes charged before they come, so that most arrivals and departures charge nothing
 
 
 class Mailbox(Endpoint, Generic[Item]):
     __slots__ = (
+        "_charged",
         "_queue",
         "_queued_bytes",
         "_route",
@@ -62,6 +63,20 @@ class Mailbox(Endpoint, Generic[Item]):
         self._route: Route | None = None  # to where the last one went
         self._queue: deque[Item] | None = None
         self._queued_bytes = 0
+        self._charged = 0  # to the stack's memory: never less than is queued
+
+    def take(self) -> Item | None:
+        """The oldest; None: would block. OSError: a pending error."""
+        if self.error is not None or self.closed:
+            self._check()
+        queue = self._queue
+        if not queue:
+            return None
+        item = queue.popleft()
+        left = self._queued_bytes = self._queued_bytes - len(item[0]) - _OVERHEAD
+        if not queue or left + 4 * _AHEAD < self._charged:
+            self._charge(left)
+        return item
 
     def first(self) -> Item | None:
         """The oldest, which stays; None: would block. OSError: a pending error."""
@@ -89,7 +104,7 @@ class Mailbox(Endpoint, Generic[Item]):
             self._leave()
             self.closed = True
             self._queue = None
-            self.stack.memory.charge(-self._queued_bytes)
+            self._charge(0)
             self._queued_bytes = 0
             self.stack.owe(self)
 
@@ -109,6 +124,10 @@ class Mailbox(Endpoint, Generic[Item]):
         """Send and hear by this interface alone, also when its netif is started anew; None: by any."""
         self.interface = interface
         self._route = None
+        self.reshaped()
+
+    def reshaped(self) -> None:
+        """What is sent from now on looks, or goes, otherwise."""
 
     # what a subclass knows
 
@@ -122,35 +141,30 @@ class Mailbox(Endpoint, Generic[Item]):
 
     # what it uses
 
-    def _take(self) -> Item | None:
-        """The oldest; None: would block. OSError: a pending error."""
-        self._check()
-        queue = self._queue
-        if not queue:
-            return None
-        item = queue.popleft()
-        cost = len(item[0]) + _OVERHEAD
-        self._queued_bytes -= cost
-        self.stack.memory.charge(-cost)
-        return item
-
-    def _keep(self, payload: Buffer, *origin: Any) -> None:
+    def _keep(self, item: Item) -> None:
         """Queue what has arrived, if there is room."""
-        size = len(payload)
-        if self._queued_bytes + size + _OVERHEAD > self.queue_limit:
-            self.stack.drop(self.queue_full, self)
+        stack = self.stack
+        queued = self._queued_bytes + len(item[0]) + _OVERHEAD
+        if queued > self.queue_limit:
+            stack.drop(self.queue_full, self)
             return
-        memory = self.stack.memory
-        if memory.pressed and self._queued_bytes + size > LITTLE:
-            self.stack.drop("socket_memory_full", self)
+        if stack.memory.pressed and queued - _OVERHEAD > LITTLE:
+            stack.drop("socket_memory_full", self)
             return
-        if self._queue is None:
-            self._queue = deque()
-        item: Any = (bytes(payload), *origin)
-        self._queue.append(item)
-        self._queued_bytes += size + _OVERHEAD
-        memory.charge(size + _OVERHEAD)
-        self.stack.owe(self)
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        queue.append(item)
+        self._queued_bytes = queued
+        if queued > self._charged:
+            self._charge(queued + _AHEAD)
+        if self not in stack.dirty:
+            stack.owe(self)
+
+    def _charge(self, held: int) -> None:
+        """So much memory counts as ours from now on."""
+        change, self._charged = held - self._charged, held
+        self.stack.memory.charge(change)
 
     def _check(self) -> None:
         if self.error is not None:

@@ -186,7 +186,7 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The oldest packet, its header included, and its source; None: would block. OSError: a pending error."""
-        return self._take()
+        return self.take()
 
     def peek(self) -> tuple[bytes, bytes] | None:
         """As `receive`, and it stays."""
@@ -210,7 +210,7 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
         return True
 
     def arrived(self, packet: bytes, src: bytes) -> None:
-        self._keep(packet, src)
+        self._keep((packet, src))
 
     def _leave(self) -> None:
         self.stack.raw.remove(self)

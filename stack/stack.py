@@ -41,7 +41,7 @@ from stack.tcp.layer import Tcp
 from stack.timers import Timed, Timers
 from stack.trace import Trace
 from stack.tunif import TunInterface
-from stack.udp import Udp
+from stack.udp_layer import Udp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

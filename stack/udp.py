@@ -1,24 +1,23 @@
-"""UDP of one host: who gets which datagram, and the sockets that send and queue them.
+"""The UDP sockets: what they send, and the queue of what came for them (RFC 768; RFC 1122 4.1).
 
-A connected socket is found by both addresses, another by its own, bound to one address before bound to any; what is
-sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 bytes. RFC 768; RFC 1122 4.1.
+Addresses are 4 or 16 bytes. Who gets which datagram is the layer's to know (`udp_layer`), what small ones have in front
+of them to one destination the header's (`udp_header`).
 """
 
 from __future__ import annotations
 
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from errno import EACCES, EADDRNOTAVAIL, EDESTADDRREQ, EINVAL, EMSGSIZE
+from typing import TYPE_CHECKING, TypeAlias
 
-from netif.link import NONE, Buffer, Offload
-from netif.wire import Malformed, icmp
-from netif.wire.checksum import pseudo_header, verify
+from netif.link import Buffer, Offload
 from netif.wire.ip import UDP, format_address
-from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit, parse
+from netif.wire.udp import CHECKSUM_OFFSET, HEADER_LENGTH, emit
 from stack.failure import failure
+from stack.ip import VOUCHED
 from stack.mailbox import Mailbox
 from stack.multicast import is_multicast
 from stack.path_mtu import DONT, forbids_fragments
-from stack.reports import Report, path_narrowed
+from stack.udp_header import HeaderMade
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -27,171 +26,18 @@ if TYPE_CHECKING:
 
 Address: TypeAlias = tuple[bytes, int]
 Queued: TypeAlias = "tuple[bytes, Address, tuple[bytes, Interface] | None]"  # data, source, IP header and interface
-Key = TypeVar("Key")
 
 _ANY = {4: bytes(4), 16: bytes(16)}
-_EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
 _ONE_PIECE = 4096  # up to this size a copy behind the header costs less than a second buffer
 _COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
+_DESTINATIONS = 64  # of one socket, whose headers are kept
 LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
-
-
-class Udp:
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.ports: dict[int, list[UdpEndpoint]] = {}  # who holds a port, in order of binding
-        self._bound: dict[Address, list[UdpEndpoint]] = {}  # not connected, in order of binding
-        self._connected: dict[tuple[bytes, int, bytes, int], UdpEndpoint] = {}
-        stack.ip.handlers[UDP] = self.receive
-        stack.ip.group_handlers[UDP] = self.receive_group
-
-    # in
-
-    def receive(
-        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
-    ) -> None:
-        sport, dport, end = open_datagram(src, dst, frame, start, end, offload)
-        endpoint = self._connected.get((dst, dport, src, sport))
-        if endpoint is None:
-            held = self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport))
-            if held is not None:
-                endpoint = held[0]
-                if endpoint.interface is not None or len(held) > 1:
-                    endpoint = self._among(interface, dst, dport)
-        if endpoint is not None:
-            endpoint.arrived(interface, frame, start, end, (src, sport), offload)
-            return
-        interface.drop("udp_no_socket")
-        if len(dst) == 4:
-            self.stack.icmp.unreachable(interface, icmp.PORT_UNREACHABLE, src, dst, frame, interface.link_length)
-
-    def _among(self, interface: Interface, dst: bytes, dport: int) -> UdpEndpoint | None:
-        """Bound to the address before bound to any; of those, bound to this interface before bound to none; the last
-        one of those."""
-        for address in (dst, _ANY[len(dst)]):
-            held = self._bound.get((address, dport), ())
-            here = [one for one in held if one.interface is not None and one.interface.name == interface.name]
-            fits = here or [one for one in held if one.interface is None]
-            if fits:
-                return fits[-1]
-        return None
-
-    def receive_group(
-        self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
-    ) -> None:
-        sport, dport, end = open_datagram(src, dst, frame, start, end, offload)
-        source = (src, sport)
-        taken = False
-        for endpoint in self.ports.get(dport, ()):
-            if endpoint.takes_group(interface, dst, source):
-                endpoint.arrived(interface, frame, start, end, source, offload)
-                taken = True
-        if not taken:
-            interface.drop("udp_no_socket")
-
-    def icmp_error(self, report: Report) -> bool:
-        """About a datagram. Only a connected socket is told, as the kernel does; False: nobody is."""
-        src, sport = report.src, report.first
-        endpoint = self._connected.get((src, sport, report.dst, report.second))
-        if report.is_too_big or report.is_redirect:
-            bound = self._bound.get((src, sport)) or self._bound.get((_ANY[len(src)], sport))
-            if endpoint is None and not bound:
-                return False
-            if report.is_redirect:
-                return True
-            path_narrowed(self.stack, report)
-            if endpoint is None or endpoint.discover == DONT:
-                return True
-        if endpoint is not None:
-            endpoint.unreachable(report.error)
-        return endpoint is not None
-
-    # who holds what
-
-    def hold(self, endpoint: UdpEndpoint, local: Address) -> Address:
-        """Give `endpoint` this address, or an ephemeral port where the port is 0. OSError: EADDRINUSE."""
-        address, port = local
-        if not port:
-            port = self._ephemeral()
-        elif not self._free(endpoint, address, port):
-            raise failure(EADDRINUSE)
-        if port not in self.ports:
-            self.ports[port] = []
-            self.stack.heard(port, True)
-        self.ports[port].append(endpoint)
-        self._bound.setdefault((address, port), []).append(endpoint)
-        return address, port
-
-    def pair(self, endpoint: UdpEndpoint, local: Address, remote: Address) -> Address:
-        """`endpoint` is to be found by both addresses from now on, and holds no other. OSError: EADDRINUSE."""
-        if self._connected.get((*local, *remote), endpoint) is not endpoint:
-            raise failure(EADDRINUSE)
-        if endpoint.local[1]:
-            self.unhold(endpoint)
-        local = self.hold(endpoint, local)
-        _remove(self._bound, local, endpoint)
-        self._connected[(*local, *remote)] = endpoint
-        return local
-
-    def unhold(self, endpoint: UdpEndpoint) -> None:
-        """Take back what `hold` or `connect` gave."""
-        port = endpoint.local[1]
-        if port in self.ports:
-            _remove(self.ports, port, endpoint)
-            if port not in self.ports:
-                self.stack.heard(port, False)
-        _remove(self._bound, endpoint.local, endpoint)
-        if endpoint.remote is not None:
-            self._connected.pop((*endpoint.local, *endpoint.remote), None)
-
-    def _free(self, endpoint: UdpEndpoint, address: bytes, port: int) -> bool:
-        """Nobody holds the port for an address that is the same or covers it; sockets that all reuse may share."""
-        return all(
-            other is endpoint
-            or (endpoint.reuse and other.reuse)
-            or (endpoint.interface and other.interface and endpoint.interface is not other.interface)
-            or len(other.local[0]) != len(address)
-            or (other.local[0] != address and any(other.local[0]) and any(address))
-            for other in self.ports.get(port, ())
-        )
-
-    def _ephemeral(self) -> int:
-        """RFC 6056 3.3.1: a random start, then the next that is free."""
-        first = self.stack.dice.randrange(0, _EPHEMERAL_COUNT)
-        for n in range(_EPHEMERAL_COUNT):
-            port = _EPHEMERAL_FIRST + (first + n) % _EPHEMERAL_COUNT
-            if port not in self.ports:
-                return port
-        raise failure(EADDRINUSE)
-
-
-def _remove(table: dict[Key, list[UdpEndpoint]], key: Key, endpoint: UdpEndpoint) -> None:
-    holders = table.get(key)
-    if holders and endpoint in holders:
-        holders.remove(endpoint)
-        if not holders:
-            del table[key]
-
-
-def open_datagram(
-    src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
-) -> tuple[int, int, int]:
-    """(sport, dport, end of the payload), once the checksum is right or vouched for."""
-    sport, dport, length, checksum = parse(frame, start, end)
-    end = start + length
-    if (
-        checksum
-        and (offload is None or offload[0] == NONE)
-        and not verify(frame, start, end, pseudo_header(src, dst, UDP, length))
-    ):
-        raise Malformed("udp_checksum")
-    return sport, dport, end
 
 
 class UdpEndpoint(Mailbox[Queued]):
     """One UDP socket. `local` has port 0 until it is bound; `remote` is None unless it is connected."""
 
-    __slots__ = ("_chosen", "local", "no_checksum", "remote", "reuse")
+    __slots__ = ("_chosen", "_made", "local", "no_checksum", "remote", "reuse")
     queue_full = "udp_queue_full"
 
     def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
@@ -201,6 +47,7 @@ class UdpEndpoint(Mailbox[Queued]):
         self.reuse = False
         self.no_checksum = False  # send none (RFC 1122 4.1.3.4 MAY)
         self._chosen = self.local[0]  # the address that `bind` was given
+        self._made: dict[Address, HeaderMade] | None = None  # what goes in front of small ones, by destination
 
     def __repr__(self) -> str:
         local, remote = self.local, self.remote
@@ -226,6 +73,7 @@ class UdpEndpoint(Mailbox[Queued]):
         route = self._find(address)
         self.local = self.stack.udp.pair(self, (route.src, self.local[1]), (address, port))
         self.remote = (address, port)
+        self.reshaped()
         self._route = None if is_multicast(address) else route
 
     def disconnect(self) -> None:
@@ -233,14 +81,32 @@ class UdpEndpoint(Mailbox[Queued]):
             self.stack.udp.unhold(self)
             self.remote = None
             self.local = self.stack.udp.hold(self, (self._chosen, self.local[1]))
+            self.reshaped()
 
     def send_to(self, data: Buffer, destination: Address | None = None) -> int | None:
         """One datagram, at once. The bytes sent; None: would block. OSError: a pending error, no route, EMSGSIZE ..."""
-        self._check()
         if destination is None:
             destination = self.remote
             if destination is None:
+                self._check()
                 raise failure(EDESTADDRREQ)
+        made = None if self._made is None else self._made.get(destination)
+        if made is not None and self.error is None and not made.interface.blocked:
+            if type(data) is not bytes:
+                data = bytes(data)
+            if len(data) <= _COMPLETE:
+                frame = made.frame(data)
+                if frame is not None:
+                    made.interface.transmit((frame,), VOUCHED)
+                    return len(data)
+        sent = self._send(data, destination)
+        if sent is not None and sent <= _COMPLETE:
+            self._remember(destination)
+        return sent
+
+    def _send(self, data: Buffer, destination: Address) -> int | None:
+        """In any shape."""
+        self._check()
         address, port = destination
         ip = self.stack.ip
         route = self._route
@@ -292,13 +158,27 @@ class UdpEndpoint(Mailbox[Queued]):
             return self._send_to_group(route, to[1], data)
         self._route = route
         try:
-            return self.send_to(data, destination)
+            return self._send(data, to)
         finally:
             self._route = usual
 
+    def _remember(self, destination: Address) -> None:
+        """What has just been sent was small and nothing out of the ordinary: the next may have the same header."""
+        route = self._route
+        if route is None or route.dst != destination[0] or self.options or self.no_checksum or self.discover == DONT:
+            return
+        if route.neighbour.link is None or not route.df or route.mtu < _COMPLETE + 28:
+            return
+        if self._made is None or len(self._made) >= _DESTINATIONS:
+            self._made = {}
+        self._made[destination] = HeaderMade(route, self.local[1], destination[1], self.ttl, self.tos)
+
+    def reshaped(self) -> None:
+        self._made = None
+
     def receive(self) -> tuple[bytes, Address] | None:
         """The oldest datagram and whose it is; None: would block. OSError: a pending error."""
-        datagram = self._take()
+        datagram = self.take()
         return None if datagram is None else datagram[:2]
 
     def peek(self) -> tuple[bytes, Address] | None:
@@ -349,9 +229,9 @@ class UdpEndpoint(Mailbox[Queued]):
         start += HEADER_LENGTH
         if offload is not None and 0 < offload[3] < end - start:
             for at in range(start, end, offload[3]):
-                self._keep(frame[at : min(at + offload[3], end)], source, origin)
+                self._keep((bytes(frame[at : min(at + offload[3], end)]), source, origin))
         else:
-            self._keep(frame[start:end], source, origin)
+            self._keep((bytes(frame[start:end]), source, origin))
 
     def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:
         """A datagram to the group or broadcast `dst` that came by `interface` is for this socket too."""
@@ -363,6 +243,7 @@ class UdpEndpoint(Mailbox[Queued]):
         )
 
     def _leave(self) -> None:
+        self.reshaped()
         if self.local[1]:
             self.stack.udp.unhold(self)
 

@@ -13,7 +13,8 @@ from netif.wire import ethernet, udp
 from netif.wire import ip as wire
 from netif.wire.dhcp import CLIENT_PORT, SERVER_PORT, Message, emit, parse
 from netif.wire.ip import ANY, BROADCAST, UDP
-from stack.udp import Address, UdpEndpoint, open_datagram
+from stack.udp import Address, UdpEndpoint
+from stack.udp_layer import open_datagram
 
 if TYPE_CHECKING:
     from stack.dhcp.client import Client

@@ -73,11 +73,11 @@ class Datagram(Packets):
         return True
 
     def receive_from(self, count: int, peek: bool) -> tuple[bytes, tuple[bytes, int]] | None:
-        datagram = self.udp.peek() if peek else self.udp.receive()
+        datagram = self.udp.first() if peek else self.udp.take()
         if datagram is None:
             return (b"", self.udp.remote or (resolver.ANY, 0)) if self.read_shut else None
-        data, source = datagram
-        return (data if len(data) <= count else data[:count]), source
+        data = datagram[0]
+        return (data if len(data) <= count else data[:count]), datagram[1]
 
     def receive_message(self, count: int, peek: bool) -> Message | None:
         queued = self.udp.first()
@@ -117,6 +117,7 @@ class Datagram(Packets):
             self.udp.reuse = bool(options.as_int(value))
         elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
             self.udp.no_checksum = bool(options.as_int(value))
+            self.udp.reshaped()
         else:
             super().set_option(level, option, value)
 

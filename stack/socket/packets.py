@@ -66,6 +66,7 @@ class Packets(Attempts):
             return
         if level == IPPROTO_IP:
             ip_level.set_option(self.mailbox, option, value)
+            self.mailbox.reshaped()
             return
         number = options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_BROADCAST):
