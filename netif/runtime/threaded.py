@@ -23,6 +23,7 @@ from netif.runtime.realtime import RealTime
 from netif.runtime.waiters import ThreadWaiter
 
 DOZE = 0.002  # seconds without a leader, after which the background thread leads
+PROOF = 8  # threads in a row that are back in time, after which the next ones are expected back
 
 
 class Tenure:
@@ -31,14 +32,16 @@ class Tenure:
     If so the lead is kept for it: it polls for itself, and the answer to its next call is handled without a hop between
     threads (28 us). Where it stays away the others have waited for up to two `DOZE` in vain: then the lead goes to
     somebody asleep at once, and who leads goes on leading, until `proof` threads in a row were back in time. Each
-    such mistake doubles the proof.
+    such mistake doubles the proof, each second without one halves it: a thread that was held up once, as by a busy
+    machine, shall not cost the others a hop for each frame for ever.
     """
 
-    __slots__ = ("_punctual", "_served", "expects_back", "proof")
+    __slots__ = ("_mistaken", "_punctual", "_served", "expects_back", "proof")
 
     def __init__(self) -> None:
         self.expects_back = True
-        self.proof = 8
+        self.proof = PROOF
+        self._mistaken = 0.0  # when others have waited in vain
         self._punctual = 0
         self._served: tuple[int, float] | None = None  # the thread that was let go last, and when
 
@@ -55,11 +58,13 @@ class Tenure:
         if self._punctual >= self.proof:
             self.expects_back = True
 
-    def stayed_away(self) -> None:
+    def stayed_away(self, now: float) -> None:
         """Others have waited in vain."""
+        calm = min(int(now - self._mistaken), 16)  # seconds
+        self._mistaken = now
         self.expects_back = False
         self._punctual = 0
-        self.proof = min(2 * self.proof, 1 << 16)
+        self.proof = min(2 * max(self.proof >> calm, PROOF), 1 << 16)
 
 
 class ThreadedRuntime(RealTime):
@@ -266,7 +271,7 @@ class ThreadedRuntime(RealTime):
         """Lead until a caller wants to: it is handed the lead, and what the poll has brought."""
         self._leader = self._background
         if self._followers:
-            self._tenure.stayed_away()
+            self._tenure.stayed_away(self.now())
             self._pass_lead()
             return
         while self._thread is me:
