@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
 BATCH_BYTES = 256 * 1024
-ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
+ROUNDS = range(8)  # of wires in memory within one turn; the rest is left to the next
 LINGER = 1.0  # seconds that a closing runtime gives the connections of all its stacks to end in order
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
 
@@ -157,16 +157,28 @@ class Crank(Gate):
     # the turn
 
     def turn(self, until: Waiter | None = None) -> None:
-        """Do what is to be done, in at most `ROUNDS`; then resume who was woken. Ends early once `until` is."""
-        now = self.now()
-        heap = self._heap
-        left = False
-        if self.stirred or self.arrivals or (heap and heap[0][0] <= now):
-            left = self._rounds(until)
-        else:
-            self._flush(now)  # all that most calls leave behind
-            if self.stirred or self.touched:
-                left = self._rounds(until)
+        """Drain, expire, flush, and again while there is something to do, in at most `ROUNDS`; then resume who was
+        woken. Ends early once `until` is."""
+        ready, heap = self.ready, self._heap
+        left = True
+        for _ in ROUNDS:
+            self.stirred = False
+            while self.arrivals:
+                self.arrivals.popleft().readable()
+            if ready:
+                self._drain_ready()
+            now = self.now()
+            if heap and heap[0][0] <= now:
+                self._expire(now)
+            if self.roomy or self.broken:
+                self._tell_netifs()
+            if self.touched:
+                self._flush(now)
+            if not (self.stirred or self.touched):
+                left = False
+                break
+            if until is not None and until.woken:
+                break
         if self.watchers:
             for waiter in self.watchers:
                 waiter.wake()
@@ -178,31 +190,14 @@ class Crank(Gate):
         if self.polling:
             self._tell_poller()
 
-    def _rounds(self, until: Waiter | None) -> bool:
-        """Drain, expire, flush, and again while ports are ready; True if something is left."""
-        ready, heap = self.ready, self._heap
-        for _ in range(ROUNDS):
-            self.stirred = False
-            while self.arrivals:
-                self.arrivals.popleft().readable()
-            for _ in range(len(ready)):  # those who announce themselves meanwhile have the next round
-                if not ready:  # one of them was removed meanwhile
-                    break
-                port = ready.popleft()
-                port.queued = False
-                self._drain(port)
-            now = self.now()
-            if heap and heap[0][0] <= now:
-                self._expire(now)
-            if self.roomy or self.broken:
-                self._tell_netifs()
-            self._flush(now)
-            self.stirred = bool(ready or self.roomy or self.broken)
-            if not (self.stirred or self.touched):
-                return False
-            if until is not None and until.woken:
+    def _drain_ready(self) -> None:
+        ready = self.ready
+        for _ in range(len(ready)):  # those who announce themselves meanwhile have the next round
+            if not ready:  # one of them was removed meanwhile
                 break
-        return True
+            port = ready.popleft()
+            port.queued = False
+            self._drain(port)
 
     def _drain(self, port: WirePort) -> None:
         """One batch of frames out of one port."""
@@ -273,10 +268,8 @@ class Crank(Gate):
             self.caught(error, stack)
 
     def _flush(self, now: float) -> None:
-        touched = self.touched
-        if not touched:
-            return
-        self.touched = {}
+        """Of what is touched, at least one."""
+        touched, self.touched = self.touched, {}
         stacks = self.stacks
         for stack in touched:
             slot = stacks.get(stack)
@@ -284,14 +277,16 @@ class Crank(Gate):
                 continue
             try:
                 stack.flush(now)
-                deadline = slot.deadline = stack.next_deadline()
+                deadline = stack.next_deadline()
             except Exception as error:
                 self._flush_failed(slot, error)
                 continue
+            if deadline != slot.deadline:
+                slot.deadline = deadline
+                if deadline is not None and (not slot.entries or deadline < slot.entries[-1]):
+                    self.deadlines.arm(slot)
             if slot.failures:
                 slot.failures = 0
-            if deadline is not None and (not slot.entries or deadline < slot.entries[-1]):
-                self.deadlines.arm(slot)
 
     def _flush_failed(self, slot: StackSlot, error: Exception) -> None:
         """Once more, for the rest of what it owes; but a stack that fails every time waits for its next event."""

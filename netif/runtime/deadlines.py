@@ -52,7 +52,8 @@ class Deadlines:
         heap = self.heap
         while heap:
             when, _, item = heap[0]
-            if item.deadline is not None and item.deadline <= when:
+            deadline = item.deadline
+            if deadline == when or (deadline is not None and deadline < when):
                 return when
             heappop(heap)
             item.entries.pop()

@@ -24,7 +24,7 @@ class Poller(Protocol):
 
     def forget(self, fd: int) -> None: ...
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Wait for events, a wake or the timeout; (fd, mask) of what is ready."""
+        """Wait for events, a wake or the timeout; (fd, mask) of what is ready, among it perhaps its own descriptor."""
 
     def wake(self) -> None:
         """End the poll that runs, or the next one. From any thread, and from a signal handler."""
@@ -38,7 +38,7 @@ class EpollPoller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._wake_fd, READ)
+        self._epoll.register(self._wake_fd, READ | select.EPOLLET)  # each wake is an event: it is never read
 
     def watch(self, fd: int, write: bool) -> None:
         mask = READ | WRITE if write else READ
@@ -54,13 +54,7 @@ class EpollPoller:
             pass
 
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        events = self._epoll.poll(timeout, MAX_EVENTS)
-        for event in events:
-            if event[0] == self._wake_fd:
-                os.eventfd_read(self._wake_fd)
-                events.remove(event)
-                break
-        return events
+        return self._epoll.poll(timeout, MAX_EVENTS)
 
     def wake(self) -> None:
         if self._wake_fd >= 0:

@@ -119,13 +119,12 @@ class ThreadedRuntime(RealTime):
             self.poke()
 
     def _resume(self, waiters: list[ThreadWaiter]) -> None:
-        followers = self._followers
         for waiter in waiters:
-            if waiter in followers:  # not a bystander, who does not lead when it comes back
+            if waiter in self._followers:  # not a bystander, who does not lead when it comes back
                 self._served = waiter
+            elif waiter is self._leader:
+                self.poke()  # releasing its lock does not reach a thread in poll
         super()._resume(waiters)
-        if self.polling and self._leader in waiters:
-            self.poke()  # releasing its lock does not reach a thread in poll
 
     def watch(self, port: WirePort) -> None:
         poller = self._poller
@@ -184,42 +183,59 @@ class ThreadedRuntime(RealTime):
 
     def _poll(self, deadline: float | None) -> list[tuple[int, int]]:
         """Sleep until something happens. The gate is held on entry and return, and free meanwhile."""
-        when = self.deadlines.earliest()
-        if deadline is not None and (when is None or deadline < when):
-            when = deadline
-        self._sleeps_until = inf if when is None else when
-        timeout = None if when is None else max(0.0, when - self.now())
         if self.dirty or self.again:
-            timeout = 0.0
+            timeout: float | None = 0.0
+            self._sleeps_until = -inf
+        else:
+            timeout = self._sleep_until(deadline)
         poller = self._poller
         assert poller is not None
         self._poked = False
         self.polling = True
         self.release()
         try:
-            if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
-                timeout = 0.0  # they came while nobody was there to be poked
+            if self.arrivals or self.posted or self._pending:
+                timeout = self._unless_in_passing(timeout)
             return poller.poll(timeout)
         finally:  # a signal handler that was installed after ours may raise here
             self.polling = False
-            if self._events.wanted():
+            if self.posted and self._events.wanted():
                 self._start_events()
             self.enter()
 
+    def _sleep_until(self, deadline: float | None) -> float | None:
+        """The next deadline of all, or the caller's; answers how long that is."""
+        when = self.deadlines.earliest()
+        if when is None or (deadline is not None and deadline < when):
+            when = deadline
+        if when is None:
+            self._sleeps_until = inf
+            return None
+        self._sleeps_until = when
+        left = when - self.now()
+        return left if left > 0.0 else 0.0
+
+    def _unless_in_passing(self, timeout: float | None) -> float | None:
+        """Some things come while nobody is there to be poked: then the poll does not sleep."""
+        if self.arrivals or self._events.wanted() or (self._pending and self.interrupts.waiting()):
+            return 0.0
+        return timeout
+
     def _turn_for(self, events: list[tuple[int, int]], waiter: ThreadWaiter | None) -> None:
         """A turn for what the poll has brought."""
+        if self.again:
+            again, self.again = self.again, []
+            for full in again:
+                full.readable()
         for fd, mask in events:
             port = self._by_fd.get(fd)
-            if port is None:
+            if port is None:  # the poller's own
                 continue
             if mask & WRITE:
                 port.fire(self.now())
                 self.touch(port.stack)
-            if mask & ~WRITE:
-                port.readable()
-        again, self.again = self.again, []
-        for port in again:
-            port.readable()
+            if mask & ~WRITE and not port.queued and not port.dead:
+                self._drain(port)
         heap = self._heap
         if self.dirty or self.arrivals or (heap and heap[0][0] <= self.now()):
             self.turn(waiter)

@@ -37,8 +37,10 @@ class ThreadWaiter:
     def wake(self) -> None:
         if not self.woken:
             self.woken = True
-            self.crank.woken.append(self)
-            self.crank.dirty = True
+            crank = self.crank
+            if self.asleep or crank.polling:  # else its thread has the gate, and will look
+                crank.woken.append(self)
+                crank.dirty = True
 
     def rouse(self) -> None:
         """End the sleep. More than once does no harm: sleepers look again."""

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from netif.runtime import ThreadedRuntime
+from netif.runtime.threaded import Tenure
 from tests.netif.runtime.scripted import Machine
 from tests.netif.runtime.toys import Driver, Host, Nic, two_hosts
 
@@ -286,6 +287,16 @@ def test_once_somebody_stayed_away_a_leader_goes_on_leading_until_enough_came_ba
         served += 1
     assert scene.machine.where("B") == "poll"
     assert served == 17
+
+
+def test_each_mistake_doubles_the_proof_and_each_second_without_one_halves_it():
+    tenure = Tenure()
+    proofs = []
+    for now in (100.0, 100.1, 100.2, 100.3, 102.5, 200.0):
+        tenure.stayed_away(now)
+        assert not tenure.expects_back
+        proofs.append(tenure.proof)
+    assert proofs == [16, 32, 64, 128, 64, 16]
 
 
 def test_a_leader_that_leaves_hands_the_lead_to_who_has_slept_longest(scene):
