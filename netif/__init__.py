@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from stack import ethif_input as ethif_input
     from stack import tunif_init as tunif_init
     from stack import tunif_input as tunif_input
+    from stack.socket.selector import Selector as Selector
     from tapio import Hook as Hook
     from tapio import Impair as Impair
     from tapio import Packet as Packet
@@ -172,6 +173,7 @@ _HOMES: dict[str, str] = {
     "netif.router": "ForwardingCounters NaptEntry",
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input tunif_init tunif_input",
+    "stack.socket.selector": "Selector",
     "tapio": "Hook Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun Vlan impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 
+class Onlooker:
+    """A Waiter that takes nothing of what it is woken for, but tells somebody: it is no reason not to wake another."""
+
+    __slots__ = ()
+    woken = False
+
+    def wake(self) -> None:
+        raise NotImplementedError
+
+
 class Endpoint(Timed):
     __slots__ = ("__weakref__", "error", "readers", "stack", "writers")
 

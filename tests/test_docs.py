@@ -106,3 +106,8 @@ def test_the_page_on_captures_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     program = "\n".join(blocks("docs/capture.md"))
     exec(compile(program, "docs/capture.md", "exec"), {"__name__": "capture"})
+
+
+def test_the_page_on_serving_runs():
+    for n, program in enumerate(blocks("docs/serving.md")):
+        exec(compile(program, f"docs/serving.md {n}", "exec"), {"__name__": "serving"})

@@ -55,6 +55,15 @@ class Attempts:
         self.endpoint = None
         self.more = False  # MSG_MORE: what is written next does not end a segment
 
+    def readable(self) -> bool:
+        """A read would not block. There is an endpoint."""
+        assert self.endpoint is not None
+        return self.endpoint.readable()
+
+    def writable(self) -> bool:
+        assert self.endpoint is not None
+        return self.endpoint.writable()
+
     def bind(self, address: object) -> None:
         raise fail(errno.EOPNOTSUPP)
 

@@ -63,6 +63,9 @@ class Opening(Attempts):
         self.impatient = False  # a read takes what there is (SO_RCVLOWAT)
         self.observer: Hook | None = None
 
+    def readable(self) -> bool:
+        return self.read_shut or super().readable()
+
     def bind(self, address: object) -> None:
         if self.bound or self.endpoint is not None:
             raise fail(errno.EINVAL)

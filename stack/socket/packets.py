@@ -40,6 +40,12 @@ class Packets(Attempts):
         self.read_shut = self.write_shut = False
         self.buffer_asked = False  # for SO_RCVBUF, which answers twice what it was given, as Linux' does
 
+    def readable(self) -> bool:
+        return self.read_shut or self.mailbox.readable()
+
+    def writable(self) -> bool:
+        return self.write_shut or self.mailbox.writable()
+
     def shutdown(self, how: int) -> None:
         if not self.mailbox.remote:
             raise fail(errno.ENOTCONN)

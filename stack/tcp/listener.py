@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from netif.link import Waiter
 from netif.wire.ip import format_address
 from netif.wire.tcp import ACK, FIN, RST, SYN
-from stack.endpoint import Endpoint
+from stack.endpoint import Endpoint, Onlooker
 from stack.failure import failure
 from stack.tcp import fastopen, half_open
 from stack.tcp.config import TcpConfig
@@ -101,8 +101,11 @@ class Listener(Endpoint):
         if self.state is CLOSED or waiters is None:
             super().wake_readers()
             return
-        for _ in range(min(len(waiters), len(self.queue))):
-            waiters.pop().wake()
+        takers = len(self.queue)
+        while waiters and takers > 0:
+            waiter = waiters.pop()
+            waiter.wake()
+            takers -= not isinstance(waiter, Onlooker)
         if not waiters:
             self.readers = None
 
