@@ -60,9 +60,8 @@ class Host:
 
     def advance(self, now):
         self.now = now
-        due = [timer for timer in self.timers if timer.when <= now]
-        self.timers = [timer for timer in self.timers if timer.when > now]
-        for timer in due:
+        for timer in [timer for timer in self.timers if timer.when <= now]:
+            self.timers.remove(timer)  # each for itself: one that fails leaves the others due
             timer.act()
 
     def next_deadline(self):
