@@ -1,7 +1,7 @@
 """The bare responder on libpcap: what CPython can do there when it does nothing else.
 
-A hard-coded loop, not a stack, as `bare` is on a TAP: TCP discard 9 and chargen 19 at one address. It believes every
-checksum, completes those of what it sends, and steps back on three duplicate ACKs.
+A hard-coded loop, not a stack, as `bare` is on a TAP: what program.py calls READ and WRITE, at one address. It believes
+every checksum, completes those of what it sends, and steps back on three duplicate ACKs.
 `python -m tests.bench.bare_pcap --netns NS --interface v0 --ip 10.77.0.1 [--cpu N]`.
 """
 
@@ -33,6 +33,7 @@ from tests.bench.bare import (
     ones_sum,
     window_scale,
 )
+from tests.bench.client import READ, WRITE
 from tests.host.namespaces import in_netns
 
 HELD = 8  # frames that one ACK may answer, while more are waiting
@@ -125,7 +126,7 @@ class Responder:
                 self.unusual(frame, src, sport, dport, seq, flags)
                 continue
             length = total - 20 - (offset >> 2)
-            if c.port == 19:
+            if c.port == WRITE:
                 self.pour(c, ack, window << c.peer_scale)
             elif length and c.takes(seq, length):
                 c.held += 1
@@ -144,7 +145,7 @@ class Responder:
                 del connections[src, sport, dport]
 
     def pour(self, c: Connection, ack: int, window: int) -> None:
-        """Chargen: fill the window."""
+        """Fill the window."""
         una = c.snd_una
         advanced = (ack - una) & 0xFFFFFFFF
         if advanced < 0x80000000 and advanced:
@@ -164,7 +165,7 @@ class Responder:
     def unusual(self, frame: bytes, src: bytes, sport: int, dport: int, seq: int, flags: int) -> None:
         if flags & RST:
             self.connections.pop((src, sport, dport), None)
-        elif flags & SYN and dport in (9, 19):
+        elif flags & SYN and dport in (READ, WRITE):
             c = Connection(frame[6:12] + MAC + b"\x08\x00", self.ip, src, dport, sport)
             c.rcv_nxt = (seq + 1) & 0xFFFFFFFF
             options = struct.pack("!BBHBBBB", 2, 4, MSS, 1, 3, 3, SCALE)

@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.bench.__main__ import ROWS, Row, figure, ratio
+from tests.bench.rows import ROWS, Row
 from tests.bench.systems import CLIENT_CPU, KERNEL, SERVER_CPU, Sample, System, module, server
+from tests.bench.table import figure, ratio
 from tests.host.namespaces import in_netns, namespace, run
 
 THROUGH = ("from-kernel", "to-kernel", "udp-ping-pong")

@@ -8,6 +8,7 @@ and a run is the same every time. The clock moves with the frames, never by itse
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from struct import Struct
@@ -62,6 +63,7 @@ class Wire:
         self.time = 1000.0
         self.datagrams = 0
         self.echoes = 0  # echo replies that came
+        self.settled = threading.Event()  # the runtime's background thread will not lead any more
         self.heard: Callable[[Segment], None] = lambda segment: None
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._inbox: deque[tuple[bytes, Offload | None]] = deque()
@@ -219,19 +221,20 @@ def scene(wire: Wire, **options: Any) -> tuple[Any, Any]:
     from netif import Netif, Stack
     from netif.runtime.threaded import ThreadedRuntime
 
-    runtime = ThreadedRuntime(seed=1, clock=lambda: wire.time, new_lock=PatientLock)
+    runtime = ThreadedRuntime(seed=1, clock=lambda: wire.time, new_lock=lambda: PatientLock(wire.settled))
     host = Stack("host", runtime=runtime, **options)
     return host, Netif(wire, stack=host, ip=f"{US}/{PREFIX}")
 
 
 class PatientLock:
-    """As a lock of threads, but its time-outs take an hour."""
+    """As a lock of threads, but its time-outs take an hour; says when the background thread has come to sleep there."""
 
-    def __init__(self) -> None:
-        import threading
-
+    def __init__(self, settled: threading.Event) -> None:
         self._lock = threading.Lock()
+        self._settled = settled
         self.release = self._lock.release
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if timeout > 0 and threading.current_thread().daemon:
+            self._settled.set()
         return self._lock.acquire(blocking, -1 if timeout < 0 else 3600.0)

@@ -1,4 +1,4 @@
-"""`components.small_services` to be measured: on our stack over a wire, or the same program on the kernel's sockets.
+"""The program to be measured: on our stack over a wire, or the same program on the kernel's sockets.
 
 `python -m tests.bench.server ours|kernel --netns NS [--cpu N] [--profile FILE]` says "ready", and serves until its
 standard input ends.
@@ -10,22 +10,35 @@ import argparse
 import os
 import socket
 import sys
+from pathlib import Path
 
-from components.small_services import SmallServices
 from tests.bench.profiles import Profiles
+from tests.bench.program import services
 from tests.host.namespaces import enter_netns, in_netns
 
 
 def on_the_kernel() -> None:
-    with SmallServices(socket):
+    with services(socket, full_sockets):
         ready()
+
+
+def full_sockets() -> int:
+    """Datagrams that found no room in a socket of the kernel's, in the calling thread's namespace."""
+    names, values = (
+        line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if "Udp:" in line
+    )
+    return int(values[names.index("RcvbufErrors")])
 
 
 def on_our_stack(netns: str, wire: str, ip: str) -> None:
     from netif import Netif, Stack, open_wire
 
     driver = in_netns(netns, lambda: open_wire(wire))
-    with Stack() as host, Netif(driver, stack=host, ip=ip), SmallServices(host):
+    with (
+        Stack() as host,
+        Netif(driver, stack=host, ip=ip),
+        services(host, lambda: sum(host.stats.drops().values())),
+    ):
         ready()
 
 

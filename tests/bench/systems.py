@@ -1,4 +1,5 @@
-"""The three that are compared, each a process: the kernel over veth, our stack and the bare responder on TAPs.
+"""Those that are compared, each a process: the kernel over veth, our stack and the bare responder on TAPs, with offload
+and without, and on libpcap.
 
 Each lives in namespaces made for the run. Servers share one CPU and the client has another, whoever serves; only one is
 asked at a time, the rest sleep in a blocking call.
@@ -20,6 +21,7 @@ from tests.host.namespaces import end, namespace, veth
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CPU, CLIENT_CPU = 0, 1
 OURS, KERNEL, BARE = "ours", "kernel", "bare"
+OURS_PLAIN, BARE_PLAIN, OURS_PCAP, BARE_PCAP = "ours-plain", "bare-plain", "ours-pcap", "bare-pcap"
 
 
 class MeasurementError(Exception):
@@ -33,6 +35,11 @@ class Sample(NamedTuple):
     times: int
     seconds: float
     server_cpu: float  # seconds
+    p50: float = 0.0  # seconds of a round trip
+    p99: float = 0.0
+    unacknowledged: int = 0  # the most bytes that were sent and not acknowledged
+    offered: int = 0  # datagrams sent, of which `times` were delivered
+    counted: int = 0  # of those that were not, by somebody's counter
 
 
 class System(NamedTuple):
@@ -115,9 +122,9 @@ def server(name: str, *command: str) -> Iterator[subprocess.Popen[str]]:
         yield process
         process.stdin.close()
         try:
-            process.wait(10 if name != BARE else 0)  # the bare responder has no ears but for its TAP
+            process.wait(0 if name.startswith(BARE) else 10)  # the bare responder has no ears but for its wire
         except subprocess.TimeoutExpired:
-            if name != BARE:
+            if not name.startswith(BARE):
                 raise MeasurementError(f"{name} did not end when it was told to") from None
     finally:
         end(process)
@@ -146,14 +153,36 @@ def _system(name: str, profile: str | None) -> Iterator[System]:
             with server(name, *command) as process:
                 yield System(name, process, "10.77.0.2", near.name)
         return
+    if name in (OURS_PCAP, BARE_PCAP):
+        with on_pcap(name, profile) as system:
+            yield system
+        return
     with namespace() as own:
         tap = own.add_tap()
-        if name == OURS:
-            command = module("tests.bench.server", "ours", "--netns", own.name, *pinned)
+        plain = name in (OURS_PLAIN, BARE_PLAIN)
+        if name in (OURS, OURS_PLAIN):
+            wire = f"tap:{tap}{',plain' if plain else ''}"
+            command = module("tests.bench.server", "ours", "--netns", own.name, "--wire", wire, *pinned)
             if profile:
                 command += ["--profile", profile]
         else:
-            command = module("tests.bench.bare", "--netns", own.name, *pinned)
+            command = module("tests.bench.bare", "--netns", own.name, *pinned, *(["--plain"] if plain else []))
         with server(name, *command) as process:
             own.settle(tap)
             yield System(name, process, "192.168.5.100", own.name)
+
+
+@contextmanager
+def on_pcap(name: str, profile: str | None) -> Iterator[System]:
+    """At one end of a veth pair, the kernel at the other."""
+    with veth() as (near, far):
+        near.ip("address", "flush", "dev", "v0")
+        words = ["--netns", near.name, "--ip", "10.77.0.1", "--cpu", str(SERVER_CPU)]
+        if name == OURS_PCAP:
+            words[3] += "/24"
+            command = module("tests.bench.server", "ours", "--wire", "pcap:v0", *words)
+            command += ["--profile", profile] if profile else []
+        else:
+            command = module("tests.bench.bare_pcap", *words)
+        with server(name, *command) as process:
+            yield System(name, process, "10.77.0.1", far.name)
