@@ -55,8 +55,8 @@ class Row(NamedTuple):
 ROWS = (
     Row("from-kernel", "TCP from the kernel, MB/s", megabytes, blocks, "64 KiB", 0.5, 0.7, above=30),
     Row("to-kernel", "TCP to the kernel, MB/s", megabytes, blocks, "64 KiB", 0.5, 0.8, above=25),
-    Row("sixteen-from-kernel", "sixteen at once from the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "from-kernel", TWO),
-    Row("sixteen-to-kernel", "sixteen at once to the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "to-kernel", TWO),
+    Row("sixteen-in", "sixteen from the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "from-kernel", TWO),
+    Row("sixteen-out", "sixteen to the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "to-kernel", TWO),
     Row("ping-pong", "TCP 1-byte ping-pong, /s", rate, times, "round trip", 0.5, 0.65, above=25, latency=True),
     Row("udp-ping-pong", "UDP 64 B ping-pong, /s", rate, times, "round trip", 0.5, 0.65, above=25, latency=True),
     Row("connections", "connect + 64 B echo + close, /s", rate, times, "connection", 0.35, 0.5, above=160,
