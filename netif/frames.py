@@ -6,7 +6,7 @@ frame. Gate held throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -85,6 +85,18 @@ class Frames:
         self.rx_frames += 1
         self.rx_bytes += len(frame)
         self._input(self.interface, frame, offload)
+
+    def receive_batch(
+        self, batch: Sequence[tuple[Buffer, Offload | None]], size: int, caught: Callable[[Exception], None]
+    ) -> None:
+        """Several frames, of `size` bytes in all."""
+        self.rx_frames += len(batch)
+        self.rx_bytes += size
+        for frame, offload in batch:
+            try:
+                self._input(self.interface, frame, offload)
+            except Exception as error:
+                caught(error)
 
     def writable(self) -> None:
         """The driver has room again."""

@@ -9,8 +9,8 @@ Everything here is called with the gate held, unless its text says otherwise.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import attrs
 
@@ -161,6 +161,29 @@ class Selective(Protocol):
 
     def hear_all(self, everything: bool) -> None: ...
     def hear(self, what: Hears, key: bytes | int, add: bool) -> None: ...
+
+
+Batch: TypeAlias = "tuple[Sequence[tuple[Buffer, Offload | None]], int]"
+"""Frames, and their bytes in all."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """What a driver may offer beside: several frames at once."""
+
+    def receive_batch(self, most: int, room: int) -> Batch:
+        """What `receive` would have answered, up to `most` frames, and none once they have come to `room` bytes. Of
+        what is left the driver tells its port by itself, or the poll does."""
+
+
+@runtime_checkable
+class TakesBatches(Protocol):
+    """What an Attachment may offer to whoever drains such a driver."""
+
+    def receive_batch(
+        self, batch: Sequence[tuple[Buffer, Offload | None]], size: int, caught: Callable[[Exception], None]
+    ) -> None:
+        """Each of these frames, `size` bytes in all, as by `receive`; what that raises is told, the next follows."""
 
 
 class StackInterface(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TypedDict, Unpack
 
-from netif.link import Buffer, LinkCaps, Offload, Port
+from netif.link import Batch, Buffer, LinkCaps, Offload, Port
 from netif.wire import Malformed
 from netif.wire.segment import adapt
 from tapio.wire import MTU_MAX, grant
@@ -43,7 +43,6 @@ class MemoryPort:
         queue: int = 1024,
         queue_bytes: int = 4 << 20,
     ) -> None:
-        self.frames = self.bytes = 0  # that were put into this inbox
         self.dropped = 0  # frames that found it full, or its port not open
         self.malformed = 0  # frames that could not be cut for this port, or are too short for a switch
         self.caps: LinkCaps | None = None
@@ -53,12 +52,15 @@ class MemoryPort:
         self._port: Port | None = None
         self._inbox: deque[Frame] = deque()
         self._held = 0  # bytes in the inbox
+        self._left = self._left_bytes = 0  # what was in the inbox before
+        self._announced = False  # nobody has looked since the runtime was told
         self._weak = False  # some frame may have to be cut or finished for this port
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
         mtu, gso_max, tx_checksum, rx_checksum = self._bounds
         caps = grant(want, mtu=mtu, gso_max=gso_max, tx_checksum=tx_checksum, rx_checksum=rx_checksum)
         self.caps, self._port = caps, port
+        self._announced = False
         self._weak = not caps.rx_checksum or caps.gso_max < MTU_MAX
         return caps
 
@@ -71,17 +73,67 @@ class MemoryPort:
     def advance(self, now: float) -> None:
         pass
 
+    @property
+    def frames(self) -> int:
+        """That were put into this inbox."""
+        return self._left + len(self._inbox)
+
+    @property
+    def bytes(self) -> int:
+        """Of these frames."""
+        return self._left_bytes + self._held
+
     def receive(self) -> Frame | None:
+        self._announced = False
         if not self._inbox:
             return None
         item = self._inbox.popleft()
-        self._held -= len(item[0])
+        length = len(item[0])
+        self._held -= length
+        self._left += 1
+        self._left_bytes += length
         return item
+
+    def receive_batch(self, most: int, room: int) -> Batch:
+        inbox = self._inbox
+        if len(inbox) > most or (self._held > room and self._held - len(inbox[-1][0]) >= room):
+            return self._some(most, room)
+        self._announced = False
+        batch, size = tuple(inbox), self._held
+        inbox.clear()
+        self._held = 0
+        self._left += len(batch)
+        self._left_bytes += size
+        return batch, size
+
+    def _some(self, most: int, room: int) -> Batch:
+        """Of more than one batch."""
+        batch: list[Frame] = []
+        popleft, size = self._inbox.popleft, 0
+        while len(batch) < most and size < room:
+            item = popleft()
+            size += len(item[0])
+            batch.append(item)
+        self._held -= size
+        self._left += len(batch)
+        self._left_bytes += size
+        self._announce()
+        return batch, size
 
     def close(self) -> None:
         self._port = self.caps = None
+        self._empty()
+
+    def _empty(self) -> None:
+        """What waits is lost."""
+        self._left, self._left_bytes = self.frames, self.bytes
         self._inbox.clear()
         self._held = 0
+
+    def _announce(self) -> None:
+        self._announced = True
+        if self._port is not None:
+            self._port.readable()
 
     def deliver(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> None:
         """Queue a frame for this port, as whole as it may have it."""
@@ -102,12 +154,10 @@ class MemoryPort:
             self.dropped += 1
             return
         frame = b"".join(buffers)  # one exact `bytes` passes as it is
-        length = len(frame)
-        self._held += length
-        self.bytes += length
-        self.frames += 1
+        self._held += len(frame)
         self._inbox.append((frame, offload))
-        self._port.readable()
+        if not self._announced:
+            self._announce()
 
 
 class PairEnd(MemoryPort):
@@ -127,14 +177,31 @@ class PairEnd(MemoryPort):
         if len(peer._inbox) >= peer._queue or peer._held >= peer._queue_bytes:
             peer._refused = True
             return False
-        peer.deliver(buffers, offload)
+        if peer._port is None or (peer._weak and offload is not None):
+            peer.deliver(buffers, offload)
+            return True
+        frame = b"".join(buffers)
+        peer._held += len(frame)
+        peer._inbox.append((frame, offload))
+        if not peer._announced:
+            peer._announce()
         return True
 
     def receive(self) -> Frame | None:
         item = super().receive()
-        if self._refused and len(self._inbox) * 2 <= self._queue and self._held * 2 <= self._queue_bytes:
-            self._let_go_on()
+        if self._refused:
+            self._look_for_room()
         return item
+
+    def receive_batch(self, most: int, room: int) -> Batch:
+        got = super().receive_batch(most, room)
+        if self._refused:
+            self._look_for_room()
+        return got
+
+    def _look_for_room(self) -> None:
+        if len(self._inbox) * 2 <= self._queue and self._held * 2 <= self._queue_bytes:
+            self._let_go_on()
 
     def close(self) -> None:
         super().close()

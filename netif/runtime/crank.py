@@ -22,7 +22,7 @@ from netif.runtime.gate import Gate, Lock
 from netif.runtime.port import Ring, StackSlot, WirePort
 
 if TYPE_CHECKING:
-    from netif.link import Attachment, Dice, NetStack, Port, Waiter
+    from netif.link import Attachment, Batch, Dice, NetStack, Port, Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,11 @@ class Crank(Gate):
     def _drain(self, port: WirePort) -> None:
         """One batch of frames out of one port."""
         stack = port.stack
-        self.touch(stack)
+        self.touched[stack] = None
+        self.dirty = True
+        if port.batching is not None:
+            self._drain_batch(port, stack, *port.batching)
+            return
         receive, deliver = port.driver.receive, port.netif.receive
         room, frames = BATCH_BYTES, BATCH_FRAMES
         frame: Any = b""
@@ -224,6 +228,23 @@ class Crank(Gate):
                 return
             self.caught(error, stack)
         self._more(port)
+
+    def _drain_batch(
+        self, port: WirePort, stack: NetStack, receive: Callable[..., Batch], deliver: Callable[..., None]
+    ) -> None:
+        """As `_drain`, of a driver that hands over several frames at once."""
+        try:
+            stack.advance(self.now())
+        except Exception as error:
+            self.caught(error, stack)
+        try:
+            batch, size = receive(BATCH_FRAMES, BATCH_BYTES)
+        except Exception as error:
+            self._driver_failed(port, error)
+            return
+        if port.descriptor is not None:
+            port.found(bool(batch))
+        deliver(batch, size, port.caught)
 
     def _more(self, port: WirePort) -> None:
         """The batch ended before the port was empty."""

@@ -10,6 +10,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from netif.link import Batch, Batching, TakesBatches
 from netif.runtime.deadlines import Timed
 from netif.runtime.poller import hung_up
 
@@ -93,8 +94,8 @@ class WirePort(Timed):
     """The `Port` of one driver."""
 
     __slots__ = (
-        "also", "crank", "dead", "descriptor", "dice", "driver", "error",
-        "idle", "netif", "queued", "roomy", "runtime", "stack",
+        "also", "batching", "crank", "dead", "descriptor", "dice", "driver", "error",
+        "idle", "netif", "now", "queued", "roomy", "runtime", "stack",
     )  # fmt: skip
 
     def __init__(self, crank: Crank, stack: NetStack, netif: Attachment, dice: Dice) -> None:
@@ -104,6 +105,10 @@ class WirePort(Timed):
         self.stack = stack
         self.netif = netif
         self.driver = netif.driver
+        self.batching: tuple[Callable[..., Batch], Callable[..., None]] | None = None  # how to receive, where to put
+        if isinstance(self.driver, Batching) and isinstance(netif, TakesBatches):
+            self.batching = self.driver.receive_batch, netif.receive_batch
+        self.now = crank.now  # the clock itself: wires in memory read it for each frame
         self.dice = dice
         self.descriptor: int | None = None  # as it is polled now
         self.queued = False  # in crank.ready
@@ -115,9 +120,6 @@ class WirePort(Timed):
 
     def __repr__(self) -> str:
         return f"<Port {self.stack.name}/{self.netif.if_key}>"
-
-    def now(self) -> float:
-        return self.crank.now()
 
     def readable(self) -> None:
         if not self.queued and not self.dead:
@@ -135,6 +137,10 @@ class WirePort(Timed):
             crank = self.crank
             self.roomy = crank.stirred = crank.dirty = True
             crank.roomy.append(self)
+
+    def caught(self, error: Exception) -> None:
+        """A frame of this wire has raised it."""
+        self.crank.caught(error, self.stack)
 
     def watch(self) -> None:
         self.crank.watch(self)
@@ -157,6 +163,7 @@ class WirePort(Timed):
         one out of `receive`."""
         self.also = WirePort(self.crank, self.stack, self.netif, self.dice)
         self.also.driver = cast("Driver", Beside(fd, heard))
+        self.also.batching = None
         self.crank.watch(self.also)
 
     def end(self) -> None:

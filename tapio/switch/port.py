@@ -6,7 +6,7 @@ Knows its VLANs, its counters and its mirrors; which ports a frame goes to is th
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import attrs
 
@@ -18,10 +18,16 @@ from tapio.switch.copies import Copies
 from tapio.switch.vlan import NOT_MEMBER, TAGGED, Membership
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapio.switch.mirror import Mirror
-    from tapio.switch.switch import Switch
+    from tapio.switch.switch import Station, Switch
+
+Ways: TypeAlias = "dict[bytes, tuple[Station, Station, SwitchPort, float]]"
+"""By link header: the stations of sender and destination, the port of the latter, after how long it is forgotten."""
 
 _HEADER = Struct("!6s6sH")  # destination, source, ethertype
+_LINK = ethernet.HEADER_LENGTH
 _TAGGED_HEADER = ethernet.HEADER_LENGTH + vlan.TAG_LENGTH
 _VLAN, _DEFAULT = ethernet.VLAN, vlan.DEFAULT
 
@@ -58,6 +64,8 @@ class SwitchPort(MemoryPort):
         self.not_member = self.reserved = self.filtered = self.storm = 0
         self.sent_to: tuple[Mirror, ...] = ()  # that see what it sends
         self.received_to: tuple[Mirror, ...] = ()  # that see what it receives
+        self.ways: Ways = {}  # of frames that need no more than to be put where the last of their kind went
+        self._now: Callable[[], float] = float
         self._heard: dict[tuple[Hears, bytes | int], None] = {}
         self._storm_since, self._storm_count = 0.0, 0
 
@@ -65,9 +73,9 @@ class SwitchPort(MemoryPort):
         switch = self.switch
         switch.belongs(port.runtime)
         caps = super().open(want, port)
-        self._inbox.clear()  # what was for whoever had it open before
-        self._held = 0
+        self._empty()  # what was for whoever had it open before
         self._forget_hearing()
+        self._now = port.now
         switch.joined(self)
         return caps
 
@@ -109,6 +117,30 @@ class SwitchPort(MemoryPort):
     # in
 
     def transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        frame = b"".join(buffers)
+        way = self.ways.get(frame[:_LINK])
+        if way is None:
+            return self._transmit(buffers, offload)
+        sender, station, port, ageing = way
+        now = self._now()
+        if now - station.seen > ageing or (port._weak and offload is not None):
+            return self._transmit((frame,), offload)
+        sender.seen = now
+        length = len(frame)
+        self.in_frames += 1
+        self.in_bytes += length
+        inbox = port._inbox
+        if port._held >= port._queue_bytes or len(inbox) >= port._queue:
+            port.dropped += 1
+            return True
+        port._held += length
+        inbox.append((frame, offload))
+        if not port._announced:
+            port._announce()
+        return True
+
+    def _transmit(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        """Any frame, by the tables."""
         port, switch = self._port, self.switch
         if port is None:
             return True

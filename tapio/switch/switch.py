@@ -51,6 +51,7 @@ class Switch:
         self.stations: dict[bytes, Station] = {}  # by MAC, and two bytes of VLAN where that is not the default
         self.static: dict[bytes, tuple[SwitchPort, ...]] = {}  # likewise; to nobody: nowhere
         self.hearing = Hearing(self.ports)
+        self._known: dict[SwitchPort, None] = {}  # ports that have `ways`
         self.forgotten = 0  # stations, for want of room
         self._most = stations
         self._made = self._opened = 0
@@ -70,6 +71,7 @@ class Switch:
         member = membership(vlan, trunk, native)
         if vlan is not None or trunk is not None or native is not None:
             self.knows_vlans = True
+            self.unsettle()
         return SwitchPort(self, self.next_number(), member, isolated, **bounds)
 
     def next_number(self) -> int:
@@ -89,12 +91,14 @@ class Switch:
             raise ValueError(f"add_station: a port of {self!r} is wanted, made by its port()")
         if len(self.static) >= self._most and key_of(mac, vlan) not in self.static:
             raise ValueError(f"add_station: the table is full with {self._most} stations; make the switch with more")
+        self.unsettle()
         self.static[key_of(mac, vlan)] = ports
         self.stations.pop(key_of(mac, vlan), None)
 
     def remove_station(self, mac: str | bytes, *, vlan: int = DEFAULT) -> bool:
         """Forget `mac`, whether it was learnt or added. False: it was not known."""
         key = key_of(mac, vlan)
+        self.unsettle()
         return (self.static.pop(key, None) is not None) | (self.stations.pop(key, None) is not None)
 
     # where a frame goes
@@ -125,19 +129,42 @@ class Switch:
             self.flood(source, buffers, offload, tci, now)
         elif now - station.seen > self.ageing:
             del stations[destination]
+            self.unsettle()
             self.flood(source, buffers, offload, tci, now)
         else:
             self._pass_on(source, station.port, buffers, offload, tci)
+            self._settle(source, destination, sender, buffers[0])
+
+    def _settle(self, source: SwitchPort, destination: bytes, sender: bytes, head: Buffer) -> None:
+        """From now on frames with this link header go from here to there, until something changes."""
+        at, to = self.stations.get(sender), self.stations[destination]
+        port = to.port
+        if at is None or at.port is not source or port is source or (source.isolated and port.isolated):
+            return
+        if self.knows_vlans or source.sent_to or port.received_to:
+            return
+        if len(source.ways) >= self._most:
+            source.ways.clear()
+        source.ways[bytes(head[: ethernet.HEADER_LENGTH])] = at, to, port, self.ageing
+        self._known[source] = None
+
+    def unsettle(self) -> None:
+        """Something has changed by which frames may go other ways."""
+        for port in self._known:
+            port.ways.clear()
+        self._known.clear()
 
     def learn(self, address: bytes, port: SwitchPort, now: float) -> None:
         if address[0] & 1 or address in self.static:
             return  # no station bears a group address
         station = self.stations.get(address)
         if station is not None:
+            self.unsettle()
             station.port, station.seen = port, now
             return
         if len(self.stations) >= self._most:
             del self.stations[next(iter(self.stations))]
+            self.unsettle()
             self.forgotten += 1
         self.stations[address] = Station(port, now)
 
@@ -189,6 +216,7 @@ class Switch:
     def gone(self, port: SwitchPort) -> None:
         if port in self.ports:
             del self.ports[port]
+            self.unsettle()
             self.hearing.hear_all(port, False)
             self.forget(port)
             self.left()
@@ -204,6 +232,7 @@ class Switch:
 
     def remirror(self) -> None:
         """Each port knows who sees it, so that who is not seen pays nothing."""
+        self.unsettle()
         for port in self.ports:
             self._mirror(port)
 

@@ -126,3 +126,55 @@ class TestGranting:
         one, _ = pair(tx_checksum=False)
         caps = one.open(want(mtu=1400), make_port())
         assert (caps.gso_max, caps.tx_checksum, caps.rx_checksum) == (1400, False, True)
+
+    def test_a_batch_is_what_as_many_calls_would_have_answered(self, opened):
+        one, other = pair()
+        opened(one)
+        port = opened(other)
+        for n in range(5):
+            one.transmit((b"%d" % n * 100,), None)
+        batch, size = other.receive_batch(16, 1000)
+        assert ([frame[:1] for frame, _ in batch], size) == ([b"0", b"1", b"2", b"3", b"4"], 500)
+        assert (other.receive_batch(16, 1000), port.ready) == (((), 0), 1)
+        assert (other.frames, other.bytes) == (5, 500)
+
+    @pytest.mark.parametrize(("most", "room"), [(2, 10_000), (16, 101)])
+    def test_what_a_batch_leaves_is_announced_again(self, opened, most, room):
+        one, other = pair()
+        opened(one)
+        port = opened(other)
+        for n in range(3):
+            one.transmit((b"%d" % n * 100,), None)
+        assert port.ready == 1
+        batch, size = other.receive_batch(most, room)
+        assert (len(batch), size, port.ready) == (2, 200, 2)
+        one.transmit((b"3" * 100,), None)
+        assert [frame[:1] for frame, _ in drain(other)] == [b"2", b"3"]
+        assert (other.frames, other.bytes) == (4, 400)
+
+    def test_the_last_frame_of_a_batch_may_be_more_than_there_is_room(self, opened):
+        one, other = pair()
+        opened(one)
+        port = opened(other)
+        for _ in range(3):
+            one.transmit((bytes(100),), None)
+        assert len(other.receive_batch(16, 201)[0]) == 3
+        assert port.ready == 1
+
+    def test_a_batch_that_empties_a_full_inbox_lets_the_other_go_on(self, opened):
+        one, other = pair(queue=2)
+        port = opened(one)
+        opened(other)
+        assert [one.transmit((b"x",), None) for _ in range(3)] == [True, True, False]
+        other.receive_batch(16, 1000)
+        assert port.room == 1
+
+    def test_what_waited_at_its_closing_is_lost_and_was_counted(self, opened):
+        one, other = pair()
+        opened(one)
+        opened(other)
+        one.transmit((b"lost",), None)
+        other.close()
+        opened(other)
+        assert drain(other) == []
+        assert (other.frames, other.bytes) == (1, 4)
