@@ -44,7 +44,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
     """RFC 9293 3.10.7: what `segment`, whose numbers are still those of the wire, does to `connection`."""
     state = connection.state
     if state is SYN_SENT:
-        connection.figures.frames_in += 1
+        connection.figures.bare_in += 1
         _in_syn_sent(connection, segment, now)
         return
     connection.is_straight = False  # it may be again, when all is done that this asks for
@@ -58,7 +58,7 @@ def segment_arrives(connection: Connection, segment: Segment, now: float) -> Non
             return
     connection.last_heard = now
     connection.probes = 0
-    connection.figures.frames_in += 1
+    connection.figures.bare_in += 1
 
     # First, the sequence number
     length = segment.length
@@ -325,6 +325,7 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
     if connection.ecn is not None and connection.ecn.data(segment.flags):
         receiver.ack_now = True
     if segment.length:
+        connection.figures.bare_in -= 1
         data_arrived(connection, segment.length, segment.gso_size, segment.options.timestamp, now)
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
@@ -349,9 +350,7 @@ def data_arrived(
         autotuning.measure(connection, length, timestamp, now)
     figures = connection.figures
     figures.data_at = now
-    figures.data_frames_in += 1
-    if gso_size:
-        figures.merged_in += -(-length // gso_size) - 1
+    figures.data_segs_in += -(-length // gso_size) if gso_size else 1
 
 
 def _in_syn_sent(connection: Connection, segment: Segment, now: float) -> None:

@@ -12,10 +12,10 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from netif.link import NONE, Buffer, Offload
-from netif.wire import Malformed
 from netif.wire.checksum import partial_sum
-from netif.wire.tcp import PROTOCOL
-from stack.tcp import arrival
+from netif.wire.tcp import PROTOCOL, PSH
+from stack.seq import MASK
+from stack.tcp import arrival, autotuning
 from stack.tcp.segment import kept
 from stack.tcp.sender import OPEN
 from stack.tcp.states import ESTABLISHED
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
     from stack.tcp.layer import Tcp
 
-_HEADERS = Struct("!III12sIIHH")  # IPv4 in words, the addresses and ports as one; TCP from seq to window
+_HEADERS = Struct("!IQ12sIQ")  # IP: its first word, two more, the addresses, with TCP's ports; seq; ack to window
 _TIMESTAMP = Struct("!III")  # NOP NOP 8 10, TSval, TSecr
 _FLOW = Struct("!4s4sHH")  # src, dst, sport, dport, as they come in
 _NOP_NOP_TIMESTAMP = 0x0101080A
+_BUT_TOS, _FIVE_WORDS = 0xFF00FFFF, 0x45000000  # of IP's first word
+_FRAGMENT_PROTOCOL, _WHOLE_TCP = 0x3FFF00FF0000, PROTOCOL << 16  # of the two behind it
+_OFFSET_FLAGS, _PSH = 0xFFFF0000, PSH << 16  # of ack to window
+_BARE, _STAMPED = 0x50180000, 0x80180000  # ACK and PSH
 _LOOPBACK_NET, _GROUPS = 127, 224
-_MASK, _HALF = 0xFFFFFFFF, 0x80000000
+_HALF = 1 << 31
 
 
 def straight(connection: Connection) -> bool:
@@ -49,6 +53,8 @@ def straight(connection: Connection) -> bool:
         and connection.ecn is None
         and connection.search is None
         and not (connection.deaf or connection.squeezed or connection.probing)
+        and not connection.probes
+        and sender.snd_wl1 <= receiver.rcv_nxt
         and connection.on_event is None
         and connection.stack.trace is None
     )
@@ -58,6 +64,7 @@ def settle(connection: Connection) -> None:
     """At the end of a flush: may the fast path be tried?"""
     if straight(connection) and (connection.flow or _enter(connection)):
         connection.is_straight = True
+        connection.said = 0
 
 
 def _enter(connection: Connection) -> bool:
@@ -90,66 +97,94 @@ def readdressed(layer: Tcp) -> None:
 
 def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bool:
     """A packet to our own link-layer address, IP from `at` on. True: that was all; False: nothing has happened."""
-    if len(frame) < at + 40 or stack.trace is not None:
+    size = len(frame)
+    if size < at + 40:
         return False
-    first, second, third, flow, seq, ack, offset_flags, window = _HEADERS.unpack_from(frame, at)
+    first, middle, flow, seq, says = _HEADERS.unpack_from(frame, at)
     connection = stack.tcp.flows.get(flow)
-    if connection is None or not connection.is_straight or connection.on_event is not None:
+    if connection is None or not connection.is_straight or connection.on_event is not None or stack.trace is not None:
         return False
-    # IPv4 without options, not a fragment, TCP, whole, its header's checksum right
-    end = at + (first & 0xFFFF)
-    if first >> 24 != 0x45 or second & 0x3FFF or third & 0xFF0000 != PROTOCOL << 16 or end > len(frame):
+
+    # The IP header: five words, whole, no fragment, its checksum right
+    end = at + (first & _BUT_TOS) - _FIVE_WORDS  # far off, where it is another version or length
+    pseudo = connection.emitter.pseudo  # addresses and protocol
+    if middle & _FRAGMENT_PROTOCOL != _WHOLE_TCP or (first + middle + pseudo) % 65535 != PROTOCOL:
         return False
-    pseudo = connection.emitter.pseudo  # the sum of the addresses and the protocol
-    if (first + second + third + pseudo - PROTOCOL) % 65535:
-        return False
-    # ACK, perhaps PSH, and no options but what was agreed on; PAWS (RFC 7323 5.3 R1)
-    timestamp: tuple[int, int] | None = None
     if connection.stamped:
         start = at + 52
-        if offset_flags | 8 != 0x8018 or end < start:
+        if not start <= end <= size:
             return False
         kind, tsval, tsecr = _TIMESTAMP.unpack_from(frame, at + 40)
-        if kind != _NOP_NOP_TIMESTAMP or (tsval - connection.ts_recent) & _MASK >= _HALF:
+        if kind != _NOP_NOP_TIMESTAMP or tsval - connection.ts_recent & _HALF:  # PAWS (RFC 7323 5.3 R1)
             return False
-        timestamp = tsval, tsecr
     else:
-        start = at + 40
-        if offset_flags | 8 != 0x5018 or end < start:
+        start, tsval, tsecr = at + 40, 0, 0
+        if not start <= end <= size:
             return False
-    # in order, in the window, and acknowledging nothing that was not sent (RFC 5961 5.2)
-    sender, receiver = connection.sender, connection.receiver
-    rcv_nxt, una = receiver.rcv_nxt, sender.snd_una
-    length, acked = end - start, (ack - una) & _MASK
-    if seq != rcv_nxt & _MASK or length > receiver.edge - rcv_nxt or acked > sender.snd_nxt - una:
+    # In order and in the window
+    receiver = connection.receiver
+    rcv_nxt = receiver.rcv_nxt
+    length = end - start
+    if seq != rcv_nxt & MASK or rcv_nxt + length > receiver.edge:
         return False
-    window <<= connection.send_shift
-    if not (acked or length or connection.sack or window != sender.snd_wnd or sender.in_flight is None):
-        return False  # a duplicate (RFC 5681 2)
     gso_size = 0
     if offload is None or offload.checksum == NONE:
         if (partial_sum(frame[at + 20 : end]) + pseudo + end - at - 20) % 65535:
-            raise Malformed("tcp_checksum")
+            return False
     else:
         gso_size = offload.gso_size
 
-    now = stack.now
     stack.current = connection
-    stack.owe(connection)
+    now = stack.now
+    if (says | _PSH != connection.said or not length) and not _hears(connection, says, length, (tsval, tsecr), now):
+        return False
     stack.tcp.fast_in += 1
+    stack.owe(connection)
     connection.last_heard = now
-    connection.probes = 0
-    figures = connection.figures
-    figures.frames_in += 1
-    if timestamp is not None and rcv_nxt == connection.last_ack_sent:  # RFC 7323 5.3 R3
-        connection.ts_recent = timestamp[0]
+    if rcv_nxt == connection.last_ack_sent:  # RFC 7323 5.3 R3
+        connection.ts_recent = tsval
         connection.ts_recent_at = now
+    connection.sender.snd_wl1 = rcv_nxt
+    figures = connection.figures
+    if not length:
+        figures.bare_in += 1
+        return True
+    if now >= connection.tune_at:
+        autotuning.measure(connection, length, (tsval, tsecr), now)
+    figures.data_at = now
+    if gso_size:
+        segments = -(-length // gso_size)
+        figures.data_segs_in += segments
+        receiver.owed += segments
+    else:
+        figures.data_segs_in += 1
+        receiver.owed += 1 if length <= receiver.mss else -(-length // receiver.mss)
+    receiver.append(kept(frame, start, end), length)
+    receiver.rcv_nxt = rcv_nxt + length
+    return True
+
+
+def _hears(connection: Connection, says: int, length: int, timestamp: tuple[int, int], now: float) -> bool:
+    """What the segment says is not what the one before said: an ACK of new data, another window. False: as above."""
+    sender = connection.sender
+    una, window = sender.snd_una, (says & 0xFFFF) << connection.send_shift
+    acked = (says >> 32) - una & MASK
+    if (says | _PSH) & _OFFSET_FLAGS != (_STAMPED if connection.stamped else _BARE):
+        return False
+    if acked > sender.snd_nxt - una:  # RFC 5961 5.2
+        return False
+    if not (acked or length or connection.sack or window != sender.snd_wnd or sender.in_flight is None):
+        return False  # a duplicate ACK (RFC 5681 2)
+    connection.said = says | _PSH
     if acked:
-        arrival.new_data_acknowledged(connection, una + acked, acked, timestamp, now)
+        una += acked
+        arrival.new_data_acknowledged(connection, una, acked, timestamp, now)
+        figures = connection.figures
         if now >= figures.rate_at + connection.rtt.latest:
             figures.sample(connection, now)
-    sender.window_update(rcv_nxt, una + acked, window)
-    if length:
-        arrival.data_arrived(connection, length, gso_size, timestamp, now)
-        receiver.in_order(kept(frame, end - length, end), length, gso_size)
+    sender.snd_wl2 = una
+    if window != sender.snd_wnd:
+        sender.snd_wnd = window
+        if window > sender.max_window:
+            sender.max_window = window
     return True

@@ -17,11 +17,10 @@ class Figures:
     __slots__ = (
         "acks_out",
         "app_limited",
+        "bare_in",
         "data_at",
-        "data_frames_in",
+        "data_segs_in",
         "data_segs_out",
-        "frames_in",
-        "merged_in",
         "rate",
         "rate_at",
         "rate_una",
@@ -35,9 +34,8 @@ class Figures:
     def __init__(self, now: float) -> None:
         self.data_segs_out = 0  # as many as go over the wire, of a super-frame too
         self.acks_out = 0  # whatever bears no data, SYN and RST too
-        self.frames_in = 0
-        self.data_frames_in = 0
-        self.merged_in = 0  # segments that came in super-frames, beyond one for each
+        self.bare_in = 0  # frames that brought no data
+        self.data_segs_in = 0  # as many as went over the wire, as far as it said
         self.resent_bytes = 0
         self.sent_at = now  # data, last
         self.data_at = now  # data came, last

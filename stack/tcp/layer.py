@@ -85,7 +85,8 @@ class Tcp:
             gso_size = offload.gso_size
         said = options.parse(frame, start + 20, start + header_len) if header_len > 20 else options.NO_OPTIONS
         length = end - start - header_len
-        segment = Segment(seq, ack, flags, window, said, kept(frame, end - length, end), length, gso_size)
+        payload = kept(frame, end - length, end) if length else b""
+        segment = Segment(seq, ack, flags, window, said, payload, length, gso_size)
         if flags & URG:
             segment.urgent = urgent
         entry = self.connections.get((dst, dport, src, sport))

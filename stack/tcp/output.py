@@ -186,7 +186,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     if connection.on_event is not None:
         tell(connection, "retransmit" if transmission.retransmitted else "sent", length, now)
     _count(connection.figures, length, sender.mss, now)
-    if connection.quick and connection.figures.data_frames_in:
+    if connection.quick and connection.figures.data_segs_in:
         connection.quick = 0  # it answers: from here on ACKs may ride on answers
     connection.last_sent = now
     connection.acknowledge_at = None
@@ -321,6 +321,7 @@ def _send_syn(connection: Connection, now: float) -> None:
 def _idle_timeout(connection: Connection, now: float) -> None:
     """Keep-alive (RFC 9293 3.8.4), or the end of a FIN-WAIT-2 that nobody owns."""
     connection.idle_at = None
+    connection.is_straight = False
     if connection.state is FIN_WAIT_2 and connection.orphan:
         connection.drop(None)
         return

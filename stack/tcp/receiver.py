@@ -142,7 +142,7 @@ class Receiver:
         size = gso_size or self.mss
         self.owed += 1 if length <= size else -(-length // size)
         if self.reassembly is None:
-            self._append(payload, length)
+            self.append(payload, length)
             self.rcv_nxt += length
         else:
             self._fill(payload, length)
@@ -158,7 +158,8 @@ class Receiver:
             if reassembly is None or reassembly.ranges.ends[-1] <= at:
                 self.fin_at = at
 
-    def _append(self, payload: Buffer, length: int) -> None:
+    def append(self, payload: Buffer, length: int) -> None:
+        """Bytes in order join the queue."""
         queue = self.queue
         self.queued += length
         if queue is None:
@@ -224,7 +225,7 @@ class Receiver:
         for start, stop in list(reassembly.ranges.gaps(seq, seq + length)):
             self._follow(reassembly)
             part = payload[start - seq : stop - seq]
-            self._append(part if stop - start == length else compact(part), stop - start)
+            self.append(part if stop - start == length else compact(part), stop - start)
             self.rcv_nxt = stop
         self._follow(reassembly)
         if not len(reassembly.ranges):
@@ -233,7 +234,7 @@ class Receiver:
     def _follow(self, reassembly: Reassembly) -> None:
         """Move what was kept and is in order now."""
         while (piece := reassembly.next(self.rcv_nxt)) is not None:
-            self._append(piece, len(piece))
+            self.append(piece, len(piece))
             self.rcv_nxt += len(piece)
 
     # to the application

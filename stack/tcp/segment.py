@@ -10,11 +10,8 @@ from netif.wire.options import Options
 
 def kept(frame: Buffer, start: int, end: int) -> Buffer:
     """frame[start:end] to be held: a view, unless that would pin more than twice as much memory."""
-    if start == end:
-        return b""
-    whole = len(frame) if type(frame) is not memoryview else len(frame.obj)  # type: ignore[arg-type]
-    length = end - start
-    return memoryview(frame)[start:end] if length + length >= whole else bytes(frame[start:end])
+    view = memoryview(frame)[start:end]
+    return view if 2 * (end - start) >= len(view.obj) else bytes(view)  # type: ignore[arg-type]
 
 
 @attrs.define(eq=False)

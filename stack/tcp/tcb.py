@@ -92,6 +92,7 @@ class ControlBlock(Endpoint):
         "rto_at",
         "rtt",
         "sack",
+        "said",
         "search",
         "send_room",
         "send_shift",
@@ -199,6 +200,7 @@ class ControlBlock(Endpoint):
         self.timeouts = 0
         self.quick = config.quickack  # segments yet to be acknowledged at once (Linux: quickack mode)
         self.is_straight = False  # nothing is out of the ordinary, so that the fast path may be tried
+        self.said = 0  # ack, flags and window of the last segment that took it
         self.flow = b""  # under which the layer has it in `flows`, or empty
         self.figures = Figures(now)
         self.on_event: Hook | None = (listener and listener.on_event) or layer.stack.tcp_events
