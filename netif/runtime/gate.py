@@ -2,7 +2,9 @@
 
 Knows who holds it and who has waited too long. Refuses to know what is done inside. A free gate costs one lock
 acquire. Whoever has waited for `PATIENCE` queues up and is handed the gate by the holder that leaves: a plain Lock
-lets a thread that comes back at once win every time (the loser's p99 was 679 ms; with hand-over it is 7 ms).
+lets a thread that comes back at once win every time (the loser's p99 was 679 ms; with hand-over it is 7 ms). Those who
+sleep elsewhere until something under the gate has changed are let go one after the other, each as it is freed by the
+one before: woken at once they would all run into a gate that is taken.
 """
 
 from __future__ import annotations
@@ -23,10 +25,21 @@ class Lock(Protocol):
     def release(self) -> None: ...
 
 
+class Sleeper(Protocol):
+    """Asleep until `rouse`; takes the gate then, and says that it is no longer `asleep`."""
+
+    asleep: bool
+
+    def rouse(self) -> None: ...
+
+
 class Gate:
     """What a runtime is first of all. `enter` and `leave` by the same thread, in turn; `owner` is its ident, or 0."""
 
-    __slots__ = ("__dict__", "__weakref__", "_free", "_line", "_new_lock", "_take", "buried", "dirty", "later", "owner")
+    __slots__ = (
+        "__dict__", "__weakref__", "_free", "_line", "_new_lock", "_take",
+        "buried", "chain", "dirty", "later", "owner", "roused",
+    )  # fmt: skip
 
     def __init__(self, new_lock: Callable[[], Lock] = allocate_lock) -> None:
         lock = new_lock()
@@ -34,6 +47,8 @@ class Gate:
         self._take: Callable[..., bool] = lock.acquire
         self._free: Callable[[], None] = lock.release
         self._line: deque[Lock] = deque()  # tickets of those who ran out of patience; popped by the holder alone
+        self.chain: deque[Sleeper] = deque()  # those who may go on
+        self.roused: Sleeper | None = None  # the one of them that is on its way to the gate
         self.owner = 0
         self.buried: str | None = None
         self.dirty = False  # there is something to do before the gate is left
@@ -53,25 +68,41 @@ class Gate:
             except BaseException:
                 self.release()
                 raise
-        self.owner = 0
-        if self._line:
-            self._line.popleft().release()
+        if self.chain:
+            self.release()
         else:
-            self._free()  # as `release` does, here without a call: every operation of every socket ends so
+            self.owner = 0
             if self._line:
-                self._serve()
+                self._line.popleft().release()
+            else:
+                self._free()  # as `release` does, here without a call: every operation of every socket ends so
+                if self._line:
+                    self._serve()
         if self.later:
             self._afterwards()
 
     def release(self) -> None:
-        """Free the gate, or hand it to the first in line."""
+        """Free the gate, or hand it to the first in line; else let the next sleeper go."""
         self.owner = 0
         if self._line:
             self._line.popleft().release()  # the lock stays taken: it is theirs
-        else:
-            self._free()
-            if self._line:
-                self._serve()
+            return
+        sleeper = self._next_to_go() if self.chain else None
+        self._free()
+        if self._line:
+            self._serve()
+        if sleeper is not None:
+            sleeper.rouse()
+
+    def _next_to_go(self) -> Sleeper | None:
+        """None while the last one has not come by: it lets the next one go as it leaves."""
+        chain = self.chain
+        while chain and self.roused is None:
+            sleeper = chain.popleft()
+            if sleeper.asleep:  # else its time-out has come meanwhile
+                self.roused = sleeper
+                return sleeper
+        return None
 
     def bury(self, reason: str) -> None:
         """Nobody gets in any more: every `enter` raises OSError with this reason."""
@@ -79,6 +110,7 @@ class Gate:
         self._take = _refuse
         self._free = _ignore
         self._line.clear()
+        self.chain.clear()
 
     def turn(self) -> None:
         """What is to be done before the gate is left."""

@@ -128,6 +128,8 @@ class RealTime(Joining):
                 self._main_sleeper = None
             self.enter()
             waiter.asleep = False
+            if self.roused is waiter:
+                self.roused = None
             line.pop(waiter, None)
 
     async def wait_async(self, waiter: Any, deadline: float | None) -> bool:
@@ -163,10 +165,11 @@ class RealTime(Joining):
 
     def _resume(self, waiters: list[ThreadWaiter]) -> None:
         for waiter in waiters:
-            if waiter.asleep:
-                waiter.asleep = False
-                self._followers.pop(waiter, None)
+            if waiter.future is not None:
                 waiter.rouse()
+            elif waiter.asleep:
+                self._followers.pop(waiter, None)
+                self.chain.append(waiter)
 
     def _closed_error(self) -> BaseException:
         ident = get_ident()

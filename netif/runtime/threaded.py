@@ -2,10 +2,11 @@
 
 Exactly one thread polls: the leader. A blocked caller leads if nobody does, else it follows, asleep on a lock of its
 own. Whoever makes the next deadline earlier than the leader's sleep, queues for a wire without descriptor, or makes
-the leader's own Waiter ready, pokes it. The lead is kept for the thread that was served last (see `Tenure`). The
-background thread sleeps while somebody leads, dozes in steps of `DOZE` while calls come and go (taking over at once
-doubles a round trip's CPU time: 14 us against 7), and when nobody has led for that long hands the lead to a follower,
-or leads. A caller that finds it leading pokes it and follows, since two pollers would steal each other's events.
+the leader's own Waiter ready, pokes it. The lead is kept for the thread that was served last (see `Tenure`). Those
+whom one turn has served go on one after the other (see `Gate`), and the last of them leads. The background thread
+sleeps while somebody leads, dozes while calls come and go (taking over at once doubles a round trip's CPU time: 14 us
+against 7), and when nobody has led for `DOZE` hands the lead to a follower, or leads. A caller that finds it leading
+pokes it and follows, since two pollers would steal each other's events.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from netif.runtime.realtime import RealTime
 from netif.runtime.waiters import ThreadWaiter
 
 DOZE = 0.002  # seconds without a leader, after which the background thread leads
+LONG_DOZE = 4 * DOZE  # while threads lead in quick succession: their next lead is all but certain
+QUICK = 0.0005  # seconds between them
+MOST_PUT_OFF = 32  # threads in a row that do not lead, since others are about to go on
 PROOF = 8  # threads in a row that are back in time, after which the next ones are expected back
 
 
@@ -84,7 +88,8 @@ class ThreadedRuntime(RealTime):
         self._poller: Poller | None = None
         self._by_fd: dict[int, WirePort] = {}
         self._leader: ThreadWaiter | None = None
-        self._leads = 0  # how often a caller has taken the lead
+        self._leads = 0  # how often a caller has taken the lead, or has put it off
+        self._put_off = 0  # how often in a row
         self._tenure = Tenure()
         self._served: ThreadWaiter | None = None  # a follower that the leader's turn let go
         self._poked = False  # during this poll
@@ -148,6 +153,8 @@ class ThreadedRuntime(RealTime):
         if not self._running:
             self._awake(waiter)
             self._rest(waiter, deadline)
+        elif leader is None and self._others_to_go():
+            self._follow(waiter, deadline, self._followers)
         elif leader is None or leader is waiter or (leader is self._background and not self.polling):
             self._lead(waiter, deadline)
         else:
@@ -157,9 +164,19 @@ class ThreadedRuntime(RealTime):
                 self._tenure.back(self.now())
             self._follow(waiter, deadline, self._followers)
 
+    def _others_to_go(self) -> bool:
+        """Others were served too and are about to go on: the last of them shall lead, and poll when all is done. But
+        not for ever: threads that serve one another in memory would keep all from the descriptors."""
+        if (self.roused is None and not self.chain) or self._put_off == MOST_PUT_OFF or not self._tenure.expects_back:
+            return False
+        self._put_off += 1
+        self._leads += 1
+        return True
+
     def _lead(self, waiter: ThreadWaiter, deadline: float | None) -> None:
         self._leader = waiter
         self._leads += 1
+        self._put_off = 0
         while self._running and not self.closed:
             events = self._poll(deadline)
             self._served = None
@@ -253,7 +270,7 @@ class ThreadedRuntime(RealTime):
         for follower in self._followers:
             self._leader = follower
             del self._followers[follower]
-            follower.rouse()
+            self.chain.append(follower)
             return
         self._vacate()
 
@@ -308,11 +325,17 @@ class ThreadedRuntime(RealTime):
     def _doze(self, me: threading.Thread) -> None:
         """Until nobody has taken the lead for `DOZE`. Without the gate: callers shall not wait for somebody asleep."""
         self.release()
+        doze, was_late = DOZE, False
         while self._thread is me:
-            leads = self._leads
-            self._bed.acquire(True, DOZE)
-            if leads == self._leads:
+            leads, begun = self._leads, self.now()
+            self._bed.acquire(True, doze)
+            leads = self._leads - leads
+            if leads:
+                doze = min(2 * doze, LONG_DOZE) if leads * QUICK >= doze else DOZE
+            elif was_late or self.now() - begun < 2 * doze:
                 break
+            else:
+                was_late = True  # the machine is busy: whoever was served may have been held up too
         self.enter()
 
     def _lie_down(self) -> None:

@@ -402,6 +402,117 @@ def test_idle_means_no_wake_up_at_all(scene):
     assert scene.poller.polls == polls
 
 
+def test_it_dozes_longer_while_callers_lead_in_quick_succession(scene):
+    scene.leading_reader("A", "a")
+    scene.wire.arrives(b"a:x")
+    scene.machine.run("A")
+    scene.machine.run(BACKGROUND)
+
+    steps = []
+    for times in (4, 8, 16, 16, 3, 1):
+        for _ in range(times):
+            name = f"R{len(scene.machine.strands)}"
+            scene.wire.arrives(b"again:x")
+            scene.reader(name, "again")
+            scene.machine.run_while_it_can(name)
+        scene.machine.expire(BACKGROUND)
+        steps.append(scene.machine.timeout(BACKGROUND))
+    assert steps == pytest.approx([0.004, 0.008, 0.008, 0.008, 0.002, 0.002])
+    scene.machine.expire(BACKGROUND)
+    assert scene.machine.where(BACKGROUND) == "poll"
+
+
+def test_a_background_thread_that_was_late_itself_looks_once_more_before_it_leads(scene):
+    scene.leading_reader("A", "a")
+    scene.wire.arrives(b"a:x")
+    scene.machine.run("A")
+    scene.machine.run(BACKGROUND)
+    for _ in range(2):
+        assert scene.machine.timeout(BACKGROUND) == pytest.approx(0.002)
+        scene.machine.now += 0.01  # the machine is busy: others have been held up as well
+        scene.machine.expire(BACKGROUND)
+    assert scene.machine.where(BACKGROUND) == "poll"
+
+
+class TestChain:
+    """Those whom one turn has made ready go on one after the other."""
+
+    def followers(self, scene, *names, times=1):
+        for name in names:
+            box = name.lower()
+            scene.machine.start(name, lambda box=box: [scene.host.get(box, None) for _ in range(times)])
+            scene.machine.run(name)
+            assert scene.machine.where(name) == "lock"
+
+    def able(self, scene, names="ABCD"):
+        return "".join(name for name in names if scene.machine.can_run(name))
+
+    def test_each_is_let_go_as_the_one_before_leaves_the_gate(self, scene):
+        scene.leading_reader("A", "a")
+        self.followers(scene, "B", "C", "D")
+        scene.wire.arrives(b"c:x", b"b:x", b"d:x")
+        scene.machine.run("A")
+        for name in "CBD":
+            assert self.able(scene) == name
+            scene.machine.run(name)
+            assert scene.result(name) == ["x"]
+
+    def test_who_goes_on_where_it_left_lets_the_next_go_too(self, scene):
+        scene.leading_reader("A", "a")
+        self.followers(scene, "B", "C")
+        scene.wire.arrives(b"a:x", b"b:x", b"c:x")
+        scene.machine.run("A")
+        assert scene.result("A") == "x"
+        assert self.able(scene, "BC") == "B"
+
+    def test_the_last_of_them_leads(self, scene):
+        scene.leading_reader("A", "a")
+        self.followers(scene, "B", "C", "D", times=2)
+        scene.wire.arrives(b"b:x", b"c:x", b"d:x")
+        scene.machine.run("A")
+        for name, where, after in (("B", "lock", "C"), ("C", "lock", "D"), ("D", "poll", "")):
+            scene.machine.run(name)
+            assert scene.machine.where(name) == where
+            assert self.able(scene) == after
+
+    def test_one_whose_time_out_came_meanwhile_holds_up_nobody(self, scene):
+        scene.leading_reader("A", "a")
+        self.followers(scene, "B")
+        scene.reader("C", "c", timeout=1.0)
+        scene.machine.run("C")
+        self.followers(scene, "D")
+        scene.wire.arrives(b"b:x", b"c:x", b"d:x")
+        scene.machine.run("A")
+        scene.machine.expire("C")
+        assert scene.result("C") == "x"
+        scene.machine.run("B")
+        assert self.able(scene, "BD") == "D"
+        scene.machine.run("D")
+        assert scene.result("D") == ["x"]
+
+    def test_threads_that_serve_one_another_leave_the_descriptors_to_nobody_for_long(self, scene):
+        host, polls = scene.host, scene.poller.polls
+
+        def serve():
+            while True:
+                text = host.get("ping")
+                host.under_gate(lambda text=text: host.deliver("pong", text))
+
+        def ask():
+            for n in range(100):
+                host.under_gate(lambda n=n: host.deliver("ping", str(n)))
+                host.get("pong")
+            return "asked"
+
+        scene.machine.start("serve", serve)
+        scene.machine.run("serve")
+        scene.machine.run(BACKGROUND)
+        scene.machine.start("ask", ask)
+        scene.machine.run_while_it_can("serve", "ask")
+        assert scene.result("ask") == "asked"
+        assert 100 / 32 <= scene.poller.polls - polls <= 30
+
+
 class TestPokes:
     def test_a_deadline_that_moves_earlier(self, scene):
         scene.host.after(5.0, lambda: None)
