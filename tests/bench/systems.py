@@ -51,12 +51,15 @@ class System(NamedTuple):
     client: str
 
     def measure(self, row: str, seconds: float) -> Sample:
-        before = cpu_seconds(self.process.pid)
+        return self.measure_all((row,), seconds)[row]
+
+    def measure_all(self, rows: tuple[str, ...], seconds: float) -> dict[str, Sample]:
+        """By one client, one after another."""
         answer = python(
-            "tests.bench.client", row, self.host, str(seconds), "--netns", self.client, "--cpu", str(CLIENT_CPU),
-            timeout=seconds + 30,
+            "tests.bench.client", ",".join(rows), self.host, str(seconds), "--netns", self.client,
+            "--cpu", str(CLIENT_CPU), "--server", str(self.process.pid), timeout=seconds * len(rows) + 30,
         )  # fmt: skip
-        return Sample(**answer, server_cpu=cpu_seconds(self.process.pid) - before)
+        return {row: Sample(**sample) for row, sample in answer.items()}
 
     def wake_ups(self, seconds: float) -> float:
         """A second, of all threads of the server, with one idle ESTABLISHED connection and its listeners."""
@@ -91,11 +94,6 @@ def python(name: str, *arguments: str, timeout: float = 60.0) -> dict[str, Any]:
 
 def last_line(text: str) -> str:
     return (text.strip().splitlines() or ["nothing said"])[-1]
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads, to the nanosecond (CPUCLOCK_SCHED of another process)."""
-    return time.clock_gettime(~pid << 3 | 2)
 
 
 def context_switches(pid: int) -> int:
