@@ -73,10 +73,8 @@ class Frames:
             if self.port is not None:
                 self.port.failed(error)
             return True
-        size = 0
         for buffer in buffers:
-            size += len(buffer)
-        self.tx_bytes += size
+            self.tx_bytes += len(buffer)
         self.tx_frames += 1
         return True
 

@@ -140,7 +140,7 @@ class Stack(naming.Sources, Overhearing):
         self.now = now
         self._flushing = self._touched = True
         rounds = self.limits.flush_rounds
-        waiting: Iterator[Endpoint] = iter(())
+        waiting: Iterator[Endpoint] | None = iter(())
         try:
             while rounds:
                 if self.dirty:
@@ -149,24 +149,28 @@ class Stack(naming.Sources, Overhearing):
                     for endpoint in waiting:
                         self.current = endpoint
                         endpoint.flush(now)
-                        deadline, armed_at = endpoint.deadline, endpoint.armed_at
-                        if deadline is not None and (armed_at is None or deadline < armed_at):
-                            self.timers.arm(endpoint)
+                        deadline = endpoint.deadline
+                        if deadline is not None:
+                            armed_at = endpoint.armed_at
+                            if armed_at is None or deadline < armed_at:
+                                self.timers.arm(endpoint)
                 if self._stranded:
                     self._tell_stranded()
                 if self.loopback.packets:
                     self.loopback.drain()
                 elif not self.dirty:
+                    waiting = None
                     break
                 rounds -= 1
             else:
                 self.stats.count("flush_deferred")
         finally:
-            for endpoint in waiting:  # those that an exception, on its way to the crank, left over
-                self.dirty[endpoint] = None
             self._flushing = self._touched = False
-            if self.dirty or self.loopback.packets or self._stranded:
-                self.touch()
+            if waiting is not None:
+                for endpoint in waiting:  # those that an exception, on its way to the crank, left over
+                    self.dirty[endpoint] = None
+                if self.dirty or self.loopback.packets or self._stranded:
+                    self.touch()
         self.current = None
 
     def abort_current(self, error: BaseException) -> None:

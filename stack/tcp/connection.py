@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, fast, fastopen, output, urgent
+from stack.tcp import arrival, fast, fast_out, fastopen, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -70,7 +70,7 @@ class Connection(ControlBlock):
         self.stack.owe(self)
 
     segment_arrives = arrival.segment_arrives
-    flush = output.flush
+    flush = fast_out.flush
 
     def established(self, segment: Segment, now: float) -> bool:
         """Our SYN is acknowledged, and the peer's has come. False: the listener has no room for it now."""
@@ -354,6 +354,8 @@ class Connection(ControlBlock):
         self.quick = changes.get("quickack", self.quick)
         self.emitter.ttl = config.ttl
         self.emitter.tos = config.tos & ~CODE_POINT
+        self.emitter.template = None
+        self.is_straight = False
         if config.receive_buffer is not None:
             self.receive_room = config.receive_buffer
             self.tune_at = NEVER

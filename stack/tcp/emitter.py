@@ -15,6 +15,7 @@ from netif.wire.checksum import partial_sum, sum_buffers
 from stack.seq import MASK
 from stack.tcp.ecn import CODE_POINT
 from stack.tcp.segment import Segment
+from stack.tcp.template import Template, made
 
 if TYPE_CHECKING:
     from stack.ip import Ip
@@ -38,6 +39,7 @@ class Emitter:
         "route",
         "sport",
         "stamped",
+        "template",
         "tos",
         "ttl",
     )
@@ -55,6 +57,7 @@ class Emitter:
         self.pseudo = int.from_bytes(route.src + route.dst, "big") % 65535 + tcp.PROTOCOL
         self.plain = self.pseudo + sport + dport + 20 + 0x5000  # what all option-less headers have in common
         self.partial_above = _SMALL - 14 - 20 - 20
+        self.template: Template | None = None  # while it holds (see there)
 
     def stamp(self) -> None:
         """From now on every segment carries a timestamp."""
@@ -62,6 +65,12 @@ class Emitter:
         self.header_length = 32
         self.plain += 12 + 0x3000 + 0x0101 + 0x080A
         self.partial_above -= 12
+
+    def prepare(self) -> None:
+        """See to it that there is a template, if this route can have one."""
+        template = self.template
+        if template is None or not template.holds():
+            self.template = made(self)
 
     def payload_limit(self) -> int:
         """The largest payload of one packet, super-frame or not: a multiple of mss."""
@@ -88,6 +97,7 @@ class Emitter:
     ) -> None:
         """Send one segment of an open connection; `ect` is its packet's ECN code point, `said` are options beside the
         timestamp, in whole words; `urgent` is the pointer."""
+        self.ip.stack.tcp.plain_out += 1
         seq &= MASK
         ack &= MASK
         route = self.route
@@ -136,6 +146,7 @@ class Emitter:
 
     def syn(self, seq: int, ack: int, flags: int, window: int, said: bytes, payload: tuple[Buffer, ...] = ()) -> None:
         """Send a SYN or SYN-ACK."""
+        self.ip.stack.tcp.plain_out += 1
         length = sum(map(len, payload))
         seq &= MASK
         ack &= MASK

@@ -55,6 +55,7 @@ def straight(connection: Connection) -> bool:
         and not (connection.deaf or connection.squeezed or connection.probing)
         and not connection.probes
         and sender.snd_wl1 <= receiver.rcv_nxt
+        and not connection.quick
         and connection.on_event is None
         and connection.stack.trace is None
     )

@@ -51,6 +51,8 @@ class Tcp:
         self.flows: dict[bytes, Connection] = {}  # by src, dst, sport and dport of what comes
         self.fast_in = 0  # frames that took it
         self.plain_in = 0  # and those that came to the layer instead
+        self.fast_out = 0  # frames that a connection sent by it
+        self.plain_out = 0  # and otherwise
         self.ports = Ports(stack.dice, *self.config.local_ports)
         self.numbers = InitialNumbers(stack.dice)
         self.fast_open = FastOpen(stack.dice, limits.fast_open_cookies, stack.stats)

@@ -18,7 +18,7 @@ from stack.tcp import autotuning, fast, fastopen, mtu
 from stack.tcp.ecn import ECT_0, SETUP, Ecn
 from stack.tcp.events import tell
 from stack.tcp.figures import BUFFER_LIMITED, BUSY, IDLE, RECEIVER_LIMITED, Figures
-from stack.tcp.retransmission import arm, expired
+from stack.tcp.retransmission import arm, expired, start_timer
 from stack.tcp.sender import QUEUED
 from stack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
 from stack.tcp.transmission import Transmission
@@ -79,8 +79,16 @@ def _converse(connection: Connection, now: float) -> None:
         arm(connection, now)
     if receiver.owed or receiver.ack_now:
         _acknowledge(connection, now)
+    tally(connection, deadline, now)
+    if not connection.is_straight:
+        fast.settle(connection)
+
+
+def tally(connection: Connection, deadline: float | None, now: float) -> None:
+    """What it holds and does, for those who count; and when it acts next, at `deadline` or before."""
+    sender, receiver = connection.sender, connection.receiver
     held = sender.buffered + (receiver.queued if receiver.reassembly is None else receiver.held())
-    if held > connection.charged + GRAIN or held < connection.charged - GRAIN:
+    if not -GRAIN <= held - connection.charged <= GRAIN:
         connection.layer.charge(connection, held)
     if connection.squeezed is not connection.layer.memory.pressed:
         connection.squeeze(not connection.squeezed)
@@ -103,8 +111,6 @@ def _converse(connection: Connection, now: float) -> None:
     if at is not None and (deadline is None or at < deadline):
         deadline = at
     connection.deadline = deadline
-    if not connection.is_straight:
-        fast.settle(connection)
 
 
 def _send_data(connection: Connection, now: float) -> bool:
@@ -144,17 +150,7 @@ def _send_data(connection: Connection, now: float) -> bool:
         if sender.patient and sender.snd_nxt == recovery.recover:
             sender.patient = recovery.frto = False  # RFC 5682 3.1 step 2.b: there is no room for anything new
             return _send_data(connection, now)
-    if sender.in_flight is not None:
-        if fresh:
-            connection.progress_at = now
-            connection.rto_at = None
-        if fresh or connection.retransmit_at is None or connection.lone:
-            arm(connection, now)
-    elif connection.retransmit_at is None:
-        connection.rto_at = None
-        connection.probe_due = False
-        connection.retransmit_at = now + connection.rtt.rto  # to probe the window
-        connection.progress_at = now
+    start_timer(connection, fresh, now)
     return burst <= 0
 
 

@@ -51,6 +51,21 @@ def arm(connection: Connection, now: float) -> None:
     connection.retransmit_at = at
 
 
+def start_timer(connection: Connection, fresh: bool, now: float) -> None:
+    """Data has been sent, if windows allowed it; `fresh`: nothing was in flight before (RFC 6298 5.1)."""
+    if connection.sender.in_flight is not None:
+        if fresh:
+            connection.progress_at = now
+            connection.rto_at = None
+        if fresh or connection.retransmit_at is None or connection.lone:
+            arm(connection, now)
+    elif connection.retransmit_at is None:
+        connection.rto_at = None
+        connection.probe_due = False
+        connection.retransmit_at = now + connection.rtt.rto  # to probe the window
+        connection.progress_at = now
+
+
 def expired(connection: Connection, now: float) -> Transmission | None:
     """`retransmit_at` has come. What it sends, if that is not for the windows to decide."""
     connection.retransmit_at = None

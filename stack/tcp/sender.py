@@ -132,28 +132,29 @@ class Sender:
         """Forget everything before `ack`. When the newest of it was sent; None if any of it was sent twice (Karn)."""
         if self.board is not None:
             return self._acknowledged_on(self.board, ack)
-        newest: float | None = None
+        newest: Transmission | None = None
         ambiguous = False
         released = ack - self.snd_una
         self.snd_una = ack
         in_flight = self.in_flight
         while in_flight:
             first = in_flight[0]
-            if first.seq >= ack:
+            if first.end > ack:
+                if first.seq < ack:
+                    newest = first
+                    ambiguous = ambiguous or first.retransmitted
+                    first.views = skip(first.views, ack - first.seq)
+                    first.seq = ack
                 break
-            newest = first.sent_at
-            ambiguous = ambiguous or first.retransmitted
-            if first.end <= ack:
-                in_flight.popleft()
-                if first.fin:
-                    released -= 1
-            else:
-                first.views = skip(first.views, ack - first.seq)
-                first.seq = ack
-        if not in_flight:
+            newest = in_flight.popleft()
+            if first.retransmitted:
+                ambiguous = True
+            if first.fin:
+                released -= 1
+        else:
             self.in_flight = None  # an idle connection keeps no empty queues
         self.buffered -= released
-        return None if ambiguous else newest
+        return None if ambiguous or newest is None else newest.sent_at
 
     def _acknowledged_on(self, board: Scoreboard, ack: int) -> float | None:
         delivered: list[Delivery] = []
@@ -208,7 +209,7 @@ class Sender:
         free = cwnd - (nxt - self.snd_una)
         usable = window if window < free else free
         if usable <= 0:  # but a FIN alone is no burden on the network (as in Linux)
-            return None if count or window <= 0 else self._emit(now, 0, True)
+            return None if count or window <= 0 else self.emit(now, 0, True)
         mss = self.mss
         fin = self.fin == QUEUED
         if count > usable or count > limit:
@@ -226,7 +227,7 @@ class Sender:
             fin = False
             if not count:
                 return None
-        return self._emit(now, count, fin)
+        return self.emit(now, count, fin)
 
     def probe(self, now: float) -> Transmission | None:
         """What a closed or silly window is asked with: one byte, or all that the window takes (RFC 9293 3.8.6.1)."""
@@ -241,11 +242,11 @@ class Sender:
                 return board.resend(first, max(1, min(self.snd_wnd, self.mss)), now)
         if self.unsent_bytes:
             small = self.snd_sml
-            probe = self._emit(now, min(self.unsent_bytes, self.mss, max(window, 1)), False)
+            probe = self.emit(now, min(self.unsent_bytes, self.mss, max(window, 1)), False)
             self.snd_sml = small  # it should keep nothing waiting
             return probe
         if self.fin == QUEUED:
-            return self._emit(now, 0, True)
+            return self.emit(now, 0, True)
         return None
 
     def loss_probe(self, now: float) -> Transmission | None:
@@ -254,9 +255,9 @@ class Sender:
         count = min(self.unsent_bytes, self.mss)
         if count and count <= window:
             fin = self.fin == QUEUED and count == self.unsent_bytes and count < window
-            return self._emit(now, count, fin)
+            return self.emit(now, count, fin)
         if not count and self.fin == QUEUED and window > 0:
-            return self._emit(now, 0, True)
+            return self.emit(now, 0, True)
         board = self.scoreboard()
         if board is None:
             return None
@@ -275,9 +276,9 @@ class Sender:
     def fin_acknowledged(self) -> bool:
         return self.fin == SENT and self.snd_una == self.snd_nxt
 
-    def _emit(self, now: float, count: int, fin: bool) -> Transmission:
+    def emit(self, now: float, count: int, fin: bool = False) -> Transmission:
+        """The next `count` unsent bytes are on their way."""
         seq = self.snd_nxt
-        views = self._take(count) if count else ()
         end = seq + count
         if count % self.mss:
             self.snd_sml = end
@@ -285,11 +286,11 @@ class Sender:
             end += 1
             self.fin = SENT
         self.snd_nxt = end
-        transmission = Transmission(seq, end, views, now, fin)
-        in_flight = self.in_flight
-        if in_flight is None:
-            in_flight = self.in_flight = deque()
-        in_flight.append(transmission)
+        transmission = Transmission(seq, end, self._take(count) if count else (), now, fin)
+        if self.in_flight is None:
+            self.in_flight = deque((transmission,))
+        else:
+            self.in_flight.append(transmission)
         return transmission
 
     def _take(self, count: int) -> tuple[Buffer, ...]:
@@ -300,11 +301,15 @@ class Sender:
         first = unsent[0]
         size = len(first)
         if size == count:
-            if len(unsent) == 1:
-                self.unsent = None
-            else:
+            if self.unsent_bytes:
                 unsent.popleft()
+            else:
+                self.unsent = None
             return (first if type(first) is not bytearray else bytes(first),)
+        if size > count and type(first) is not bytearray:
+            view = memoryview(first)
+            unsent[0] = view[count:]
+            return (view[:count],)
         taken: list[Buffer] = []
         while count:
             first = unsent[0]

@@ -276,6 +276,7 @@ class ControlBlock(Endpoint):
         link = path = own_mss(self.config, route.interface.mtu, size)
         if mtu != route.interface.mtu:
             path = own_mss(self.config, mtu, size)
+        emitter.template = None
         emitter.mss = self.sender.mss = max(min(self.peer_mss, path) - options, 1)
         self.receiver.mss = link - options
 
