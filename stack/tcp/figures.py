@@ -18,16 +18,18 @@ class Figures:
         "acks_out",
         "app_limited",
         "bare_in",
+        "buffer_limited",
+        "busy",
         "data_at",
         "data_segs_in",
         "data_segs_out",
         "rate",
         "rate_at",
         "rate_una",
+        "receiver_limited",
         "resent_bytes",
         "sent_at",
         "since",
-        "spans",
         "what",
     )
 
@@ -45,7 +47,7 @@ class Figures:
         self.app_limited = False  # the application had nothing more to say meanwhile
         self.what = IDLE
         self.since = now
-        self.spans: list[float] | None = None  # seconds spent so far, by what
+        self.busy = self.receiver_limited = self.buffer_limited = 0.0  # seconds spent so, until `since`
 
     def sample(self, connection: Connection, now: float) -> None:
         """New data is acknowledged, a round trip or more after the last look."""
@@ -59,13 +61,17 @@ class Figures:
 
     def turn(self, what: int, now: float) -> None:
         """From now on the sender does something else."""
-        if self.spans is None:
-            self.spans = [0.0, 0.0, 0.0, 0.0]
-        self.spans[self.what] += now - self.since
+        before = self.what
+        if before == BUSY:
+            self.busy += now - self.since
+        elif before == RECEIVER_LIMITED:
+            self.receiver_limited += now - self.since
+        elif before == BUFFER_LIMITED:
+            self.buffer_limited += now - self.since
         self.what = what
         self.since = now
 
     def spent(self, what: int, now: float) -> float:
         """Seconds so far."""
-        spans = self.spans
-        return (0.0 if spans is None else spans[what]) + (now - self.since if what == self.what else 0.0)
+        spans = (0.0, self.busy, self.receiver_limited, self.buffer_limited)
+        return spans[what] + (now - self.since if what == self.what else 0.0)

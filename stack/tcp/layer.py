@@ -267,13 +267,13 @@ class Tcp:
             route = self.stack.ip.route(remote[0], local[0], listener.interface)
         except OSError:
             return None
-        connection = Connection(self, local, remote, route, config, listener, iss)
+        connection = Connection(self, listener.shared(local), remote, route, config, listener, iss)
         half_open.enter(listener, connection)
         self._enter(connection)
         return connection
 
     def _enter(self, connection: Connection) -> None:
-        self.connections[*connection.local, *connection.remote] = connection
+        self.connections[connection.key] = connection
         self.ports.hold(connection.local)
 
     # closing
@@ -283,7 +283,7 @@ class Tcp:
         if state is TIME_WAIT:
             self.charge(connection, 0)
             return  # the table has had a TimeWait in its place
-        del self.connections[*connection.local, *connection.remote]
+        del self.connections[connection.key]
         self.ports.unhold(connection.local)
         self._left(connection, state)
 
@@ -322,14 +322,13 @@ class Tcp:
         return True
 
     def enter_time_wait(self, connection: Connection, now: float) -> None:
-        key = (*connection.local, *connection.remote)
-        entry = self.connections[key] = TimeWait(self, key, connection, now)
+        entry = self.connections[connection.key] = TimeWait(self, connection.key, connection, now)
         self._left(connection, TIME_WAIT)
         self.time_waits.add(entry)
 
     def release_time_wait(self, connection: Connection) -> None:
         """The application has no more interest in a connection that is in TIME-WAIT."""
-        entry = self.connections.get((*connection.local, *connection.remote))
+        entry = self.connections.get(connection.key)
         if isinstance(entry, TimeWait) and entry.connection is connection:
             entry.connection = None
         self.charge(connection, 0)
@@ -374,10 +373,8 @@ class Tcp:
     def _living_by(self, interface: Interface, address: bytes | None = None) -> list[Connection]:
         found = [entry for entry in self.connections.values() if isinstance(entry, Connection)]
         if address is not None:
-            return [entry for entry in found if entry.local[0] == address]
-        return [
-            entry for entry in found if interface.owns(entry.local[0]) or entry.emitter.route.interface is interface
-        ]
+            return [entry for entry in found if entry.key[0] == address]
+        return [entry for entry in found if interface.owns(entry.key[0]) or entry.emitter.route.interface is interface]
 
     def _drained(self, connection: Connection) -> None:
         for interface, (waiter, left) in list(self._draining.items()):

@@ -42,6 +42,7 @@ class Listener(Endpoint):
         "backlog",
         "config",
         "half_open",
+        "here",
         "interface",
         "layer",
         "local",
@@ -69,6 +70,7 @@ class Listener(Endpoint):
         self.state: State = LISTEN
         self.queue: deque[Connection] = deque()  # open, and not yet accepted
         self.on_event: Hook | None = None  # of the connections that come; None: the stack's
+        self.here = local  # our end of the connection that came last
         self.half_open: dict[Connection, None] = {}
         self.pending: Pending | None = None
         self.pressed_at: float | None = None  # when a SYN last got a cookie: for a while, what answers one is believed
@@ -79,6 +81,12 @@ class Listener(Endpoint):
     @property
     def key(self) -> ListenerKey:
         return key_of(self.local, self.interface)
+
+    def shared(self, local: tuple[bytes, int]) -> tuple[bytes, int]:
+        """The same, but one object for all connections that come to it."""
+        if local != self.here:
+            self.here = local
+        return self.here
 
     def bind_device(self, interface: Interface | None) -> None:
         """From now on listen on this interface alone; None: on all. OSError(EADDRINUSE)."""

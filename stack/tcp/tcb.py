@@ -64,12 +64,12 @@ class ControlBlock(Endpoint):
         "idle_at",
         "irs",
         "is_straight",
+        "key",
         "last_ack_sent",
         "last_heard",
         "last_sent",
         "layer",
         "listener",
-        "local",
         "lone",
         "on_event",
         "orphan",
@@ -84,7 +84,6 @@ class ControlBlock(Endpoint):
         "receive_room",
         "receiver",
         "recovery",
-        "remote",
         "reset_owed",
         "retransmissions",
         "retransmit_at",
@@ -134,8 +133,7 @@ class ControlBlock(Endpoint):
         super().__init__(layer.stack)
         now = layer.stack.now
         self.layer = layer
-        self.local = local
-        self.remote = remote
+        self.key = (*local, *remote)  # where the layer has it
         self.config = config
         self.listener = listener  # until it accepts
         self.state = LISTEN if listener is not None else CLOSED
@@ -205,6 +203,14 @@ class ControlBlock(Endpoint):
         self.figures = Figures(now)
         self.on_event: Hook | None = (listener and listener.on_event) or layer.stack.tcp_events
 
+    @property
+    def local(self) -> tuple[bytes, int]:
+        return self.key[:2]
+
+    @property
+    def remote(self) -> tuple[bytes, int]:
+        return self.key[2:]
+
     def __repr__(self) -> str:
         here, there = (f"{format_address(address)}:{port}" for address, port in (self.local, self.remote))
         arrow = "<-" if self.passive else "->"
@@ -266,7 +272,7 @@ class ControlBlock(Endpoint):
         """How large a segment may be, net of options: by the peer's word and by the path; what we take, by the link
         (RFC 9293 3.7.1, RFC 6691)."""
         emitter = self.emitter
-        route, size = emitter.route, len(self.local[0])
+        route, size = emitter.route, len(self.key[0])
         options = emitter.header_length - 20
         mtu = route.mtu
         if self.config.mtu_probing == "always" and self.search is None:
@@ -306,7 +312,7 @@ class ControlBlock(Endpoint):
 
     def syn_options(self, timestamp: tuple[int, int] | None) -> bytes:
         config = self.config
-        mss = own_mss(config, self.emitter.route.interface.mtu, len(self.local[0]))
+        mss = own_mss(config, self.emitter.route.interface.mtu, len(self.key[0]))
         sack = self.sack if self.state is SYN_RECEIVED else config.sack
         scale, uto = self.syn_shift, self.advertised_user_timeout() if self.fast is None else None  # no room for both
         said = emit_syn(mss=mss, window_scale=scale, sack_permitted=sack, timestamp=timestamp, user_timeout=uto)

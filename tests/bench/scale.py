@@ -16,7 +16,7 @@ import random
 import time
 import tracemalloc
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stack.limits import Limits
@@ -114,12 +114,12 @@ def opener(host: Any, crowd: Crowd, count: int, client: bool) -> Callable[[int],
     return accept
 
 
-def exchange(crowd: Crowd, sockets: list[Any], dice: random.Random) -> tuple[float, float]:
+def exchange(crowd: Crowd, sockets: list[Any], order: Sequence[int]) -> tuple[float, float]:
     """(CPU seconds of an operation, the longest that a batch took by the clock)."""
     spent = longest = 0.0
     batch = min(BATCH, len(sockets))
-    for _ in range(OPERATIONS // batch):
-        chosen = dice.sample(range(len(sockets)), batch)
+    for at in range(0, len(order), batch):
+        chosen = order[at : at + batch]
         for index in chosen:
             crowd.says(index, PSH | ACK, DATA)
         ends = [sockets[index] for index in chosen]
@@ -128,7 +128,21 @@ def exchange(crowd: Crowd, sockets: list[Any], dice: random.Random) -> tuple[flo
             end.sendall(end.recv(64))
         spent += time.thread_time() - cpu
         longest = max(longest, time.perf_counter() - wall)
-    return spent / (OPERATIONS // batch * batch), longest
+    return spent / len(order), longest
+
+
+def at_random(count: int, dice: random.Random) -> Sequence[int]:
+    """Each index as often as the others, and no two of a batch the same."""
+    if count > OPERATIONS:
+        return dice.sample(range(count), OPERATIONS)
+    whole = count // BATCH * BATCH or count
+    return [index for _ in range(OPERATIONS // count) for index in dice.sample(range(count), whole)]
+
+
+def held(traced: bool) -> int:
+    """Bytes."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0] if traced else resident()
 
 
 def measure(count: int, *, client: bool = False, traced: bool = False) -> dict[str, float]:
@@ -140,21 +154,21 @@ def measure(count: int, *, client: bool = False, traced: bool = False) -> dict[s
     with host, netif:
         make = opener(host, crowd, count, client)
         sockets = [make(0)]
-        exchange(crowd, sockets, dice)
+        exchange(crowd, sockets, [0] * 100)
         pauses = Pauses()
         if traced:
             tracemalloc.start()
-        gc.collect()
-        memory = tracemalloc.get_traced_memory()[0] if traced else resident()
+        before = held(traced)
         cpu = time.thread_time()
         sockets += [make(index) for index in range(1, count)]
         opened = time.thread_time() - cpu
         opening_pause = pauses.longest
-        gc.collect()
-        memory = (tracemalloc.get_traced_memory()[0] if traced else resident()) - memory
+        silent = held(traced) - before
+        exchange(crowd, sockets, range(count))
+        spoken = held(traced) - before
         tracemalloc.stop()
         pauses.longest = 0.0
-        rounds = [exchange(crowd, sockets, dice) for _ in range(ROUNDS)]
+        rounds = [exchange(crowd, sockets, at_random(count, dice)) for _ in range(ROUNDS)]
         pauses.end()
         for each in sockets:
             each.configure(linger=0)
@@ -162,7 +176,8 @@ def measure(count: int, *, client: bool = False, traced: bool = False) -> dict[s
     return {
         "connections": count,
         "open_us": 1e6 * opened / max(count - 1, 1),
-        "bytes": memory / max(count - 1, 1),
+        "bytes_silent": silent / max(count - 1, 1),
+        "bytes_spoken": spoken / max(count - 1, 1),
         "segment_us": 1e6 * min(spent for spent, _ in rounds) / SEGMENTS,
         "longest_batch_ms": 1e3 * max(longest for _, longest in rounds),
         "longest_collection_ms": 1e3 * pauses.longest,
