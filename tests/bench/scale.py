@@ -16,7 +16,8 @@ import random
 import time
 import tracemalloc
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from stack.limits import Limits
@@ -101,17 +102,20 @@ class Pauses:
         gc.callbacks.remove(self.told)
 
 
-def opener(host: Any, crowd: Crowd, count: int, client: bool) -> Callable[[int], Any]:
+@contextmanager
+def opener(host: Any, crowd: Crowd, count: int, client: bool) -> Iterator[Callable[[int], Any]]:
     """Makes our end of connection `index`."""
-    if client:
-        return lambda index: host.create_connection((PEER, PORT + index // EACH))
-    listeners = [host.create_server(("", PORT + n)) for n in range(-(-count // EACH))]
 
     def accept(index: int) -> Any:
         crowd.knocks()
         return listeners[index // EACH].accept()[0]
 
-    return accept
+    if client:
+        yield lambda index: host.create_connection((PEER, PORT + index // EACH))
+        return
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(host.create_server(("", PORT + n))) for n in range(-(-count // EACH))]
+        yield accept
 
 
 def exchange(crowd: Crowd, sockets: list[Any], order: Sequence[int]) -> tuple[float, float]:
@@ -151,8 +155,7 @@ def measure(count: int, *, client: bool = False, traced: bool = False) -> dict[s
     crowd = Crowd(wire, count)
     host, netif = scene(wire, limits=Limits(orphans=count))
     dice = random.Random(1)
-    with host, netif:
-        make = opener(host, crowd, count, client)
+    with host, netif, opener(host, crowd, count, client) as make:
         sockets = [make(0)]
         exchange(crowd, sockets, [0] * 100)
         pauses = Pauses()
