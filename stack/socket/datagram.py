@@ -92,7 +92,7 @@ class Datagram(Packets):
     def send_to(self, data: Buffer, address: object) -> int | None:
         if self.write_shut:
             raise fail(errno.EPIPE)
-        return self.udp.send_to(data, self._to(address, "sendto"))
+        return self.udp.send_to(data, resolver.numeric(address) or self._to(address, "sendto"))
 
     def _to(self, address: object, call: str) -> tuple[bytes, int]:
         host, port = resolver.parse_endpoint(address, self.stack.hosts, call)

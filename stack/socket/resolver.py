@@ -129,19 +129,24 @@ def literal(host: str) -> bytes | None:
         return None
 
 
-@lru_cache(maxsize=1024)
-def _numbers(host: str, port: int) -> tuple[bytes, int] | None:
-    """Of an address in numbers, which means the same to every stack. None: it is not, or no port is."""
+@lru_cache(maxsize=1024, typed=True)
+def _numbers(host: object, port: object) -> tuple[bytes, int] | None:
+    if type(host) is not str or type(port) is not int or not 0 <= port <= 0xFFFF:
+        return None
     address = literal(host)
-    return (address, port) if address is not None and 0 <= port <= 0xFFFF else None
+    return None if address is None or address == ANY else (address, port)
+
+
+def numeric(address: object) -> tuple[bytes, int] | None:
+    """Where `(host, port)` in numbers leads from any stack; None: it is a name, or ANY, or wrong."""
+    try:
+        return _numbers(*address) if type(address) is tuple and len(address) == 2 else None
+    except TypeError:  # not hashable
+        return None
 
 
 def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, int]:
     """`(host, port)` as the stdlib takes it -> `(4 bytes, port)`. TypeError, OverflowError and UnknownName."""
-    if type(address) is tuple and len(address) == 2 and type(address[0]) is str and type(address[1]) is int:
-        numbers = _numbers(*address)
-        if numbers is not None:
-            return numbers
     if not isinstance(address, tuple):
         raise TypeError(f"{caller}(): AF_INET address must be tuple, not {type(address).__name__}")
     if len(address) != 2:
