@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from netif.link import Attachment, Buffer, Hears, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
+from netif.wire.ip import UDP
+from stack import udp_fast
 from stack.acd import Told
 from stack.arp import Arp
 from stack.attached import AttachedInterface
@@ -123,7 +125,8 @@ class EthernetInterface(AttachedInterface):
         try:
             if dst == self.mac:
                 if ethertype == _IP:
-                    if stack.overhearing or not fast.arrives(stack, frame, 14, offload):
+                    arrives = udp_fast.arrives if len(frame) > 23 and frame[23] == UDP else fast.arrives
+                    if stack.overhearing or not arrives(stack, frame, 14, offload):
                         self._ip_receive(self, frame, 14, offload, False)
                     return
             elif dst not in self.group_macs:

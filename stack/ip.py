@@ -156,6 +156,7 @@ class Ip:
         fill(self)
         self._never_a_source = dict.fromkeys((ANY, *self.local, *self.broadcasts))
         fast.readdressed(self.stack.tcp)
+        self.stack.udp.readdressed()
 
     def route(self, dst: bytes, src: bytes | None = None, interface: Interface | None = None) -> Route:
         """The way to `dst`, from our address `src` and by `interface` where the asker insists on them.

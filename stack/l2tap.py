@@ -91,7 +91,7 @@ class L2Tap(Mailbox[tuple[bytes]]):
     def arrived(self, frame: Buffer, offload: Offload | None) -> None:
         """From the interface: whole and finished, as on a cable. Malformed."""
         for piece in (frame,) if offload is None else cut((frame,), offload):
-            self._keep((bytes(piece),))
+            self.keep((bytes(piece),))
 
     def writable(self) -> bool:
         blocked = any(link.blocked for link in self.stack.interfaces if link.name == self.name)

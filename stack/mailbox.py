@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=tuple[Any, ...])  # its bytes come first
 
 _OVERHEAD = 256  # what a queued item costs beside its bytes
-_AHEAD = 2048  # bytes charged before they come, so that most arrivals and departures charge nothing
+_SLACK = 2048  # bytes by which what is charged to the stack's memory may be wrong, so that few arrivals charge any
 
 
 class Mailbox(Endpoint, Generic[Item]):
@@ -63,7 +63,7 @@ class Mailbox(Endpoint, Generic[Item]):
         self._route: Route | None = None  # to where the last one went
         self._queue: deque[Item] | None = None
         self._queued_bytes = 0
-        self._charged = 0  # to the stack's memory: never less than is queued
+        self._charged = 0  # of them, to the stack's memory
 
     def take(self) -> Item | None:
         """The oldest; None: would block. OSError: a pending error."""
@@ -74,7 +74,7 @@ class Mailbox(Endpoint, Generic[Item]):
             return None
         item = queue.popleft()
         left = self._queued_bytes = self._queued_bytes - len(item[0]) - _OVERHEAD
-        if not queue or left + 4 * _AHEAD < self._charged:
+        if self._charged and (not queue or left + _SLACK < self._charged):
             self._charge(left)
         return item
 
@@ -141,7 +141,7 @@ class Mailbox(Endpoint, Generic[Item]):
 
     # what it uses
 
-    def _keep(self, item: Item) -> None:
+    def keep(self, item: Item) -> None:
         """Queue what has arrived, if there is room."""
         stack = self.stack
         queued = self._queued_bytes + len(item[0]) + _OVERHEAD
@@ -156,13 +156,12 @@ class Mailbox(Endpoint, Generic[Item]):
             queue = self._queue = deque()
         queue.append(item)
         self._queued_bytes = queued
-        if queued > self._charged:
-            self._charge(queued + _AHEAD)
+        if queued > self._charged + _SLACK:
+            self._charge(queued)
         if self not in stack.dirty:
             stack.owe(self)
 
     def _charge(self, held: int) -> None:
-        """So much memory counts as ours from now on."""
         change, self._charged = held - self._charged, held
         self.stack.memory.charge(change)
 

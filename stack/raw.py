@@ -210,7 +210,7 @@ class RawEndpoint(Mailbox[tuple[bytes, bytes]]):
         return True
 
     def arrived(self, packet: bytes, src: bytes) -> None:
-        self._keep((packet, src))
+        self.keep((packet, src))
 
     def _leave(self) -> None:
         self.stack.raw.remove(self)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from netif.errors import NotSupported
 from netif.link import Attachment, Buffer, Medium, Offload
 from netif.wire import Malformed
+from netif.wire.ip import UDP
+from stack import udp_fast
 from stack.attached import AttachedInterface
 from stack.routing import Neighbour
 from stack.tcp import fast
@@ -48,7 +50,8 @@ class TunInterface(AttachedInterface):
         if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
         try:
-            if stack.overhearing or not fast.arrives(stack, frame, 0, offload):
+            arrives = udp_fast.arrives if len(frame) > 9 and frame[9] == UDP else fast.arrives
+            if stack.overhearing or not arrives(stack, frame, 0, offload):
                 self._ip_receive(self, frame, 0, offload, False)
         except Malformed as malformed:
             self.drop(malformed.reason)

@@ -175,6 +175,7 @@ class UdpEndpoint(Mailbox[Queued]):
 
     def reshaped(self) -> None:
         self._made = None
+        self.stack.udp.readdressed()
 
     def receive(self) -> tuple[bytes, Address] | None:
         """The oldest datagram and whose it is; None: would block. OSError: a pending error."""
@@ -229,9 +230,9 @@ class UdpEndpoint(Mailbox[Queued]):
         start += HEADER_LENGTH
         if offload is not None and 0 < offload[3] < end - start:
             for at in range(start, end, offload[3]):
-                self._keep((bytes(frame[at : min(at + offload[3], end)]), source, origin))
+                self.keep((bytes(frame[at : min(at + offload[3], end)]), source, origin))
         else:
-            self._keep((bytes(frame[start:end]), source, origin))
+            self.keep((bytes(frame[start:end]), source, origin))
 
     def takes_group(self, interface: Interface, dst: bytes, source: Address) -> bool:
         """A datagram to the group or broadcast `dst` that came by `interface` is for this socket too."""
@@ -243,7 +244,7 @@ class UdpEndpoint(Mailbox[Queued]):
         )
 
     def _leave(self) -> None:
-        self.reshaped()
+        self._made = None
         if self.local[1]:
             self.stack.udp.unhold(self)
 

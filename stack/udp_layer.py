@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from stack.interface import Interface
     from stack.stack import Stack
     from stack.udp import Address, UdpEndpoint
+    from stack.udp_fast import Flow
 
 Key = TypeVar("Key")
 
 _ANY = {4: bytes(4), 16: bytes(16)}
+_FLOWS = 1024  # kept, until they are found anew
 _EPHEMERAL_FIRST, _EPHEMERAL_COUNT = 49152, 16384  # RFC 6335 6
 
 
@@ -35,6 +37,9 @@ class Udp:
         self.ports: dict[int, list[UdpEndpoint]] = {}  # who holds a port, in order of binding
         self._bound: dict[Address, list[UdpEndpoint]] = {}  # not connected, in order of binding
         self._connected: dict[tuple[bytes, int, bytes, int], UdpEndpoint] = {}
+        self.flows: dict[bytes, Flow] = {}  # by src, dst, sport and dport as they come; of the fast path
+        self.fast_in = 0  # frames that took it
+        self.plain_in = 0  # and those that came here instead
         stack.ip.handlers[UDP] = self.receive
         stack.ip.group_handlers[UDP] = self.receive_group
 
@@ -43,16 +48,26 @@ class Udp:
     def receive(
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
+        self.plain_in += 1
         sport, dport, end = open_datagram(src, dst, frame, start, end, offload)
         endpoint = self._connected.get((dst, dport, src, sport))
+        anyhow = not interface.is_loopback  # the next of its flow goes there too, whatever link it comes by
         if endpoint is None:
             held = self._bound.get((dst, dport)) or self._bound.get((_ANY[len(dst)], dport))
             if held is not None:
                 endpoint = held[0]
                 if endpoint.interface is not None or len(held) > 1:
+                    anyhow = False
                     endpoint = self._among(interface, dst, dport)
         if endpoint is not None:
-            endpoint.arrived(interface, frame, start, end, (src, sport), offload)
+            source = (src, sport)
+            endpoint.arrived(interface, frame, start, end, source, offload)
+            if anyhow and len(src) == 4:
+                if len(self.flows) >= _FLOWS:
+                    self.flows.clear()
+                addresses = src + dst
+                key = addresses + bytes(frame[start : start + 4])
+                self.flows[key] = endpoint, source, int.from_bytes(addresses, "big")
             return
         interface.drop("udp_no_socket")
         if len(dst) == 4:
@@ -99,6 +114,10 @@ class Udp:
             endpoint.unreachable(report.error)
         return endpoint is not None
 
+    def readdressed(self) -> None:
+        """Other addresses are ours, or a socket wants something else: who gets what has to be found again."""
+        self.flows.clear()
+
     # who holds what
 
     def hold(self, endpoint: UdpEndpoint, local: Address) -> Address:
@@ -112,6 +131,7 @@ class Udp:
             self.ports[port] = []
             self.stack.heard(port, True)
         self.ports[port].append(endpoint)
+        self.readdressed()
         self._bound.setdefault((address, port), []).append(endpoint)
         return address, port
 
@@ -128,6 +148,7 @@ class Udp:
 
     def unhold(self, endpoint: UdpEndpoint) -> None:
         """Take back what `hold` or `connect` gave."""
+        self.readdressed()
         port = endpoint.local[1]
         if port in self.ports:
             _remove(self.ports, port, endpoint)

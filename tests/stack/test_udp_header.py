@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netif.wire import icmp, ip, udp
-from stack.path_mtu import DONT
+from stack.path_mtu import DONT, WANT
 from stack.socket import ip_level
 from stack.socket.datagram import Datagram
 from stack.udp import UdpEndpoint
@@ -81,9 +81,12 @@ def test_options_count_from_the_next_datagram_on(met: Rig):
     socket.set_option(IPPROTO_IP, ip_level.IP_OPTIONS, b"\x94\4\0\0")
     assert [header()[0], header()[0]] == [0x46, 0x46]
     socket.set_option(IPPROTO_IP, ip_level.IP_OPTIONS, b"")
+    socket.set_option(IPPROTO_IP, ip_level.IP_MTU_DISCOVER, WANT)
+    assert header() == header()
     socket.set_option(SOL_SOCKET, ip_level.SO_NO_CHECK, 1)
-    socket.send_to(b"x", ("10.0.0.2", 9))
-    assert udp.parse(met.frames()[0], 34, 43)[3] == 0
+    for _ in range(2):
+        socket.send_to(b"x", ("10.0.0.2", 9))
+        assert udp.parse(met.frames()[0], 34, 43)[3] == 0
     socket.close()
 
 
