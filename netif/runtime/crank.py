@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
 BATCH_BYTES = 256 * 1024
-ROUNDS = range(8)  # of wires in memory within one turn; the rest is left to the next
+ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
 LINGER = 1.0  # seconds that a closing runtime gives the connections of all its stacks to end in order
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
 
@@ -157,28 +157,17 @@ class Crank(Gate):
     # the turn
 
     def turn(self, until: Waiter | None = None) -> None:
-        """Drain, expire, flush, and again while there is something to do, in at most `ROUNDS`; then resume who was
-        woken. Ends early once `until` is."""
-        ready, heap = self.ready, self._heap
-        left = True
-        for _ in ROUNDS:
-            self.stirred = False
-            while self.arrivals:
-                self.arrivals.popleft().readable()
-            if ready:
-                self._drain_ready()
-            now = self.now()
-            if heap and heap[0][0] <= now:
-                self._expire(now)
-            if self.roomy or self.broken:
-                self._tell_netifs()
+        """Do what is to be done, in at most `ROUNDS`; then resume who was woken. Ends early once `until` is."""
+        now = self.now()
+        heap = self._heap
+        left = False
+        if self.stirred or self.arrivals or (heap and heap[0][0] <= now):
+            left = self._rounds(until)
+        else:
             if self.touched:
-                self._flush(now)
-            if not (self.stirred or self.touched):
-                left = False
-                break
-            if until is not None and until.woken:
-                break
+                self._flush(now)  # all that most calls leave behind
+            if self.stirred or self.touched:
+                left = self._rounds(until)
         if self.watchers:
             for waiter in self.watchers:
                 waiter.wake()
@@ -189,6 +178,29 @@ class Crank(Gate):
         self.dirty = left
         if self.polling:
             self._tell_poller()
+
+    def _rounds(self, until: Waiter | None) -> bool:
+        """Drain, expire, flush, and again while ports are ready; True if something is left."""
+        heap = self._heap
+        for _ in range(ROUNDS):
+            self.stirred = False
+            while self.arrivals:
+                self.arrivals.popleft().readable()
+            if self.ready:
+                self._drain_ready()
+            now = self.now()
+            if heap and heap[0][0] <= now:
+                self._expire(now)
+            if self.roomy or self.broken:
+                self._tell_netifs()
+            if self.touched:
+                self._flush(now)
+            self.stirred = bool(self.ready or self.roomy or self.broken)
+            if not (self.stirred or self.touched):
+                return False
+            if until is not None and until.woken:
+                break
+        return True
 
     def _drain_ready(self) -> None:
         ready = self.ready

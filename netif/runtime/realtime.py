@@ -115,8 +115,8 @@ class RealTime(Joining):
         timeout = -1.0 if deadline is None else min(max(0.0, deadline - self.now()), threading.TIMEOUT_MAX)
         line[waiter] = None
         waiter.asleep = True
-        waiter.thread = get_ident()
-        main = waiter.thread == self._main
+        waiter.thread = thread = get_ident()
+        main = thread == self._main
         if main:
             self._main_sleeper = waiter
         self.release()

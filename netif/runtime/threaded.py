@@ -47,10 +47,11 @@ class Tenure:
         self.proof = PROOF
         self._mistaken = 0.0  # when others have waited in vain
         self._punctual = 0
-        self._served: tuple[int, float] | None = None  # the thread that was let go last, and when
+        self._served: tuple[int, float] | None = None  # the thread that went on last, and when
 
-    def served(self, thread: int, now: float) -> None:
-        self._served = (thread, now)
+    def served(self, now: float) -> None:
+        """The calling thread goes on."""
+        self._served = (get_ident(), now)
 
     def back(self, now: float) -> None:
         """The calling thread waits again."""
@@ -91,7 +92,7 @@ class ThreadedRuntime(RealTime):
         self._leads = 0  # how often a caller has taken the lead, or has put it off
         self._put_off = 0  # how often in a row
         self._tenure = Tenure()
-        self._served: ThreadWaiter | None = None  # a follower that the leader's turn let go
+        self._served = False  # the leader's turn has let a follower go
         self._poked = False  # during this poll
         self._sleeps_until = inf  # the deadline for which the poll will end by itself
         self._background = ThreadWaiter(self, "background", self)
@@ -126,7 +127,7 @@ class ThreadedRuntime(RealTime):
     def _resume(self, waiters: list[ThreadWaiter]) -> None:
         for waiter in waiters:
             if waiter in self._followers:  # not a bystander, who does not lead when it comes back
-                self._served = waiter
+                self._served = True
             elif waiter is self._leader:
                 self.poke()  # releasing its lock does not reach a thread in poll
         super()._resume(waiters)
@@ -153,9 +154,12 @@ class ThreadedRuntime(RealTime):
         if not self._running:
             self._awake(waiter)
             self._rest(waiter, deadline)
-        elif leader is None and self._others_to_go():
-            self._follow(waiter, deadline, self._followers)
-        elif leader is None or leader is waiter or (leader is self._background and not self.polling):
+        elif leader is None:
+            if (self.roused is not None or self.chain) and self._leads_later():
+                self._follow(waiter, deadline, self._followers)
+            else:
+                self._lead(waiter, deadline)
+        elif leader is waiter or (leader is self._background and not self.polling):
             self._lead(waiter, deadline)
         else:
             if leader is self._background:
@@ -164,10 +168,10 @@ class ThreadedRuntime(RealTime):
                 self._tenure.back(self.now())
             self._follow(waiter, deadline, self._followers)
 
-    def _others_to_go(self) -> bool:
+    def _leads_later(self) -> bool:
         """Others were served too and are about to go on: the last of them shall lead, and poll when all is done. But
         not for ever: threads that serve one another in memory would keep all from the descriptors."""
-        if (self.roused is None and not self.chain) or self._put_off == MOST_PUT_OFF or not self._tenure.expects_back:
+        if self._put_off == MOST_PUT_OFF or not self._tenure.expects_back:
             return False
         self._put_off += 1
         self._leads += 1
@@ -177,26 +181,18 @@ class ThreadedRuntime(RealTime):
         self._leader = waiter
         self._leads += 1
         self._put_off = 0
-        while self._running and not self.closed:
+        while True:
             events = self._poll(deadline)
-            self._served = None
+            self._served = False
             self._turn_for(events, waiter)
             if waiter.woken or (deadline is not None and self.now() >= deadline):
                 return
-            if self._pending and self.interrupts.waiting():
+            if not self._running or self.closed or (self._pending and self.interrupts.waiting()):
                 return
-            if self._served is not None and not self.dirty and not self.again and self._step_down(self._served):
+            if self._served and self._tenure.expects_back and not (self.dirty or self.again):
+                self._vacate()
                 self._follow(waiter, deadline, self._followers)
                 return
-
-    def _step_down(self, served: ThreadWaiter) -> bool:
-        """Leave the lead to the thread that was served, if it is expected back."""
-        tenure = self._tenure
-        if not tenure.expects_back:
-            tenure.served(served.thread, self.now())
-            return False
-        self._vacate()
-        return True
 
     def _poll(self, deadline: float | None) -> list[tuple[int, int]]:
         """Sleep until something happens. The gate is held on entry and return, and free meanwhile."""
@@ -258,9 +254,10 @@ class ThreadedRuntime(RealTime):
             self.turn(waiter)
 
     def _awake(self, waiter: ThreadWaiter) -> None:
+        if not self._tenure.expects_back:
+            self._tenure.served(self.now())
         if self._leader is waiter:
             if self._followers and not (self._tenure.expects_back and self._running):
-                self._tenure.served(get_ident(), self.now())
                 self._pass_lead()
             else:
                 self._vacate()

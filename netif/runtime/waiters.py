@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ThreadWaiter:
     """The `Waiter` of the threaded and asyncio runtimes. It may serve any number of waits, one after the other."""
 
-    __slots__ = ("asleep", "crank", "endpoint", "future", "lock", "loop_thread", "operation", "thread", "woken")
+    __slots__ = ("asleep", "crank", "endpoint", "future", "lock", "operation", "thread", "woken")
 
     def __init__(self, crank: Crank, operation: str, endpoint: object) -> None:
         self.crank = crank
@@ -28,7 +28,6 @@ class ThreadWaiter:
         self.asleep = False
         self.lock: Lock | None = None  # held by the sleeper; whoever rouses it releases it
         self.future: asyncio.Future[None] | None = None
-        self.loop_thread = 0
         self.thread = 0  # who sleeps, or slept last
 
     def __repr__(self) -> str:
@@ -45,7 +44,7 @@ class ThreadWaiter:
     def rouse(self) -> None:
         """End the sleep. More than once does no harm: sleepers look again."""
         if self.future is not None:
-            if get_ident() == self.loop_thread:
+            if get_ident() == self.thread:
                 _finish(self.future)
             else:
                 _finish_from_elsewhere(self.future)
@@ -58,7 +57,7 @@ class ThreadWaiter:
     def sleep_on(self, loop: asyncio.AbstractEventLoop) -> Any:
         """The future that `rouse` finishes."""
         self.future = loop.create_future()
-        self.loop_thread = get_ident()
+        self.thread = get_ident()
         return self.future
 
 

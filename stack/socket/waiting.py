@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from netif.link import Runtime
 from stack.socket import options, resolver
-from stack.socket.attempts import WRITE, Attempts, enlist
+from stack.socket.attempts import READ, WRITE, Attempts, enlist
 
 T = TypeVar("T")
 _CLOSE_WHEN_FILES_ARE = 1 << 30  # in _io_refs: closed by its owner while files made of it are open
@@ -64,7 +64,12 @@ class Waiting:
         deadline = None if timeout is None else runtime.now() + timeout
         while True:
             waiter = runtime.waiter(operation, self)
-            endpoint = enlist(core.endpoint, side, waiter)
+            endpoint = core.endpoint
+            assert endpoint is not None, "an attempt that would block has an endpoint"
+            if side == READ:
+                endpoint.wait_readable(waiter)
+            else:
+                endpoint.wait_writable(waiter)
             try:
                 woken = runtime.wait(waiter, deadline)
             finally:

@@ -289,6 +289,23 @@ def test_once_somebody_stayed_away_a_leader_goes_on_leading_until_enough_came_ba
     assert served == 17
 
 
+def test_whoever_had_to_wait_for_others_before_it_went_on_is_in_time_all_the_same(scene):
+    scene.follower_waits_in_vain()
+    scene.leading_reader("A", "a")
+    for name in ("B", "C"):
+        scene.machine.start(name, lambda box=name: [scene.host.get(box, None) for _ in range(100)])
+        scene.machine.run(name)
+    rounds = 0
+    while scene.machine.where("A") == "poll" and rounds < 50:
+        scene.wire.arrives(b"B:hello", b"C:hello")
+        scene.machine.run("A")
+        scene.machine.run("B")
+        scene.machine.now += 0.0015
+        scene.machine.run("C")
+        rounds += 1
+    assert rounds == 9  # two a round; those of the ninth find nobody who leads
+
+
 def test_each_mistake_doubles_the_proof_and_each_second_without_one_halves_it():
     tenure = Tenure()
     proofs = []
