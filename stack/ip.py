@@ -8,10 +8,11 @@ choose. What is too large for its way goes in fragments, unless its sender said 
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TYPE_CHECKING, TypeAlias
 
 from netif.link import PARTIAL, VALID, Buffer, Offload
-from netif.wire import icmp, ip_options
+from netif.wire import Malformed, icmp, ip_options
 from netif.wire.fragment import cut
 from netif.wire.ip import ANY, BROADCAST, DF, HEADER, IGMP, MF, OFFSET_MASK, UDP, emit, parse
 from stack import igmp
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 # (interface, src, dst, frame, start, end, offload): the payload is frame[start:end]
 Handler: TypeAlias = "Callable[[Interface, bytes, bytes, Buffer, int, int, Offload | None], None]"
 
-_FRAGMENT = MF | OFFSET_MASK
+_WORDS = Struct("!IQ4s4s")  # version to length, ident to checksum, src, dst
+_FRAGMENT = (MF | OFFSET_MASK) << 32  # of ident to checksum
+_int = int.from_bytes
 _GROUPS = b"\xe0"  # 224/4 are groups
 _RESERVED = b"\xf0"  # 240/4 is reserved but for the broadcast
 _LOOPBACK_NET = 127
@@ -67,7 +70,16 @@ class Ip:
 
     def receive(self, interface: Interface, frame: Buffer, offset: int, offload: Offload | None, group: bool) -> None:
         """`group`: the link-layer destination was a broadcast or group address."""
-        header_len, total_len, _, fragment, _, protocol, src, dst, _ = parse(frame, offset)
+        size = len(frame) - offset
+        if size < 20:
+            raise Malformed("ip_header_short")
+        first, middle, src, dst = _WORDS.unpack_from(frame, offset)
+        total_len = first & 0xFFFF
+        protocol = middle >> 16 & 0xFF
+        if first >> 24 != 0x45 or not 20 <= total_len <= size or (first + middle + _int(src + dst, "big")) % 65535:
+            header_len, *_ = parse(frame, offset)  # there are options, or it says what is wrong
+        else:
+            header_len = 20
         if (src in self._never_a_source or src >= _GROUPS or src[0] == _LOOPBACK_NET) and not (
             interface.is_loopback
             or (src == ANY and dst == BROADCAST and protocol == UDP)  # a DHCP client's
@@ -94,7 +106,7 @@ class Ip:
             return
         if header_len > 20 and not self._bears_options(interface, src, dst, frame, offset, header_len):
             return
-        if fragment & _FRAGMENT:
+        if middle & _FRAGMENT:
             whole = self.fragments.arrived(interface, frame, offset)
             if whole is None:
                 return

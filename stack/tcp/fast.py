@@ -32,7 +32,7 @@ _NOP_NOP_TIMESTAMP = 0x0101080A
 _BUT_TOS, _FIVE_WORDS = 0xFF00FFFF, 0x45000000  # of IP's first word
 _FRAGMENT_PROTOCOL, _WHOLE_TCP = 0x3FFF00FF0000, PROTOCOL << 16  # of the two behind it
 _OFFSET_FLAGS, _PSH = 0xFFFF0000, PSH << 16  # of ack to window
-_BARE, _STAMPED = 0x50180000, 0x80180000  # ACK and PSH
+_BARE, _STAMPED = 0x1_00000000_50180000, 0x1_00000000_80180000  # ACK and PSH, and what no segment says
 _LOOPBACK_NET, _GROUPS = 127, 224
 _HALF = 1 << 31
 
@@ -65,7 +65,7 @@ def settle(connection: Connection) -> None:
     """At the end of a flush: may the fast path be tried?"""
     if straight(connection) and (connection.flow or _enter(connection)):
         connection.is_straight = True
-        connection.said = 0
+        connection.said = _STAMPED if connection.stamped else _BARE
 
 
 def _enter(connection: Connection) -> bool:
@@ -137,7 +137,8 @@ def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bo
 
     stack.current = connection
     now = stack.now
-    if (says | _PSH != connection.said or not length) and not _hears(connection, says, length, (tsval, tsecr), now):
+    says |= _PSH
+    if (says != connection.said or not length) and not _hears(connection, says, length, (tsval, tsecr), now):
         return False
     stack.tcp.fast_in += 1
     stack.owe(connection)
@@ -170,13 +171,11 @@ def _hears(connection: Connection, says: int, length: int, timestamp: tuple[int,
     sender = connection.sender
     una, window = sender.snd_una, (says & 0xFFFF) << connection.send_shift
     acked = (says >> 32) - una & MASK
-    if (says | _PSH) & _OFFSET_FLAGS != (_STAMPED if connection.stamped else _BARE):
-        return False
-    if acked > sender.snd_nxt - una:  # RFC 5961 5.2
+    if (says ^ connection.said) & _OFFSET_FLAGS or acked > sender.snd_nxt - una:  # RFC 5961 5.2
         return False
     if not (acked or length or connection.sack or window != sender.snd_wnd or sender.in_flight is None):
         return False  # a duplicate ACK (RFC 5681 2)
-    connection.said = says | _PSH
+    connection.said = says
     if acked:
         una += acked
         arrival.new_data_acknowledged(connection, una, acked, timestamp, now)

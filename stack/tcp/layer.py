@@ -77,7 +77,13 @@ class Tcp:
         self, interface: Interface, src: bytes, dst: bytes, frame: Buffer, start: int, end: int, offload: Offload | None
     ) -> None:
         self.plain_in += 1
-        sport, dport, seq, ack, header_len, flags, window, urgent = tcp.parse(frame, start, end)
+        if end - start < 20:
+            raise Malformed("tcp_header_short")
+        sport, dport, seq, ack, flags, window, _, urgent = tcp.HEADER.unpack_from(frame, start)
+        header_len = flags >> 12 << 2
+        flags &= 0xFF
+        if not 20 <= header_len <= end - start:
+            raise Malformed("tcp_data_offset")
         gso_size = 0
         if offload is None or offload.checksum == NONE:
             addresses = int.from_bytes(src + dst, "big")

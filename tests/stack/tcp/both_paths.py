@@ -116,7 +116,7 @@ def ip(at, field):
 
     def mend(frame):
         frame[14 + at : 14 + at + len(field)] = field
-        length = (frame[14] & 15) * 4
+        length = max((frame[14] & 15) * 4, 20)
         frame[24:26] = b"\0\0"
         frame[24:26] = complete(partial_sum(bytes(frame[14 : 14 + length]))).to_bytes(2, "big")
         return frame

@@ -10,7 +10,7 @@ from netif.wire import ip as ip_wire
 from netif.wire import tcp as tcp_wire
 from netif.wire.checksum import pseudo_header
 from stack.raw import RawEndpoint
-from stack.tcp.states import CLOSE_WAIT, ESTABLISHED
+from stack.tcp.states import CLOSE_WAIT
 from tests.stack.tcp.both_paths import STAMPED, Bare, Both
 from tests.stack.tcp.conversation import HOST, HOST_MAC, PEER, PEER_MAC, Conversation, stream
 from tests.stack.tcp.two_hosts import Pair
