@@ -22,12 +22,22 @@ from typing import Any
 from tests.bench.opcodes import HERE, PATHS, where
 from tests.bench.rows import NAMES, ROWS
 from tests.bench.systems import OURS, systems
-from tests.bench.table import write
+from tests.bench.table import table, write
 
 LEAST = 0.015  # of the whole, below which a branch is left out
 BEGIN, END = "<!-- begin: python -m tests.bench.tree -->", "<!-- end: python -m tests.bench.tree -->"
 ROOM = 120 - 16  # columns that a name may take
 ASLEEP = ("_follow", "_lie_down", "_doze")  # where a thread waits that does not poll
+
+ROOMS = {  # a function's is the first that fits
+    "stack/tcp/": "stack/tcp",
+    "stack/socket/": "stack/socket",
+    "stack/": "rest of stack",
+    "netif/runtime/": "netif/runtime",
+    "netif/": "rest of netif",
+    "tapio/": "tapio",
+}
+OTHERS = "libraries"
 
 Stacks = Counter[tuple[str, ...]]  # how much was found in such a stack, the outermost function first
 
@@ -132,12 +142,21 @@ def unfolded(text: str) -> Stacks:
     return stacks
 
 
+def by_room(stacks: Stacks, amount: float) -> list[str]:
+    """What a unit costs in each room."""
+    rooms = Counter(dict.fromkeys(ROOMS, 0))
+    for names, number in stacks.items():
+        rooms[next((room for room in ROOMS if names[-1].startswith(room)), OTHERS)] += number
+    return [f"{rooms[room] / stacks.total() * amount:,.0f}" for room in (*ROOMS, OTHERS)]
+
+
 def page() -> str:
-    parts = []
+    rooms, parts = [["bytecodes", "for each", "all", *ROOMS.values(), OTHERS]], []
     for path, (unit, _) in PATHS.items():
         amount, stacks = of_bytecodes(path)
-        parts.append("\n".join([f"## {path}: {amount:,.0f} for a {unit}", "", "```text", *tree(stacks), "```"]))
-    return "\n\n".join(parts)
+        rooms.append([path, unit, f"{amount:,.0f}", *by_room(stacks, amount)])
+        parts.append("\n".join([f"## {path}: {amount:,.0f} for each {unit}", "", "```text", *tree(stacks), "```"]))
+    return "\n\n".join(["\n".join(table(rooms)), *parts])
 
 
 def main(argv: list[str] | None = None) -> None:
