@@ -18,7 +18,7 @@ from typing import Any
 
 from netif.wire import Buffer
 from netif.wire.checksum import partial_sum
-from tests.bench.client import ECHO, READ, WRITE
+from tests.bench.client import ECHO, READ, TALK, WRITE
 from tests.host.namespaces import in_netns
 
 TAP, NAPI, NO_PI, VNET_HDR = 0x0002, 0x0010, 0x1000, 0x4000
@@ -70,6 +70,7 @@ class Connection:
         self.ip_sum = 0x4500 + 0x4000 + 0x4006 + ones_sum(ours + theirs)
         self.before = link, ours, theirs, sport, dport
         self.port = sport
+        self.echoes = sport in (ECHO, TALK)
         self.rcv_nxt = self.snd_una = self.snd_nxt = 0
         self.limit = 0  # right edge of the peer's window
         self.peer_scale = 0
@@ -177,7 +178,7 @@ class Responder:
             if length:
                 if seq == c.rcv_nxt:
                     c.rcv_nxt = (seq + length) & 0xFFFFFFFF
-                    if c.port == ECHO:
+                    if c.echoes:
                         data = view[start : start + length]
                         writev(fd, (c.head(40 + length), c.tail(c.snd_nxt, PSH | ACK, data), data))
                         c.snd_nxt += length
@@ -219,7 +220,7 @@ class Responder:
             return
         link = bytes(frame[16:22]) + MAC + b"\x08\x00"
         c = self.kind(link, self.ip, src, dport, sport)
-        if flags & SYN and dport in (ECHO, READ, WRITE):
+        if flags & SYN and dport in (ECHO, TALK, READ, WRITE):
             c.rcv_nxt = (seq + 1) & 0xFFFFFFFF
             options = struct.pack("!BBHBBBB", 2, 4, MSS, 1, 3, 3, SCALE)
             os.write(self.fd, c.head(48) + c.syn(options))

@@ -17,13 +17,14 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.host.namespaces import enter_netns
 
-ECHO = 7
-READ, WRITE, COUNT, POUR = 1009, 1019, 1109, 1119  # program.py says what they do
+ECHO, DISCARD, CHARGEN = 7, 9, 19  # of components.small_services
+TALK, READ, WRITE, COUNT, POUR = 1007, 1009, 1019, 1109, 1119  # program.py says what they do
 DATAGRAM = bytes(range(64))
 SO_RCVBUFFORCE = 33  # socket(7); not in Python's module
 PATIENCE = 10.0  # seconds after which a silent peer fails the row
@@ -109,9 +110,9 @@ def sixteen(host: str, port: int, events: int) -> tuple[select.epoll, dict[int, 
 
 
 def sixteen_from_kernel(host: str, seconds: float) -> Outcome:
-    """As `bulk_from_kernel`, on sixteen connections in one thread."""
+    """On sixteen connections in one thread."""
     data, sent = os.urandom(1 << 18), 0
-    poller, made = sixteen(host, READ, select.EPOLLOUT)
+    poller, made = sixteen(host, DISCARD, select.EPOLLOUT)
     begun = time.perf_counter()
     end = begun + seconds
     while time.perf_counter() < end:
@@ -129,7 +130,7 @@ def sixteen_from_kernel(host: str, seconds: float) -> Outcome:
 
 def sixteen_to_kernel(host: str, seconds: float) -> Outcome:
     buffer, got = bytearray(1 << 20), 0
-    poller, made = sixteen(host, WRITE, select.EPOLLIN)
+    poller, made = sixteen(host, CHARGEN, select.EPOLLIN)
     begun = time.perf_counter()
     end = begun + seconds
     while (now := time.perf_counter()) < end:
@@ -140,8 +141,8 @@ def sixteen_to_kernel(host: str, seconds: float) -> Outcome:
     return Outcome(got, 1, now - begun)
 
 
-def tcp_ping_pong(host: str, seconds: float) -> Outcome:
-    with open_connection(host, ECHO) as s:
+def tcp_ping_pong(host: str, seconds: float, port: int = TALK) -> Outcome:
+    with open_connection(host, port) as s:
         send, recv = s.send, s.recv
         marks = [time.perf_counter()]
         end = marks[0] + seconds
@@ -166,14 +167,14 @@ def udp_ping_pong(host: str, seconds: float) -> Outcome:
         return latencies(len(DATAGRAM), marks)
 
 
-def connections(host: str, seconds: float) -> Outcome:
+def connections(host: str, seconds: float, port: int = ECHO) -> Outcome:
     """connect, 64 bytes there and back, close."""
     data = DATAGRAM
     marks = [time.perf_counter()]
     end = marks[0] + seconds
     while marks[-1] < end:
         with socket.socket() as s:
-            s.connect((host, ECHO))
+            s.connect((host, port))
             s.send(data)
             got = s.recv(64)
             while len(got) < 64:
@@ -275,8 +276,10 @@ ROWS: dict[str, Callable[[str, float], Outcome]] = {
     "from-kernel": bulk_from_kernel,
     "to-kernel": bulk_to_kernel,
     "ping-pong": tcp_ping_pong,
+    "ping-pong-selector": partial(tcp_ping_pong, port=ECHO),
     "udp-ping-pong": udp_ping_pong,
     "connections": connections,
+    "connections-threads": partial(connections, port=TALK),
     "sixteen-in": sixteen_from_kernel,
     "sixteen-out": sixteen_to_kernel,
     "udp-in": udp_in,
