@@ -16,8 +16,27 @@ from socket import AF_INET, SOCK_DGRAM
 from typing import Any
 
 from components.serving import serve, spawner
-from components.small_services import SmallServices, chargen, discard
+from components.small_services import BLOCK, CHARACTERS, SmallServices
 from tests.bench.client import COUNT, DATAGRAM, POUR, READ, WRITE
+
+
+def read(connection: Any, _peer: Any) -> None:
+    buffer = bytearray(BLOCK)
+    with connection:
+        try:
+            while connection.recv_into(buffer):
+                pass
+        except OSError:
+            pass  # the client has gone
+
+
+def write(connection: Any, _peer: Any) -> None:
+    with connection:
+        try:
+            while True:
+                connection.sendall(CHARACTERS)
+        except OSError:
+            pass  # how each of them ends
 
 
 def count(receiver: Any, dropped: Callable[[], int]) -> None:
@@ -57,7 +76,7 @@ def services(net: Any, dropped: Callable[[], int] = lambda: 0) -> Iterator[None]
     spawn = spawner(net)
     with ExitStack() as stack:
         stack.enter_context(SmallServices(net))
-        for port, handle in ((READ, discard), (WRITE, chargen)):
+        for port, handle in ((READ, read), (WRITE, write)):
             listener = stack.enter_context(net.create_server(("", port)))
             spawn(partial(serve, listener, handle, spawn))
         for port, loop in ((COUNT, partial(count, dropped=dropped)), (POUR, pour)):
