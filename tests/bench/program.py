@@ -1,8 +1,8 @@
 """What the benchmark's server serves beside `components.small_services`: the same on our stack and on the kernel's.
 
-A thread of its own blocks in each `recv_into` and each `sendall` (READ, WRITE); datagrams are counted as they come
-(COUNT: one of another size asks how many there were) and sent as fast as `sendto` can (POUR: the asker says for how
-long). 64 bytes are a datagram that counts.
+A thread of its own blocks in each `recv_into` and each `sendall` (READ, WRITE; TALK echoes so); datagrams are counted
+as they come (COUNT: one of another size asks how many there were) and sent as fast as `sendto` can (POUR: the asker
+says for how long). 64 bytes are a datagram that counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from components.serving import serve, spawner
 from components.small_services import BLOCK, CHARACTERS, SmallServices
-from tests.bench.client import COUNT, DATAGRAM, POUR, READ, WRITE
+from tests.bench.client import COUNT, DATAGRAM, POUR, READ, TALK, WRITE
 
 
 def read(connection: Any, _peer: Any) -> None:
@@ -83,4 +83,15 @@ def services(net: Any, dropped: Callable[[], int] = lambda: 0) -> Iterator[None]
             receiver = stack.enter_context(net.socket(AF_INET, SOCK_DGRAM))
             receiver.bind(("", port))
             spawn(partial(loop, receiver))
+        talking = stack.enter_context(net.create_server(("", TALK)))
+        spawn(partial(serve, talking, talk, spawn))
         yield
+
+
+def talk(connection: Any, _peer: Any) -> None:
+    with connection:
+        try:
+            while data := connection.recv(BLOCK):
+                connection.sendall(data)
+        except OSError:
+            pass
