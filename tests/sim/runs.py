@@ -14,13 +14,14 @@ import itertools
 import math
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from stack.tcp.config import TcpConfig
 from stack.tcp.states import SYN_SENT
-from tests.sim.world import SERVICE, World
+from tests.sim.world import SERVICE, Witness, World
 
 WRAP = 1 << 32
 CLEAN = {errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.ECONNREFUSED}
@@ -233,16 +234,27 @@ class Talker:
         self.connection.close(0 if how == "linger 0" else None)
 
 
-def run(seed: int) -> collections.Counter[str]:
-    """How often each of EVENTS happened (0 or 1), and "bytes". Raises AssertionError if it did not end as it must."""
+def run(
+    seed: int,
+    *,
+    also: dict[str, Any] | None = None,
+    witness: Witness | None = None,
+    settled: Callable[[World], None] = lambda _: None,
+) -> collections.Counter[str]:
+    """How often each of EVENTS happened (0 or 1), and "bytes". Raises AssertionError if it did not end as it must.
+
+    `also`: settings of TcpConfig for both sides. `witness` is told of every frame, `settled` when all that happens at
+    one time has happened.
+    """
     chosen = plan(seed)
-    configs = tuple(TcpConfig(**settings) for settings in chosen.settings)
-    world = World(seed, tcp=(configs[0], configs[1]), mtu=chosen.mtu, offload=chosen.offload, **chosen.rules)
+    configs = tuple(TcpConfig(**settings, **(also or {})) for settings in chosen.settings)
+    wire: dict[str, Any] = {"mtu": chosen.mtu, "offload": chosen.offload, **chosen.rules}
+    world = World(seed, tcp=(configs[0], configs[1]), witness=witness, **wire)
     if chosen.stamps_wrap_in is not None:
         for host, ahead in zip(world.hosts, chosen.stamps_wrap_in, strict=True):
             host.stack.tcp.numbers.timestamp_base = WRAP - int(1000 * world.time) - ahead
     started = world.time
-    talkers = _converse(world, chosen)
+    talkers = _converse(world, chosen, settled)
     _judge(chosen, talkers)
     world.apps = []
     stamps_wrapped = chosen.stamps_wrap_in is not None and (world.time - started) * 1000 > max(chosen.stamps_wrap_in)
@@ -265,7 +277,7 @@ class Acceptor:
             self.world.apps[1] = self.make(connection)
 
 
-def _converse(world: World, chosen: Plan) -> list[Talker]:
+def _converse(world: World, chosen: Plan, settled: Callable[[World], None]) -> list[Talker]:
     """The application that connected, and the other one if there ever was a connection for it; both are done."""
     dice = world.dice("applications")
     tcp = world.right.stack.tcp
@@ -283,6 +295,7 @@ def _converse(world: World, chosen: Plan) -> list[Talker]:
     world.settle()
     while not _over(world):
         assert world.step(), f"stalled: {_infos(world)}"
+        settled(world)
         assert world.time - started < 40_000, f"it goes on for ever: {_infos(world)}"
     listener.close()
     return [talker for talker in world.apps if isinstance(talker, Talker)]

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from netif.link import LinkCaps
+from netif.link import Buffer, LinkCaps, Offload
 from stack.limits import Limits
 from stack.stack import Stack
 from stack.tcp.config import TcpConfig
 from tapio import impair, pair
+
+Witness: TypeAlias = "Callable[[float, bytes, tuple[Buffer, ...], Offload | None], None]"
 
 START = 1000.0  # seconds on the clock when a world begins
 BATCH = 16  # frames that are taken in before the stacks answer, as in a turn of the crank
@@ -54,9 +57,14 @@ class Attachment:
     if_key = "ETH"
     route_prio = 0
 
-    def __init__(self, mac: bytes, mtu: int, driver: Any) -> None:
-        self.mac, self.mtu, self.driver = mac, mtu, driver
-        self.transmit = driver.transmit
+    def __init__(self, world: World, mac: bytes, mtu: int, driver: Any) -> None:
+        self.world, self.mac, self.mtu, self.driver = world, mac, mtu, driver
+        self.transmit = driver.transmit if world.witness is None else self._witnessed
+
+    def _witnessed(self, buffers: tuple[Buffer, ...], offload: Offload | None) -> bool:
+        assert self.world.witness is not None
+        self.world.witness(self.world.time, self.mac, buffers, offload)
+        return bool(self.driver.transmit(buffers, offload))
 
     def mac_filter(self, mac: bytes, add: bool) -> None:
         pass
@@ -80,7 +88,7 @@ class Host:
         self.port = Port(world, f"port{number}")
         self.port.driver = driver
         caps = driver.open(LinkCaps(mac=mac, mtu=mtu, gso_max=65535, tx_checksum=True, rx_checksum=True), self.port)
-        self.port.interface = interface = self.stack.attach(Attachment(mac, mtu, driver))
+        self.port.interface = interface = self.stack.attach(Attachment(world, mac, mtu, driver))
         interface.link_up(caps)
         interface.set_addresses(self.address, MASK, bytes(4))
 
@@ -99,10 +107,13 @@ class World:
         limits: Limits | None = None,
         mtu: int = 1500,
         offload: bool = True,
+        witness: Witness | None = None,
         **rules: Any,
     ) -> None:
-        """`rules` are those of `impair`; `offload`: super-frames where the wire has no faults, and behind them."""
+        """`rules` are those of `impair`; `offload`: super-frames where the wire has no faults, and behind them;
+        `witness` is told of every frame that a stack sends: when, from which MAC address, and what."""
         self.seed = seed
+        self.witness = witness
         self.time = START
         self.ready: deque[Port] = deque()
         self.touched: dict[Stack, None] = {}
