@@ -247,7 +247,7 @@ def run(
     one time has happened.
     """
     chosen = plan(seed)
-    configs = tuple(TcpConfig(**settings, **(also or {})) for settings in chosen.settings)
+    configs = tuple(TcpConfig(**{**settings, **(also or {})}) for settings in chosen.settings)
     wire: dict[str, Any] = {"mtu": chosen.mtu, "offload": chosen.offload, **chosen.rules}
     world = World(seed, tcp=(configs[0], configs[1]), witness=witness, **wire)
     if chosen.stamps_wrap_in is not None:

@@ -51,7 +51,8 @@ class Account:
 
 def both_ways_alike(seed: int) -> int:
     """How many frames took the fast path where they might."""
-    fast, plain = Account(seed), Account(seed, fast_path=False)
+    also = {"ecn": "off"} if seed % 4 else {}  # a connection with ECN takes no fast path
+    fast, plain = Account(seed, **also), Account(seed, fast_path=False, **also)
     pairs = enumerate(zip(fast.entries, plain.entries, strict=False))
     apart = next((number for number, (one, other) in pairs if one != other), None)
     assert apart is None, f"entry {apart} differs: {replay(seed)}"
