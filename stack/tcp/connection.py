@@ -51,7 +51,7 @@ class Connection(ControlBlock):
         old = self.state
         assert state in TRANSITIONS[old], f"{old.value} may not become {state.value}"
         self.state = state
-        if old is ESTABLISHED:
+        if self.flow:
             fast.leave(self)
         trace = self.stack.trace
         if trace is not None:

@@ -17,8 +17,8 @@ from netif.wire.tcp import PROTOCOL, PSH
 from stack.seq import MASK
 from stack.tcp import arrival, autotuning
 from stack.tcp.segment import kept
-from stack.tcp.sender import OPEN
-from stack.tcp.states import ESTABLISHED
+from stack.tcp.sender import QUEUED
+from stack.tcp.states import ESTABLISHED, FIN_WAIT_1
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -38,13 +38,13 @@ _HALF = 1 << 31
 
 
 def straight(connection: Connection) -> bool:
-    """Nothing is out of the ordinary: what comes next is text in order, or an ACK, and what is sent is new data."""
+    """Nothing is out of the ordinary: what comes next is text in order, or an ACK, and what is sent is new data. That
+    holds too while a FIN waits for its turn behind such data."""
     sender, receiver, recovery = connection.sender, connection.receiver, connection.recovery
     return (
-        connection.state is ESTABLISHED
+        (connection.state is ESTABLISHED or (connection.state is FIN_WAIT_1 and sender.fin == QUEUED))
         and connection.config.fast_path
         and sender.board is None
-        and sender.fin == OPEN
         and receiver.reassembly is None
         and receiver.fin_at is None
         and receiver.reports is None
@@ -52,7 +52,7 @@ def straight(connection: Connection) -> bool:
         and connection.urgent is None
         and connection.ecn is None
         and connection.search is None
-        and not (connection.deaf or connection.squeezed or connection.probing)
+        and not (connection.squeezed or connection.probing)
         and not connection.probes
         and sender.snd_wl1 <= receiver.rcv_nxt
         and not connection.quick
@@ -82,7 +82,7 @@ def _enter(connection: Connection) -> bool:
 
 
 def leave(connection: Connection) -> None:
-    """It is no longer ESTABLISHED."""
+    """Its state is another."""
     connection.is_straight = False
     connection.layer.flows.pop(connection.flow, None)
     connection.flow = b""
@@ -126,7 +126,7 @@ def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bo
     receiver = connection.receiver
     rcv_nxt = receiver.rcv_nxt
     length = end - start
-    if seq != rcv_nxt & MASK or rcv_nxt + length > receiver.edge:
+    if seq != rcv_nxt & MASK or rcv_nxt + length > receiver.edge or (length and connection.deaf):
         return False
     gso_size = 0
     if offload is None or offload.checksum == NONE:

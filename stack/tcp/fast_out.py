@@ -14,10 +14,13 @@ from stack.tcp import output
 from stack.tcp.autotuning import adjust
 from stack.tcp.output import BURST, send_ack, tally
 from stack.tcp.retransmission import arm, start_timer
+from stack.tcp.sender import QUEUED
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
     from stack.tcp.template import Template
+
+LONGEST = 1 << 16  # bytes of a packet
 
 
 def flush(connection: Connection, now: float) -> None:
@@ -32,6 +35,7 @@ def flush(connection: Connection, now: float) -> None:
         or template.generation != stack.ip.generation
         or template.link is not template.neighbour.link
         or template.interface.blocked
+        or (connection.sender.fin == QUEUED and connection.sender.unsent_bytes < BURST + LONGEST)  # comes soon
         or stack.trace is not None
         or connection.on_event is not None
     ):

@@ -162,6 +162,7 @@ def transmit(connection: Connection, transmission: Transmission, now: float) -> 
     if transmission.fin:
         length -= 1
         flags = ACK | FIN
+        connection.is_straight = False
     if length and not sender.unsent_bytes and (sender.board is None or not sender.board.lost_bytes):
         flags |= PSH
     ect = 0
