@@ -1,9 +1,10 @@
 """The bare responder: what CPython can do on a TAP when it does nothing else.
 
-A hard-coded loop, not a stack: one address, TCP and UDP echo, and what program.py calls READ and WRITE. No timers, no
-checks, no congestion window, no retransmission but a step back on three duplicate ACKs. The distance between it and our
-stack is the price of being a stack. `python -m tests.bench.bare --netns NS --tap NAME --ip 192.168.5.100 [--cpu N]`;
-with --plain, on a TAP without offload: frames of an MTU at most, whose checksums it verifies and completes.
+A hard-coded loop, not a stack: one address, TCP and UDP echo, and what program.py calls READ and WRITE. No checks, no
+congestion window, no retransmission but a step back on three duplicate ACKs, or where none come any more. The distance
+between it and our stack is the price of being a stack. With --plain, on a TAP without offload: frames of an MTU at
+most, whose checksums it verifies and completes.
+`python -m tests.bench.bare --netns NS --tap NAME --ip 192.168.5.100 [--cpu N] [--plain]`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import fcntl
 import os
 import select
+import signal
 import socket
 import struct
 from typing import Any
@@ -29,6 +31,7 @@ MSS = 1460
 SUPER = 44 * MSS  # payload of the largest super-frame
 SCALE = 7
 WINDOW = 0x7FFF  # << SCALE: 4 MB
+TICK = 0.2  # seconds without an ACK, after which the last frames are sent again
 HELD = 8  # frames that one ACK may answer, while more are waiting
 MAC = bytes.fromhex("02ba4e000001")
 
@@ -77,6 +80,7 @@ class Connection:
         self.held = 0  # frames that no ACK has answered yet
         self.duplicates = 0
         self.recover = 0
+        self.ticked = 0  # where snd_una was at the last tick
         self.small = self.head(40)
         self.super = self.head(40 + self.largest)
 
@@ -136,6 +140,7 @@ class Responder:
         self.front = 0 if plain else 10  # bytes before the Ethernet header, of the ten that have room in the buffer
         self.connections: dict[tuple[bytes, int, int], Connection] = {}
         self.pattern = os.urandom(self.kind.largest)
+        signal.signal(signal.SIGALRM, self.tick)
 
     def run(self) -> None:
         fd, buffer = self.fd, bytearray(10 + 14 + 65536)
@@ -206,12 +211,31 @@ class Responder:
             if c.duplicates == 3:
                 c.duplicates, c.recover, c.snd_nxt = 0, c.snd_nxt, una
         c.limit = una + window
-        size = c.largest
+        self.fill(c)
+
+    def fill(self, c: Connection) -> None:
+        una, size = c.snd_una, c.largest
+        c.snd_nxt = max(c.snd_nxt, una)
         room = (min(c.limit, una + (1 << 19)) if self.plain else c.limit) - size  # more only overflows what has no GSO
         fd, head, tail, pattern, writev = self.fd, c.super, c.tail, self.pattern, os.writev
         while c.snd_nxt <= room:
             writev(fd, (head, tail(c.snd_nxt, PSH | ACK, pattern), pattern))
             c.snd_nxt += size
+        if c.snd_nxt == una < c.limit:  # a window that has no room for one, and nothing in flight that would open it
+            part = pattern[: c.limit - una]
+            writev(fd, (c.head(40 + len(part)), tail(una, PSH | ACK, part), part))
+            c.snd_nxt += len(part)
+
+    def tick(self, _signal: int, _frame: Any) -> None:
+        """Where nothing was acknowledged since the last one, the last frames were lost: go back."""
+        pouring = [c for c in self.connections.values() if c.port == WRITE]
+        for c in pouring:
+            if c.snd_una == c.ticked < c.snd_nxt:
+                c.snd_nxt = c.snd_una
+                self.fill(c)
+            c.ticked = c.snd_una
+        if not pouring:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def unusual(self, frame: bytearray, src: bytes, sport: int, dport: int, seq: int, ack: int, flags: int) -> None:
         """SYN opens, RST forgets, anything else that we do not know is reset (but for the last ACK of a close)."""
@@ -227,6 +251,8 @@ class Responder:
             c.snd_una = c.snd_nxt = 1
             c.peer_scale = window_scale(frame)
             self.connections[src, sport, dport] = c
+            if dport == WRITE:
+                signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
         elif not flags & FIN and flags != ACK:
             os.write(self.fd, c.small + c.reset(ack))
 
