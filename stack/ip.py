@@ -269,7 +269,7 @@ class Ip:
         if partial_at is None:
             offload = VOUCHED
         else:
-            offload = self._partial(interface.link_length + 20, partial_at, gso_size)
+            offload = self.partial(interface.link_length + 20, partial_at, gso_size)
         link = route.neighbour.link
         if link is not None:
             interface.transmit((link + packet, *payload), offload)
@@ -330,7 +330,8 @@ class Ip:
         for packet in packets:
             route.interface.transmit((link + bytes(packet[0]), *packet[1:]), VOUCHED)
 
-    def _partial(self, start: int, offset: int, gso_size: int) -> Offload:
+    def partial(self, start: int, offset: int, gso_size: int) -> Offload:
+        """The one that there is of this kind."""
         key = (start, offset, gso_size)
         offload = self._offloads.get(key)
         if offload is None:

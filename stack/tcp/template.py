@@ -7,12 +7,12 @@ timestamp. Headers are fresh bytes, for a wire may hold them. RFC 791 3.1, RFC 9
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, pack
 from typing import TYPE_CHECKING
 
-from netif.link import PARTIAL, VALID, Buffer, Offload
+from netif.link import VALID, Buffer, Offload
 from netif.wire import tcp
-from netif.wire.checksum import partial_sum, sum_buffers
+from netif.wire.checksum import sum_buffers
 from netif.wire.ip import DF
 
 if TYPE_CHECKING:
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 _VOUCHED = Offload(VALID)
 _REST = b"\0\0\x01\x01\x08\x0a"  # no urgent pointer; NOP NOP 8 10
-# link header, version and TOS; length; ident, DF, TTL, protocol; checksum; addresses and ports;
-# seq, ack; offset and flags, window, checksum; urgent pointer and options; TSval, TSecr
-_PLAIN = "!%dsH6sH12sIIHHHH"
-_STAMPED = "!%dsH6sH12sIIHHH6sII"
-_FORMATS = {(size, stamped): Struct((_STAMPED if stamped else _PLAIN) % size) for size in (2, 16) for stamped in (0, 1)}
+_FEW = 800  # bytes; the sum of more of them is better taken in slices
+_FORMS = [(size, stamped) for size in (2, 16) for stamped in (False, True)]  # of what stands before the IP length
+# link header, version and TOS; length; ident, DF, TTL, protocol; checksum; addresses and ports
+_IP = {size: f"!{size}sH6sH12s" for size in (2, 16)}
+# seq, ack; offset and flags, window, checksum; urgent pointer, with it the options' kinds, TSval, TSecr
+_TCP = {False: "IIHHHH", True: "IIHHH6sII"}
+_DATA = {(size, stamped): Struct(_IP[size] + _TCP[stamped]) for size, stamped in _FORMS}
+_ACK = {(size, stamped): Struct(f"!{size + 22}s{_TCP[stamped]}") for size, stamped in _FORMS}
 
 
 class Template:
     __slots__ = (
+        "bare",
         "base",
         "flow",
         "front",
@@ -41,6 +45,7 @@ class Template:
         "neighbour",
         "overhead",
         "pack",
+        "pack_ack",
         "partial",
         "partial_above",
         "plain",
@@ -63,17 +68,20 @@ class Template:
         self.front = link + bytes((0x45, tos))
         self.middle = bytes((0, 0, DF >> 8, 0, ttl, tcp.PROTOCOL))
         self.flow = route.src + route.dst + emitter.sport.to_bytes(2, "big") + emitter.dport.to_bytes(2, "big")
-        self.pack = _FORMATS[len(self.front), self.stamped].pack
+        size = len(self.front)
+        self.pack = _DATA[size, self.stamped].pack
+        self.pack_ack = _ACK[size, self.stamped].pack
         self.overhead = 20 + emitter.header_length
         addresses = int.from_bytes(route.src + route.dst, "big") % 65535
         self.base = 0x4500 + tos + (ttl << 8) + tcp.PROTOCOL + DF + addresses + self.overhead
         self.words = (emitter.header_length << 10) + tcp.ACK  # the data offset and the flags
+        self.bare = pack(_IP[size], self.front, self.overhead, self.middle, -self.base % 65535, self.flow)
         self.plain = emitter.plain + tcp.ACK  # the sum of all that, and of the options' kinds
         self.pseudo = emitter.pseudo + emitter.header_length
         start = len(link) + 20
         self.partial_above = emitter.partial_above if self.interface.tx_checksum else self.limit
-        self.partial = Offload(PARTIAL, start, tcp.CHECKSUM_OFFSET)
-        self.super = Offload(PARTIAL, start, tcp.CHECKSUM_OFFSET, emitter.mss)
+        self.partial = emitter.ip.partial(start, tcp.CHECKSUM_OFFSET, 0)
+        self.super = emitter.ip.partial(start, tcp.CHECKSUM_OFFSET, emitter.mss)
 
     def holds(self) -> bool:
         """Neither routes nor the neighbour have changed."""
@@ -81,14 +89,14 @@ class Template:
 
     def ack(self, seq: int, ack: int, window: int, tsval: int, tsecr: int) -> None:
         """Send a segment without text. Numbers are those of the wire."""
-        words = self.words
-        numbers = self.front, self.overhead, self.middle, -self.base % 65535, self.flow, seq, ack, words, window
+        words, interface = self.words, self.interface
         if self.stamped:
             checksum = -(self.plain + seq + ack + window + tsval + tsecr) % 65535
-            header = self.pack(*numbers, checksum, _REST, tsval, tsecr)
+            header = self.pack_ack(self.bare, seq, ack, words, window, checksum, _REST, tsval, tsecr)
         else:
-            header = self.pack(*numbers, -(self.plain + seq + ack + window) % 65535, 0)
-        self.interface.transmit((header,), _VOUCHED)
+            checksum = -(self.plain + seq + ack + window) % 65535
+            header = self.pack_ack(self.bare, seq, ack, words, window, checksum, 0)
+        interface.transmit((header,), _VOUCHED)
 
     def data(
         self,
@@ -106,17 +114,23 @@ class Template:
             checksum = (self.pseudo + length) % 65535
             offload = self.super if length > self.mss else self.partial
         else:
-            words = self.plain + length + more + window + seq + ack
+            if length > _FEW or len(payload) > 1:
+                total = sum_buffers(payload)
+            else:
+                total = int.from_bytes(payload[0], "big") << (length & 1) * 8
+            total += self.plain + length + more + window + seq + ack
             if self.stamped:
-                words += tsval + tsecr
-            words += partial_sum(payload[0]) if len(payload) == 1 else sum_buffers(payload)
-            checksum = -words % 65535
+                total += tsval + tsecr
+            checksum = -total % 65535
             offload = _VOUCHED
-        numbers = self.front, length + self.overhead, self.middle, -(self.base + length) % 65535, self.flow, seq, ack
+        front, flow, words, size = self.front, self.flow, self.words + more, length + self.overhead
+        ip_checksum = -(self.base + length) % 65535
         if self.stamped:
-            header = self.pack(*numbers, self.words + more, window, checksum, _REST, tsval, tsecr)
+            header = self.pack(
+                front, size, self.middle, ip_checksum, flow, seq, ack, words, window, checksum, _REST, tsval, tsecr
+            )
         else:
-            header = self.pack(*numbers, self.words + more, window, checksum, 0)
+            header = self.pack(front, size, self.middle, ip_checksum, flow, seq, ack, words, window, checksum, 0)
         self.interface.transmit((header, *payload), offload)
 
 
