@@ -30,7 +30,7 @@ class Tuning:
         self.read = read  # sequence number up to which the application had read when this round trip began
         self.at = now  # that was then
         self.space = space  # bytes read in the round trip that had most of them
-        self.rtt = rtt  # seconds, seen from here
+        self.rtt = None if rtt is None else max(rtt, _SHORTEST)  # seconds, seen from here
         self.mark = 0  # a window's worth of data was asked for up to here ...
         self.mark_at = now  # ... then: its arrival takes a round trip or more
         self.tsecr = 0

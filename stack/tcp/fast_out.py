@@ -12,7 +12,8 @@ from netif.wire.tcp import PSH
 from stack.seq import MASK
 from stack.tcp import output
 from stack.tcp.autotuning import adjust
-from stack.tcp.output import BURST, send_ack, tally
+from stack.tcp.figures import IDLE
+from stack.tcp.output import BURST, GRAIN, doing, send_ack
 from stack.tcp.retransmission import arm, start_timer
 from stack.tcp.sender import QUEUED
 
@@ -60,7 +61,22 @@ def flush(connection: Connection, now: float) -> None:
             _send_ack(connection, template, now)
         elif due is None:
             connection.acknowledge_at = now + connection.config.delayed_ack
-    tally(connection, deadline, now)
+    held = sender.buffered + receiver.queued
+    if held > connection.charged + GRAIN or held < connection.charged - GRAIN:
+        connection.layer.charge(connection, held)
+    if connection.squeezed is not connection.layer.memory.pressed:
+        connection.squeeze(not connection.squeezed)
+    what = doing(connection) if sender.buffered else IDLE
+    if what != connection.figures.what:
+        connection.figures.turn(what, now)
+    if deadline is None:
+        deadline = connection.retransmit_at
+    due = connection.acknowledge_at
+    if due is not None and (deadline is None or due < deadline):
+        deadline = due
+    if idle_at is not None and (deadline is None or idle_at < deadline):
+        deadline = idle_at
+    connection.deadline = deadline
     if connection.readers is not None and receiver.queued:
         connection.wake_readers()
     if connection.writers is not None and connection.writable():

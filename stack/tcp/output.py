@@ -79,27 +79,12 @@ def _converse(connection: Connection, now: float) -> None:
         arm(connection, now)
     if receiver.owed or receiver.ack_now:
         _acknowledge(connection, now)
-    tally(connection, deadline, now)
-    if not connection.is_straight:
-        fast.settle(connection)
-
-
-def tally(connection: Connection, deadline: float | None, now: float) -> None:
-    """What it holds and does, for those who count; and when it acts next, at `deadline` or before."""
-    sender, receiver = connection.sender, connection.receiver
     held = sender.buffered + (receiver.queued if receiver.reassembly is None else receiver.held())
-    if not -GRAIN <= held - connection.charged <= GRAIN:
+    if held > connection.charged + GRAIN or held < connection.charged - GRAIN:
         connection.layer.charge(connection, held)
     if connection.squeezed is not connection.layer.memory.pressed:
         connection.squeeze(not connection.squeezed)
-    what = IDLE
-    if sender.buffered:
-        what = BUSY
-        if sender.unsent_bytes:
-            if sender.snd_una + sender.snd_wnd - sender.snd_nxt < sender.mss:
-                what = RECEIVER_LIMITED
-        elif connection.writers is not None:
-            what = BUFFER_LIMITED
+    what = doing(connection) if sender.buffered else IDLE
     if what != connection.figures.what:
         connection.figures.turn(what, now)
     if deadline is None:
@@ -111,6 +96,16 @@ def tally(connection: Connection, deadline: float | None, now: float) -> None:
     if at is not None and (deadline is None or at < deadline):
         deadline = at
     connection.deadline = deadline
+    if not connection.is_straight:
+        fast.settle(connection)
+
+
+def doing(connection: Connection) -> int:
+    """What a sender that holds something does, or waits for."""
+    sender = connection.sender
+    if sender.unsent_bytes:
+        return RECEIVER_LIMITED if sender.snd_una + sender.snd_wnd - sender.snd_nxt < sender.mss else BUSY
+    return BUSY if connection.writers is None else BUFFER_LIMITED
 
 
 def _send_data(connection: Connection, now: float) -> bool:

@@ -35,14 +35,15 @@ def arm(connection: Connection, now: float) -> None:
         srtt = rtt.srtt
         if srtt is None:
             pto = 1.0
+        elif sender.snd_nxt - sender.snd_una <= sender.mss:
+            pto = srtt + srtt + DELAYED_ACK
+            connection.lone = True
         else:
             pto = srtt + srtt
-            if sender.snd_nxt - sender.snd_una <= sender.mss:
-                pto += DELAYED_ACK
-                connection.lone = True
-        pto = now + (pto if pto > LEAST_PTO else LEAST_PTO)
-        if pto < at:
-            at = pto
+            if pto < LEAST_PTO:
+                pto = LEAST_PTO
+        if now + pto < at:
+            at = now + pto
         connection.probe_due = True
     else:
         connection.probe_due = False
@@ -57,7 +58,8 @@ def start_timer(connection: Connection, fresh: bool, now: float) -> None:
         if fresh:
             connection.progress_at = now
             connection.rto_at = None
-        if fresh or connection.retransmit_at is None or connection.lone:
+            arm(connection, now)
+        elif connection.retransmit_at is None or connection.lone:
             arm(connection, now)
     elif connection.retransmit_at is None:
         connection.rto_at = None
