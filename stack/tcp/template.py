@@ -7,13 +7,14 @@ timestamp. Headers are fresh bytes, for a wire may hold them. RFC 791 3.1, RFC 9
 
 from __future__ import annotations
 
-from struct import Struct, pack
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from netif.link import VALID, Buffer, Offload
 from netif.wire import tcp
 from netif.wire.checksum import sum_buffers
 from netif.wire.ip import DF
+from netif.wire.tcp import ACK
 
 if TYPE_CHECKING:
     from stack.tcp.emitter import Emitter
@@ -21,18 +22,17 @@ if TYPE_CHECKING:
 _VOUCHED = Offload(VALID)
 _REST = b"\0\0\x01\x01\x08\x0a"  # no urgent pointer; NOP NOP 8 10
 _FEW = 800  # bytes; the sum of more of them is better taken in slices
-_FORMS = [(size, stamped) for size in (2, 16) for stamped in (False, True)]  # of what stands before the IP length
-# link header, version and TOS; length; ident, DF, TTL, protocol; checksum; addresses and ports
-_IP = {size: f"!{size}sH6sH12s" for size in (2, 16)}
-# seq, ack; offset and flags, window, checksum; urgent pointer, with it the options' kinds, TSval, TSecr
+# link header, version and TOS; length; ident, DF, TTL, protocol; checksum; addresses and ports; seq, ack; offset and
+# flags, window, checksum; urgent pointer, with it the options' kinds, TSval, TSecr
 _TCP = {False: "IIHHHH", True: "IIHHH6sII"}
-_DATA = {(size, stamped): Struct(_IP[size] + _TCP[stamped]) for size, stamped in _FORMS}
-_ACK = {(size, stamped): Struct(f"!{size + 22}s{_TCP[stamped]}") for size, stamped in _FORMS}
+_PACK = {(size, stamped): Struct(f"!{size}sH6sH12s{_TCP[stamped]}").pack for size in (2, 16) for stamped in _TCP}
+# what many have in common is one object, for an idle connection keeps its template
+_MIDDLE = [bytes((0, 0, DF >> 8, 0, ttl, tcp.PROTOCOL)) for ttl in range(256)]
+_WORDS = {False: 0x5000 + ACK, True: 0x8000 + ACK}  # the data offset and the flags
 
 
 class Template:
     __slots__ = (
-        "bare",
         "base",
         "flow",
         "front",
@@ -45,7 +45,6 @@ class Template:
         "neighbour",
         "overhead",
         "pack",
-        "pack_ack",
         "partial",
         "partial_above",
         "plain",
@@ -66,18 +65,15 @@ class Template:
         self.mss = emitter.mss
         self.limit = emitter.payload_limit()  # bytes of payload in one packet
         self.front = link + bytes((0x45, tos))
-        self.middle = bytes((0, 0, DF >> 8, 0, ttl, tcp.PROTOCOL))
+        self.middle = _MIDDLE[ttl]
         self.flow = route.src + route.dst + emitter.sport.to_bytes(2, "big") + emitter.dport.to_bytes(2, "big")
-        size = len(self.front)
-        self.pack = _DATA[size, self.stamped].pack
-        self.pack_ack = _ACK[size, self.stamped].pack
+        self.pack = _PACK[len(self.front), self.stamped]
         self.overhead = 20 + emitter.header_length
         addresses = int.from_bytes(route.src + route.dst, "big") % 65535
         self.base = 0x4500 + tos + (ttl << 8) + tcp.PROTOCOL + DF + addresses + self.overhead
-        self.words = (emitter.header_length << 10) + tcp.ACK  # the data offset and the flags
-        self.bare = pack(_IP[size], self.front, self.overhead, self.middle, -self.base % 65535, self.flow)
-        self.plain = emitter.plain + tcp.ACK  # the sum of all that, and of the options' kinds
-        self.pseudo = emitter.pseudo + emitter.header_length
+        self.words = _WORDS[self.stamped]
+        self.plain = emitter.plain  # the sum of all that is in `words` but ACK, and of the options' kinds
+        self.pseudo = emitter.pseudo
         start = len(link) + 20
         self.partial_above = emitter.partial_above if self.interface.tx_checksum else self.limit
         self.partial = emitter.ip.partial(start, tcp.CHECKSUM_OFFSET, 0)
@@ -89,14 +85,17 @@ class Template:
 
     def ack(self, seq: int, ack: int, window: int, tsval: int, tsecr: int) -> None:
         """Send a segment without text. Numbers are those of the wire."""
-        words, interface = self.words, self.interface
+        front, flow, words, size = self.front, self.flow, self.words, self.overhead
+        ip_checksum = -self.base % 65535
         if self.stamped:
-            checksum = -(self.plain + seq + ack + window + tsval + tsecr) % 65535
-            header = self.pack_ack(self.bare, seq, ack, words, window, checksum, _REST, tsval, tsecr)
+            checksum = -(self.plain + ACK + window + seq + ack + tsval + tsecr) % 65535
+            header = self.pack(
+                front, size, self.middle, ip_checksum, flow, seq, ack, words, window, checksum, _REST, tsval, tsecr
+            )
         else:
-            checksum = -(self.plain + seq + ack + window) % 65535
-            header = self.pack_ack(self.bare, seq, ack, words, window, checksum, 0)
-        interface.transmit((header,), _VOUCHED)
+            checksum = -(self.plain + ACK + window + seq + ack) % 65535
+            header = self.pack(front, size, self.middle, ip_checksum, flow, seq, ack, words, window, checksum, 0)
+        self.interface.transmit((header,), _VOUCHED)
 
     def data(
         self,
@@ -110,20 +109,21 @@ class Template:
         length: int,
     ) -> None:
         """Send a segment of `length` bytes; `more` are the flags beside ACK. Numbers are those of the wire."""
+        size = length + self.overhead
         if length > self.partial_above:
-            checksum = (self.pseudo + length) % 65535
+            checksum = (self.pseudo + size - 20) % 65535
             offload = self.super if length > self.mss else self.partial
         else:
             if length > _FEW or len(payload) > 1:
                 total = sum_buffers(payload)
             else:
                 total = int.from_bytes(payload[0], "big") << (length & 1) * 8
-            total += self.plain + length + more + window + seq + ack
+            total += self.plain + length + ACK + more + window + seq + ack
             if self.stamped:
                 total += tsval + tsecr
             checksum = -total % 65535
             offload = _VOUCHED
-        front, flow, words, size = self.front, self.flow, self.words + more, length + self.overhead
+        front, flow, words = self.front, self.flow, self.words + more
         ip_checksum = -(self.base + length) % 65535
         if self.stamped:
             header = self.pack(
