@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, fast, fast_out, fastopen, urgent
+from stack.tcp import arrival, fast_out, fastopen, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -51,8 +51,7 @@ class Connection(ControlBlock):
         old = self.state
         assert state in TRANSITIONS[old], f"{old.value} may not become {state.value}"
         self.state = state
-        if self.flow:
-            fast.leave(self)
+        self.is_straight = False
         trace = self.stack.trace
         if trace is not None:
             trace("state", self, f"{old.value} -> {state.value}")

@@ -15,7 +15,7 @@ from netif.link import NONE, Buffer, Offload
 from netif.wire.checksum import partial_sum
 from netif.wire.tcp import PROTOCOL, PSH
 from stack.seq import MASK
-from stack.tcp import arrival, autotuning
+from stack.tcp import arrival, autotuning, known
 from stack.tcp.segment import kept
 from stack.tcp.sender import QUEUED
 from stack.tcp.states import ESTABLISHED, FIN_WAIT_1
@@ -63,12 +63,12 @@ def straight(connection: Connection) -> bool:
 
 def settle(connection: Connection) -> None:
     """At the end of a flush: may the fast path be tried?"""
-    if straight(connection) and (connection.flow or _enter(connection)):
+    if straight(connection) and (connection.flow or enter(connection)):
         connection.is_straight = True
         connection.said = _STAMPED if connection.stamped else _BARE
 
 
-def _enter(connection: Connection) -> bool:
+def enter(connection: Connection) -> bool:
     """Its segments are found by their flow from now on. False: between these addresses IP takes nothing from a link."""
     (local, lport), (remote, rport) = connection.local, connection.remote
     ip = connection.stack.ip
@@ -82,7 +82,7 @@ def _enter(connection: Connection) -> bool:
 
 
 def leave(connection: Connection) -> None:
-    """Its state is another."""
+    """The layer knows it no longer, or by another name."""
     connection.is_straight = False
     connection.layer.flows.pop(connection.flow, None)
     connection.flow = b""
@@ -103,8 +103,10 @@ def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bo
         return False
     first, middle, flow, seq, says = _HEADERS.unpack_from(frame, at)
     connection = stack.tcp.flows.get(flow)
-    if connection is None or not connection.is_straight or connection.on_event is not None or stack.trace is not None:
+    if connection is None:
         return False
+    if not connection.is_straight or connection.on_event is not None or stack.trace is not None:
+        return known.arrives(connection, frame, at, offload)
 
     # The IP header: five words, whole, no fragment, its checksum right
     end = at + (first & _BUT_TOS) - _FIVE_WORDS  # far off, where it is another version or length
@@ -139,7 +141,7 @@ def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bo
     now = stack.now
     says |= _PSH
     if (says != connection.said or not length) and not _hears(connection, says, length, (tsval, tsecr), now):
-        return False
+        return known.arrives(connection, frame, at, offload)
     stack.tcp.fast_in += 1
     stack.owe(connection)
     connection.last_heard = now

@@ -17,7 +17,7 @@ from stack.failure import failure
 from stack.limits import Rate
 from stack.reports import Report, path_narrowed
 from stack.seq import MASK
-from stack.tcp import fastopen, half_open
+from stack.tcp import fast, fastopen, half_open
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CONTROLS, Factory, NewReno
 from stack.tcp.connection import Connection
@@ -280,6 +280,8 @@ class Tcp:
 
     def _enter(self, connection: Connection) -> None:
         self.connections[connection.key] = connection
+        if connection.config.fast_path:
+            fast.enter(connection)
         self.ports.hold(connection.local)
 
     # closing
@@ -290,6 +292,7 @@ class Tcp:
             self.charge(connection, 0)
             return  # the table has had a TimeWait in its place
         del self.connections[connection.key]
+        fast.leave(connection)
         self.ports.unhold(connection.local)
         self._left(connection, state)
 
@@ -329,6 +332,7 @@ class Tcp:
 
     def enter_time_wait(self, connection: Connection, now: float) -> None:
         entry = self.connections[connection.key] = TimeWait(self, connection.key, connection, now)
+        fast.leave(connection)
         self._left(connection, TIME_WAIT)
         self.time_waits.add(entry)
 
