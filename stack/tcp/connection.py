@@ -13,7 +13,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, fast_out, fastopen, urgent
+from stack.tcp import arrival, fast, fast_out, fastopen, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
@@ -104,6 +104,7 @@ class Connection(ControlBlock):
         if self.early is not None:
             early, self.early = self.early, None
             arrival.text(self, early, now)
+        fast.settle(self)
         return True
 
     def challenge(self) -> None:
