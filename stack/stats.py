@@ -143,6 +143,7 @@ COUNTERS: dict[str, str] = {
     "group_changes_full": "changes of groups told once, or summed up, for want of room",
     "memberships_full": "groups or sources that a socket was refused because it has too many",
     "group_query_widened": "queries about so many sources that the answer is about all of them",
+    "templates_full": "times when a connection sent by the plain path because too many others have headers ready",
     "time_wait_full": "TIME-WAIT states ended early for want of room",
     "socket_buffer_clamped": "buffers that were asked for larger than a socket may have",
     "socket_memory_pressure": "times when the sockets held too much, and each had to make do with little",

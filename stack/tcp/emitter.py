@@ -70,7 +70,7 @@ class Emitter:
         """See to it that there is a template, if this route can have one."""
         template = self.template
         if template is None or not template.holds():
-            self.template = made(self)
+            self.template = made(self) if self.ip.stack.tcp.templates.admits(self) else None
 
     def payload_limit(self) -> int:
         """The largest payload of one packet, super-frame or not: a multiple of mss."""

@@ -84,7 +84,9 @@ def enter(connection: Connection) -> bool:
 def leave(connection: Connection) -> None:
     """The layer knows it no longer, or by another name."""
     connection.is_straight = False
-    connection.layer.flows.pop(connection.flow, None)
+    layer = connection.layer
+    layer.flows.pop(connection.flow, None)
+    layer.templates.forget(connection.emitter)
     connection.flow = b""
 
 

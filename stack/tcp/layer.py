@@ -29,6 +29,7 @@ from stack.tcp.listener import Listener, ListenerKey, key_of
 from stack.tcp.ports import Ports
 from stack.tcp.segment import Segment, kept
 from stack.tcp.states import SYN_RECEIVED, TIME_WAIT, State
+from stack.tcp.templates import Templates
 from stack.tcp.time_wait import TimeWait, TimeWaits
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Tcp:
         self.fast_open = FastOpen(stack.dice, limits.fast_open_cookies, stack.stats)
         self.cookies = Cookies(stack.dice)
         self.time_waits = TimeWaits(self, limits.time_wait)
+        self.templates = Templates(limits.templates, stack.stats)
         self.half_open = 0
         self.max_half_open = limits.syn_table
         self.orphans = 0

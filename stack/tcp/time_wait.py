@@ -7,6 +7,7 @@ cannot be mistaken for an old one: the peer's (RFC 9293 3.6.1 MAY-2, RFC 6191), 
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from netif.wire.options import emit_timestamp
@@ -128,7 +129,8 @@ class TimeWaits(Timed):
         if len(self.entries) > self.limit:
             self._layer.stack.stats.count("time_wait_full")
             self._layer.end_time_wait(next(iter(self.entries.values())))
-        self._aim()
+        if self.deadline is None:
+            self._aim()
 
     def restart(self, entry: TimeWait, now: float) -> None:
         """The peer's FIN came again: it has not got our ACK of it."""
@@ -141,11 +143,8 @@ class TimeWaits(Timed):
         del self.entries[entry.key]
 
     def expire(self, now: float) -> None:
-        while self.entries:
-            first = next(iter(self.entries.values()))
-            if first.expires > now:
-                break
-            self._layer.end_time_wait(first)
+        for entry in tuple(takewhile(lambda entry: entry.expires <= now, self.entries.values())):
+            self._layer.end_time_wait(entry)
         self._aim()
 
     def _aim(self) -> None:
