@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from netif.link import PARTIAL, VALID, Buffer, Offload
 from netif.wire import Malformed, icmp, ip_options
 from netif.wire.fragment import cut
-from netif.wire.ip import ANY, BROADCAST, DF, HEADER, IGMP, MF, OFFSET_MASK, UDP, emit, parse
+from netif.wire.ip import ANY, BROADCAST, DF, HEADER, IGMP, MF, OFFSET_MASK, TCP, UDP, emit, parse
 from stack import igmp
 from stack.fragments import Fragments
 from stack.idents import Idents
@@ -183,6 +183,7 @@ class Ip:
         if interface is None:
             if len(self._ways) >= _KEPT:
                 self._ways.clear()
+            _prepare(route, 0, 64, TCP)  # as most will go there, who then share the sum
             self._ways[dst, src] = route.twin()
         return route
 
@@ -255,8 +256,7 @@ class Ip:
                 return  # else it asks how large the path is
         key = tos << 16 | ttl << 8 | protocol
         if route.key != key:
-            route.key = key
-            route.base = 0x4500 + tos + (ttl << 8) + protocol + int.from_bytes(route.src + route.dst, "big") % 65535
+            _prepare(route, tos, ttl, protocol)
         if df and route.df:
             ident, fragment = 0, DF
         else:
@@ -339,3 +339,9 @@ class Ip:
                 self._offloads.clear()
             offload = self._offloads[key] = Offload(PARTIAL, start, offset, gso_size)
         return offload
+
+
+def _prepare(route: Route, tos: int, ttl: int, protocol: int) -> None:
+    """The sum of what stays the same in its headers."""
+    route.key = tos << 16 | ttl << 8 | protocol
+    route.base = 0x4500 + tos + (ttl << 8) + protocol + int.from_bytes(route.src + route.dst, "big") % 65535
