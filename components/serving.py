@@ -1,4 +1,4 @@
-"""Many clients at once, on sockets that block: what the samples that listen have in common.
+"""Many clients at once, each with a thread and a socket that blocks; for one thread for all, see sessions.py.
 
 Knows only the stdlib's socket names, so the same server runs on a `Stack`, on a `Host` of a `Lan` and on the kernel's
 `socket` module, which is how the one is measured beside the other.
@@ -83,18 +83,23 @@ def attend(
 ) -> None:
     """As `serve`, or only the first client with `once`. Raises GaveUp if none comes within `timeout` seconds."""
     if once or timeout is not None:
-        listener.settimeout(timeout)
-        try:
-            connection, peer = listener.accept()
-        except TimeoutError:
-            port = listener.getsockname()[1]
-            raise GaveUp(f"no client has come to port {port} within {timeout:g} s") from None
+        connection, peer = first_client(listener, timeout)
         if once:
             handle(connection, peer)
             return
         listener.settimeout(None)
         spawn(lambda: handle(connection, peer))
     serve(listener, handle, spawn, most=most)
+
+
+def first_client(listener: Any, timeout: float | None) -> tuple[Any, Any]:
+    """As its `accept`, which waits. Raises GaveUp if nobody comes within `timeout` seconds."""
+    listener.settimeout(timeout)
+    try:
+        connection, peer = listener.accept()
+    except TimeoutError:
+        raise GaveUp(f"no client has come to port {listener.getsockname()[1]} within {timeout:g} s") from None
+    return connection, peer
 
 
 def printable(data: bytes, limit: int = 128) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from socket import AF_INET, SOCK_DGRAM
 from typing import TYPE_CHECKING, Any
 
 from components.command import GaveUp, Parser, run
-from components.serving import Sockets, Spawn, serve, spawner
+from components.serving import Sockets, Spawn, spawner
+from components.sessions import READ, Session, Sessions, receive, send_all
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,32 +36,23 @@ LONGEST_DATAGRAM = 512  # RFC 864: between 0 and 512 characters
 log = logging.getLogger("components.small_services")
 
 
-def echo(connection: Any, _peer: Any) -> None:
-    with connection:
-        try:
-            while data := connection.recv(BLOCK):
-                connection.sendall(data)
-        except OSError:
-            pass  # the peer is gone: nobody is left to be told
+def echo(connection: Any, _peer: Any) -> Session:
+    while data := (yield from receive(connection, BLOCK)):
+        yield from send_all(connection, data)
 
 
-def discard(connection: Any, _peer: Any) -> None:
+def discard(connection: Any, _peer: Any) -> Session:
     buffer = bytearray(BLOCK)
-    with connection:
-        try:
-            while connection.recv_into(buffer):
-                pass
-        except OSError:
-            pass
+    while True:
+        yield READ
+        with suppress(BlockingIOError):
+            if not connection.recv_into(buffer):
+                return
 
 
-def chargen(connection: Any, _peer: Any) -> None:
-    with connection:
-        try:
-            while True:
-                connection.sendall(CHARACTERS)
-        except OSError:
-            pass  # how every chargen session ends
+def chargen(connection: Any, _peer: Any) -> Session:
+    while True:
+        yield from send_all(connection, CHARACTERS)
 
 
 def echo_datagrams(receiver: Any) -> None:
@@ -111,36 +104,36 @@ class SmallServices:
     def __init__(self, net: Sockets, *, spawn: Spawn | None = None, served: Callable[[], Any] | None = None) -> None:
         """`served` is called after each TCP client."""
         spawn = spawn or spawner(net)
-        self._open: list[Any] = []
+        self._receivers: list[Any] = []
+        self._sessions = sessions = Sessions(net, ended=served or bool)
         try:
-            for port, handle in ((ECHO, echo), (DISCARD, discard), (CHARGEN, chargen)):
-                listener = net.create_server(("", port))
-                self._open.append(listener)
-                spawn(partial(serve, listener, partial(_then, served, handle) if served else handle, spawn))
+            for port, session in ((ECHO, echo), (DISCARD, discard), (CHARGEN, chargen)):
+                sessions.listen(net.create_server(("", port)), session)
             for port, loop in ((ECHO, echo_datagrams), (DISCARD, discard_datagrams), (CHARGEN, chargen_datagrams)):
                 receiver = net.socket(AF_INET, SOCK_DGRAM)
-                self._open.append(receiver)
+                self._receivers.append(receiver)
                 receiver.bind(("", port))
                 spawn(partial(loop, receiver))
+            spawn(sessions.run)
         except BaseException:
-            self.close()
+            self._close_receivers()
+            sessions.close()
             raise
 
     def close(self) -> None:
         """No more clients; those being served are served on."""
-        while self._open:
-            self._open.pop().close()
+        self._sessions.stop()
+        self._close_receivers()
+
+    def _close_receivers(self) -> None:
+        while self._receivers:
+            self._receivers.pop().close()
 
     def __enter__(self) -> SmallServices:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _then(served: Callable[[], Any], handle: Callable[[Any, Any], None], connection: Any, peer: Any) -> None:
-    handle(connection, peer)
-    served()
 
 
 def small_services(net: Sockets, *, spawn: Spawn | None = None) -> SmallServices:

@@ -1,7 +1,7 @@
 """The tcp_server sample: echo to each of many clients, and log what they send.
 
-Knows the stdlib's socket names, nothing of wires. Differs from the original where that fell short: every client has a
-task of its own, a client that vanished is noticed by keep-alive (20 s) without holding up the others.
+Knows the stdlib's socket names, nothing of wires. Differs from the original where that fell short: no client
+waits for another, and one that vanished is noticed by keep-alive (20 s).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPI
 from typing import Any
 
 from components.command import run
-from components.serving import Sockets, attend, printable, spawner
+from components.serving import Sockets, printable
+from components.sessions import Session, attend, receive, send_all
 from components.tcp_client import PORT, describe, tcp_client
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
@@ -26,22 +27,21 @@ def tcp_server(net: Sockets, port: int = PORT, *, once: bool = False, timeout: f
         log.info("Socket created")
         log.info("Socket bound, port %d", port)
         log.info("Socket listening")
-        attend(listener, talk, spawner(net), once=once, timeout=timeout)
+        attend(net, listener, talk, once=once, timeout=timeout)
 
 
-def talk(connection: Any, peer: Any) -> None:
+def talk(connection: Any, peer: Any) -> Session:
     """Echo to one client until it closes, or is gone."""
     name = f"{peer[0]}:{peer[1]}"
     log.info("Socket accepted ip address: %s", name)
-    with connection:
-        try:
-            keep_alive(connection)
-            while data := connection.recv(65536):
-                log.info("Received %d bytes from %s: %s", len(data), name, printable(data))
-                connection.sendall(data)
-            log.info("Connection closed by %s", name)
-        except OSError as error:
-            log.warning("Connection to %s lost: %s", name, describe(error))
+    try:
+        keep_alive(connection)
+        while data := (yield from receive(connection, 65536)):
+            log.info("Received %d bytes from %s: %s", len(data), name, printable(data))
+            yield from send_all(connection, data)
+        log.info("Connection closed by %s", name)
+    except OSError as error:
+        log.warning("Connection to %s lost: %s", name, describe(error))
 
 
 def keep_alive(connection: Any) -> None:

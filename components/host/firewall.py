@@ -162,9 +162,7 @@ class Firewall:
         """Of nft's, family ip; without `chain`, the table."""
         key, name = ("table", table) if chain is None else ("chain", chain)
         things = (one[key] for one in self.ruleset if key in one)
-        return any(
-            one["family"] == "ip" and one["name"] == name and one.get("table", table) == table for one in things
-        )
+        return any(one["family"] == "ip" and one["name"] == name and one.get("table", table) == table for one in things)
 
 
 def look(host: Host) -> Firewall:

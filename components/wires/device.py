@@ -89,4 +89,3 @@ def device_of(name: str, driver: str, bus: str) -> Device:
     if not driver:
         return Device.LOOPBACK if name in ("lo", "lo0") else Device.OTHER
     return {"veth": Device.VETH, "bridge": Device.BRIDGE}.get(driver, Device.CARD)
-
