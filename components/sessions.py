@@ -34,9 +34,11 @@ def receive(connection: Any, count: int) -> Generator[int, None, bytes]:
     """Wait for something to read: up to `count` bytes, b"" at the end."""
     while True:
         yield READ
-        with suppress(BlockingIOError):
+        try:
             data: bytes = connection.recv(count)
             return data
+        except BlockingIOError:
+            continue
 
 
 def send_all(connection: Any, data: Buffer) -> Session:
@@ -80,7 +82,7 @@ class Sessions:
         """Serve this one too, from now on."""
         connection.setblocking(False)
         self._served[connection] = session
-        events = self._step(connection, session)
+        events = self._step(session)
         if events:
             self._selector.register(connection, events, session)
         else:
@@ -107,7 +109,7 @@ class Sessions:
             while self._served:
                 for key, _ in selector.select():
                     connection, session = key.fileobj, key.data
-                    events = step(connection, session)
+                    events = step(session)
                     if not events:
                         selector.unregister(connection)
                         self._end(connection)
@@ -116,16 +118,16 @@ class Sessions:
         finally:
             self.close()
 
-    def _step(self, connection: Any, session: Session) -> int:
+    def _step(self, session: Session) -> int:
         """On to where it would block; 0: that was all."""
         try:
             return next(session)
         except StopIteration:
             pass
         except OSError as error:
-            log.debug("%r: %s", connection, explain(error))
+            log.debug("%s: %s", session.__name__, explain(error))
         except Exception:
-            log.exception("%r: its session failed", connection)
+            log.exception("%s failed", session.__name__)
         return 0
 
     def _end(self, connection: Any) -> None:

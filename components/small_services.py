@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from socket import AF_INET, SOCK_DGRAM
 from typing import TYPE_CHECKING, Any
@@ -45,9 +44,11 @@ def discard(connection: Any, _peer: Any) -> Session:
     buffer = bytearray(BLOCK)
     while True:
         yield READ
-        with suppress(BlockingIOError):
+        try:
             if not connection.recv_into(buffer):
                 return
+        except BlockingIOError:
+            continue
 
 
 def chargen(connection: Any, _peer: Any) -> Session:

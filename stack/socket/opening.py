@@ -64,7 +64,7 @@ class Opening(Attempts):
         self.observer: Hook | None = None
 
     def readable(self) -> bool:
-        return self.read_shut or super().readable()
+        return self.read_shut or (self.endpoint is not None and self.endpoint.readable())
 
     def bind(self, address: object) -> None:
         if self.bound or self.endpoint is not None:
