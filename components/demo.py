@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.command import Complaint, Parser, explain, program, run
 from components.flags import parse_seconds, parse_seed, parse_share
-from components.serving import serve
+from components.sessions import Session, attend, receive, send_all
 from tapio import Impair
 
 if TYPE_CHECKING:
@@ -42,15 +42,14 @@ What to try next
   {program} --help tells of the rest."""
 
 
-def answer(connection: Any, _peer: Any) -> None:
-    with connection:
-        while data := connection.recv(1000):
-            connection.sendall(data.upper())
+def answer(connection: Any, _peer: Any) -> Session:
+    while data := (yield from receive(connection, 1000)):
+        yield from send_all(connection, data.upper())
 
 
 def listen(server: Host) -> None:
     with server.create_server(("", PORT)) as listener:
-        serve(listener, answer, server.spawn)
+        attend(server, listener, answer)
 
 
 def talk(client: Host, server: Host) -> list[str]:

@@ -125,9 +125,9 @@ class Sessions:
         except StopIteration:
             pass
         except OSError as error:
-            log.debug("%s: %s", session.__name__, explain(error))
+            log.debug("%r ended: %s", session, explain(error))
         except Exception:
-            log.exception("%s failed", session.__name__)
+            log.exception("%r failed", session)
         return 0
 
     def _end(self, connection: Any) -> None:

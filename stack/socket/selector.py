@@ -21,12 +21,14 @@ from stack.socket.waiting import Waiting
 class Watch(Onlooker):
     """One registered socket. It stands in the lists of its endpoint while nothing is ready."""
 
-    __slots__ = ("endpoint", "key", "selector", "socket")
+    __slots__ = ("core", "endpoint", "key", "selector", "socket", "wanted")
 
     def __init__(self, selector: Selector, socket: Waiting, key: SelectorKey) -> None:
         self.selector = selector
         self.socket = socket
+        self.core = socket._core
         self.key = key
+        self.wanted = key.events
         self.endpoint: Endpoint | None = None  # whose lists it was put in last
 
     def wake(self) -> None:
@@ -34,8 +36,7 @@ class Watch(Onlooker):
 
     def events(self) -> int:
         """What would not block now, of what was asked for."""
-        wanted = self.key.events
-        core = self.socket._core
+        wanted, core = self.wanted, self.core
         if core.endpoint is None or self.socket._closed:  # EPOLLHUP: neither connected nor listening; or POLLNVAL
             return wanted
         ready = EVENT_READ if wanted & EVENT_READ and core.readable() else 0
@@ -45,9 +46,9 @@ class Watch(Onlooker):
 
     def enlist(self) -> None:
         """Be woken by the next that happens; one side may still hold it since the other woke it."""
-        endpoint = self.endpoint = self.socket._core.endpoint
+        endpoint = self.endpoint = self.core.endpoint
         assert endpoint is not None
-        wanted = self.key.events
+        wanted = self.wanted
         if wanted & EVENT_READ and (endpoint.readers is None or self not in endpoint.readers):
             endpoint.wait_readable(self)
         if wanted & EVENT_WRITE and (endpoint.writers is None or self not in endpoint.writers):
@@ -84,6 +85,7 @@ class Selector(BaseSelector):
         self._keys: Keys | None = Keys(self._watches)
         self._ready: dict[Watch, None] = {}  # woken, and not found idle since
         self._sleepers: list[Waiter] = []  # one for each thread in `select`
+        self._spare: Waiter | None = None  # of the last that woke, for the next
 
     def __repr__(self) -> str:
         return f"<Selector of {len(self._watches)} sockets{', closed' if self._keys is None else ''}>"
@@ -94,7 +96,9 @@ class Selector(BaseSelector):
         socket = self._checked(fileobj, events)
         if fileobj in self._watches:
             raise KeyError(f"{fileobj!r} is already registered")
-        runtime = self._runtime = socket._runtime
+        runtime = socket._runtime
+        if runtime is not self._runtime:
+            self._runtime, self._spare = runtime, None
         key = SelectorKey(fileobj, -1, events, data)
         runtime.enter()
         try:
@@ -155,6 +159,7 @@ class Selector(BaseSelector):
         try:
             watch.withdraw()
             watch.key = key._replace(events=events, data=data)
+            watch.wanted = events
             self._stir(watch)
         finally:
             runtime.leave()
@@ -172,7 +177,7 @@ class Selector(BaseSelector):
             runtime = self._runtime = default_runtime()
         runtime.enter()
         try:
-            found = self._found()
+            found = self._found() if self._ready else []
             if found or (timeout is not None and timeout <= 0):
                 return found
             return self._wait(runtime, timeout)
@@ -181,7 +186,9 @@ class Selector(BaseSelector):
 
     def _wait(self, runtime: Runtime, timeout: float | None) -> list[tuple[SelectorKey, int]]:
         deadline = None if timeout is None else runtime.now() + timeout
-        waiter = runtime.waiter("select", self)
+        waiter, self._spare = self._spare, None
+        if waiter is None:
+            waiter = runtime.waiter("select", self)
         self._sleepers.append(waiter)
         try:
             while True:
@@ -191,6 +198,7 @@ class Selector(BaseSelector):
                     return found
         finally:
             self._sleepers.remove(waiter)
+            self._spare = waiter
 
     def _found(self) -> list[tuple[SelectorKey, int]]:
         ready = self._ready
