@@ -312,6 +312,7 @@ class Runtime(Protocol):
 
     strict: bool  # `check()` raises what the crank caught
     memory: Account  # in the buffers of the sockets of all its stacks
+    owner: int  # ident of the thread that has the gate, or 0
     shared: bool  # True where real threads or processes share it: default MACs and dice are then unpredictable
 
     def now(self) -> float: ...

@@ -60,6 +60,7 @@ class Limits:
     challenge_acks: int = bound(1000, "challenge_ack_rate")  # sent per second, RFC 5961
     resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection
     orphans: int = bound(4096, "orphans_full")
+    feed_backlog: int = bound(16 << 20, "feed_backlog_full")  # bytes that wait for a protocol's peer to read
     out_of_order_ranges: int = bound(256, "tcp_out_of_order_full")  # a connection
     sacked_ranges: int = bound(4096, "tcp_sack_full")  # a connection: what its peer has behind holes
     socket_buffer: int = bound(16 << 20, "socket_buffer_clamped")  # what SO_RCVBUF or SO_SNDBUF may ask for

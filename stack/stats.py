@@ -162,6 +162,8 @@ COUNTERS: dict[str, str] = {
     "fast_open_forgotten": "servers whose Fast Open cookie was forgotten for want of room",
     "half_open_evicted": "half-open connections that made room for a listener which had less than its share",
     "tcp_sack_full": "selective acknowledgments not remembered, for there were too many",
+    "feed_failed": "connections aborted because the protocol that they call raised something",
+    "feed_backlog_full": "connections aborted because their protocol wrote on and on to a peer that does not read",
     "orphans_full": "connections aborted because too many linger without an owner",
 }
 

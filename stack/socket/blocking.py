@@ -36,6 +36,7 @@ from stack.socket.waiting import closed
 from stack.socket.whole import Whole
 
 if TYPE_CHECKING:
+    from stack.socket.feed import Fed, Feed
     from stack.stack import Stack
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
@@ -238,6 +239,15 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
         """Call `hook(TcpEvent)` for whatever happens to this connection from now on (stack/tcp/events.py). It is called
         under the gate: it may look and remember, but not enter a socket."""
         self._once(self._core.observe, hook)
+
+    def feed(self, protocol: Fed) -> Feed:
+        """From now on what arrives is handed to `protocol`, in the turn, as stack/socket/feed.py says: nobody else
+        reads from this socket. OSError(ENOTCONN)."""
+        from stack.socket.feed import Feed
+
+        made = Feed(self, protocol)
+        self._once(made.begin)
+        return made
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
         if flags and flags & MSG_MORE:  # an IntFlag's & costs a microsecond
