@@ -18,6 +18,7 @@ from typing import Any
 from components.serving import serve, spawner
 from components.small_services import BLOCK, CHARACTERS, SmallServices
 from tests.bench.client import COUNT, DATAGRAM, POUR, READ, TALK, WRITE
+from tests.bench.fed import fed
 
 
 def read(connection: Any, _peer: Any) -> None:
@@ -85,6 +86,8 @@ def services(net: Any, dropped: Callable[[], int] = lambda: 0) -> Iterator[None]
             spawn(partial(loop, receiver))
         talking = stack.enter_context(net.create_server(("", TALK)))
         spawn(partial(serve, talking, talk, spawn))
+        if hasattr(net, "runtime"):
+            stack.enter_context(fed(net, spawn))
         yield
 
 
