@@ -420,6 +420,28 @@ def test_a_socket_that_another_thread_closes_wakes_who_selects_and_is_ready(lan)
     assert waited.result() == (1.0, [])
 
 
+def test_so_does_a_connection(lan):
+    server, client = lan.host("server"), lan.host("client")
+
+    def wait():
+        with Selector() as selector, server.create_server(("", 7)) as listener:
+            connection, _ = listener.accept()
+            lan.runtime.spawn(lambda: (lan.sleep(1.0), connection.close()))
+            selector.register(connection, EVENT_READ)
+            return told(selector.select()), connection, lan.now()
+
+    def stay():
+        with client.create_connection((server.ip, 7)):
+            lan.sleep(10.0)
+
+    waited = server.spawn(wait)
+    client.spawn(stay)
+    lan.run_until(waited.done)
+    heard, connection, at = waited.result()
+    assert heard == {connection: EVENT_READ}
+    assert at == pytest.approx(1.0, abs=0.01)
+
+
 def test_a_selector_that_another_thread_closes_lets_go_of_who_selects(lan):
     host = lan.host("host")
     selector = Selector()
@@ -440,14 +462,18 @@ def test_an_accepter_and_two_selectors_at_one_listener_all_hear_of_a_client(lan)
     def watch():
         with Selector() as selector:
             selector.register(listener, EVENT_READ)
-            return told(selector.select())
+            heard = told(selector.select())
+            at = lan.now()
+            lan.sleep(1.0)
+            return heard, at
 
     accepted = server.spawn(lambda: listener.accept()[0].close())
     watched = [server.spawn(watch) for _ in range(2)]
     lan.run_for(0.1)
     client.spawn(lambda: client.create_connection((server.ip, 7)).close())
     lan.run_until(lambda: accepted.done() and all(task.done() for task in watched))
-    assert [task.result() for task in watched] == [{listener: EVENT_READ}] * 2
+    assert [task.result()[0] for task in watched] == [{listener: EVENT_READ}] * 2
+    assert [task.result()[1] for task in watched] == pytest.approx([0.1, 0.1], abs=0.01)
     listener.close()
 
 
