@@ -54,19 +54,27 @@ class KernelWire:
         if not self._vnet:
             if offload is not None and (offload.checksum == PARTIAL or offload.gso_size):
                 return self._transmit_cut(buffers, offload)
-            return self._write(buffers)
-        if offload is None or offload.checksum != PARTIAL:
-            if offload is not None and offload.gso_size:
+            frame = buffers
+        elif offload is None:
+            frame = (vnet.PLAIN, *buffers)
+        elif offload.checksum != PARTIAL:
+            if offload.gso_size:
                 return self._transmit_cut(buffers, offload)
-            return self._write((vnet.PLAIN, *buffers))
-        if offload.gso_size:
+            frame = (vnet.PLAIN, *buffers)
+        elif not offload.gso_size:
+            frame = (self._partials[offload], *buffers)
+        else:
             if len(buffers[0]) < offload.start + 14:
                 buffers = (b"".join(buffers),)
                 if len(buffers[0]) < offload.start + 14:
                     self.refused += 1
                     return True
-            return self._write((self._supers.of(buffers[0], offload), *buffers))
-        return self._write((self._partials[offload], *buffers))
+            frame = (self._supers.of(buffers[0], offload), *buffers)
+        try:
+            os.writev(self._fd, frame)
+        except OSError as error:
+            return self._not_written(frame, error)
+        return True
 
     def _transmit_cut(self, buffers: tuple[Buffer, ...], offload: Offload) -> bool:
         """A frame beyond what this wire was granted, or one that claims what the kernel's header cannot say."""

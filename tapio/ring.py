@@ -10,6 +10,7 @@ import sys
 from collections import deque
 
 _LOOKS = 4  # buffers looked at before a new one is made
+_references = getattr(sys, "getrefcount", lambda _: 0)
 
 
 class Ring:
@@ -18,24 +19,19 @@ class Ring:
     def __init__(self, size: int, most: int = 128) -> None:
         self.size = size
         self.most = most
-        self._buffers = deque([bytearray(size)])
-        self._idle = 0  # references to a buffer that is free, as `_references` counts them
-        self._idle = self._references() if hasattr(sys, "getrefcount") else -1
-
-    def _references(self) -> int:
-        """To the buffer that is next in turn; it becomes the last."""
-        buffers = self._buffers
-        buffer = buffers.popleft()
-        buffers.append(buffer)
-        return sys.getrefcount(buffer)
+        self._buffers: deque[bytearray] = deque()
+        buffer = bytearray(size)
+        self._buffers.append(buffer)
+        self._idle = _references(buffer)  # the same two that `take` has: the ring's, and its own
 
     def take(self) -> bytearray:
         """A buffer that nobody else holds."""
-        buffers = self._buffers
-        if self._idle >= 0:
-            for _ in range(min(len(buffers), _LOOKS)):
-                if self._references() == self._idle:
-                    return buffers[-1]
+        buffers, idle = self._buffers, self._idle
+        for _ in range(min(len(buffers), _LOOKS)):
+            buffer = buffers[0]
+            buffers.rotate(-1)
+            if _references(buffer) == idle > 0:
+                return buffer
         if len(buffers) >= self.most:
             buffers.popleft()
         buffer = bytearray(self.size)

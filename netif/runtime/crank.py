@@ -254,8 +254,10 @@ class Crank(Gate):
         except Exception as error:
             self._driver_failed(port, error)
             return
-        if port.descriptor is not None:
-            port.found(bool(batch))
+        if not batch:
+            port.found(False)
+            return
+        port.idle = 0
         deliver(batch, size, port.caught)
 
     def _more(self, port: WirePort) -> None:

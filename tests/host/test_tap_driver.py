@@ -85,6 +85,52 @@ def heard(driver, count=1, protocol=ip.UDP):
     return found
 
 
+class TestBatches:
+    """What several reads at once bring, and when only one is made."""
+
+    def datagrams(self, sink, *payloads):
+        for payload in payloads:
+            sink.sendto(payload, ("192.168.5.100", 7))
+
+    def batch(self, driver, most=16, room=1 << 18):
+        return [frame[42:] for frame, _ in driver.receive_batch(most, room)[0]]
+
+    @pytest.fixture
+    def driver(self, tap, port, sink):
+        """Open, in silence."""
+        driver = tap()
+        driver.open(WANT, port)
+        self.datagrams(sink, b"first")
+        heard(driver)
+        return driver
+
+    def test_what_waits_comes_at_once_and_in_order(self, driver, sink):
+        self.datagrams(sink, b"1", b"2", b"3")
+        assert self.batch(driver) == [b"1", b"2", b"3"]
+        assert self.batch(driver) == []
+
+    def test_no_more_than_so_many_and_none_beyond_so_many_bytes(self, driver, sink):
+        self.datagrams(sink, b"1", b"2", b"3", b"4", b"5")
+        assert [self.batch(driver, 2), self.batch(driver, 16, 44), self.batch(driver)] == [
+            [b"1", b"2"],
+            [b"3", b"4"],
+            [b"5"],
+        ]
+
+    def test_a_conversation_is_read_a_frame_at_a_time_but_now_and_then(self, driver, sink):
+        for _ in range(100):
+            self.datagrams(sink, b"ping")
+            assert self.batch(driver) == [b"ping"]
+        lengths = []
+        while sum(lengths) < 34:
+            self.datagrams(sink, b"1", b"2")
+            lengths.append(len(self.batch(driver)))
+        assert lengths[0] == 1  # the poll tells of the other
+        assert max(lengths) >= 2  # found in time, and from then on all of them
+        self.datagrams(sink, *[b"more"] * 16)
+        assert len(self.batch(driver)) == 16
+
+
 class TestOpening:
     def test_everything_is_granted_with_the_header(self, tap, port):
         driver = tap()

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import pytest
 
-from netif.link import PARTIAL, Driver, LinkCaps, Medium, Offload
+from netif.link import PARTIAL, Batching, Driver, LinkCaps, Medium, Offload
 from netif.wire.segment import cut, finish
 
 Wire: TypeAlias = Callable[[], tuple[Driver, Driver]]
@@ -85,6 +85,20 @@ class DriverContract:
         for frame in sent:
             line.far.transmit((frame,), None)
         held = line.drain(line.near)
+        assert [bytes(frame) for frame, _ in held] == sent
+
+    def test_batches_are_the_same_frames_in_the_same_order(self, line, frames):
+        if not isinstance(line.near, Batching):
+            return  # it need not hand over several at once
+        sent = [frames.plain(bytes([n]) * (n * 5), dst=frames.OURS, src=frames.THEIRS) for n in range(1, 100)]
+        held = []
+        for begin in range(0, len(sent), 3):
+            for frame in sent[begin : begin + 3]:
+                line.far.transmit((frame,), None)
+            while len(held) < min(begin + 3, len(sent)) and (self.comes(line.near) or line.port.ready):
+                batch, size = line.near.receive_batch(2, 1 << 18)
+                assert (size, len(batch) <= 2) == (sum(len(frame) for frame, _ in batch), True)
+                held += batch
         assert [bytes(frame) for frame, _ in held] == sent
 
     @pytest.mark.parametrize("mtu", [576, 1500, 9000, 65535])
