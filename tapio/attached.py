@@ -136,30 +136,20 @@ class Attached(KernelWire):
         return 0
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
-        batch, _ = self._read(1, 1)
+        batch, _ = self.receive_batch(1, 1)
         return batch[0] if batch else None
 
     def receive_batch(self, most: int, room: int) -> Batch:
         """Small frames that come one by one, as in a conversation, are read one by one: whether there is another, the
         poll tells at no cost, and only now and then a read that finds nothing."""
-        singles = self._singles
+        file, singles = self._file, self._singles
+        if file is None:
+            return (), 0
         if singles > _ALONE and singles % _LOOK:
             most = 1
-        batch, size = self._read(most, room)
-        if len(batch) == 1 and size <= _SMALL:
-            self._singles = singles + 1
-        elif batch:
-            self._singles = 0
-        return batch, size
-
-    def _read(self, most: int, room: int) -> tuple[list[tuple[Buffer, Offload | None]], int]:
         batch: list[tuple[Buffer, Offload | None]] = []
-        size, file = 0, self._file
-        if file is None:
-            return batch, size
-        view, front, offloads = self._view, self._front, self._offloads
-        frame: Buffer
-        while size < room and len(batch) < most:
+        size, view, front = 0, self._view, self._front
+        while len(batch) < most and size < room:
             try:
                 length = file.readinto(view)
             except OSError as error:
@@ -169,13 +159,14 @@ class Attached(KernelWire):
             if length is None:
                 break
             size += length - front
-            offload = offloads[view[:front].tobytes()] if front else None
-            if length >= LARGE:
-                frame = view[front:length].toreadonly()
-                view = self._view = memoryview(self._ring.take())
+            offload = self._offloads[view[:front].tobytes()] if front else None
+            if length < LARGE:
+                batch.append((view[front:length].tobytes(), offload))
             else:
-                frame = view[front:length].tobytes()
-            batch.append((frame, offload))
+                batch.append((view[front:length].toreadonly(), offload))
+                view = self._view = memoryview(self._ring.take())
+        if batch:
+            self._singles = singles + 1 if size <= _SMALL and len(batch) == 1 else 0
         return batch, size
 
     def _failure(self, error: OSError) -> TapError:

@@ -22,7 +22,7 @@ from netif.runtime.gate import Gate, Lock
 from netif.runtime.port import Ring, StackSlot, WirePort
 
 if TYPE_CHECKING:
-    from netif.link import Attachment, Batch, Dice, NetStack, Port, Waiter
+    from netif.link import Attachment, Dice, NetStack, Port, Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -216,9 +216,30 @@ class Crank(Gate):
         stack = port.stack
         self.touched[stack] = None
         self.dirty = True
-        if port.batching is not None:
-            self._drain_batch(port, stack, *port.batching)
+        if port.batching is None:
+            self._drain_singly(port, stack)
             return
+        receive, deliver = port.batching
+        size = -1
+        try:
+            stack.advance(self.now())
+            size = 0
+            batch, size = receive(BATCH_FRAMES, BATCH_BYTES)
+        except Exception as error:
+            if size:
+                self.caught(error, stack)
+                self._more(port)
+            else:
+                self._driver_failed(port, error)
+            return
+        if batch:
+            port.idle = 0
+            deliver(batch, size, port.caught)
+        else:
+            port.found(False)
+
+    def _drain_singly(self, port: WirePort, stack: NetStack) -> None:
+        """The same, of a driver that hands over one frame at a time."""
         receive, deliver = port.driver.receive, port.netif.receive
         room, frames = BATCH_BYTES, BATCH_FRAMES
         frame: Any = b""
@@ -240,25 +261,6 @@ class Crank(Gate):
                 return
             self.caught(error, stack)
         self._more(port)
-
-    def _drain_batch(
-        self, port: WirePort, stack: NetStack, receive: Callable[..., Batch], deliver: Callable[..., None]
-    ) -> None:
-        """As `_drain`, of a driver that hands over several frames at once."""
-        try:
-            stack.advance(self.now())
-        except Exception as error:
-            self.caught(error, stack)
-        try:
-            batch, size = receive(BATCH_FRAMES, BATCH_BYTES)
-        except Exception as error:
-            self._driver_failed(port, error)
-            return
-        if not batch:
-            port.found(False)
-            return
-        port.idle = 0
-        deliver(batch, size, port.caught)
 
     def _more(self, port: WirePort) -> None:
         """The batch ended before the port was empty."""
