@@ -18,15 +18,13 @@ import attrs
 
 from netif.link import Batch, Buffer, LinkCaps, Medium, Offload, Port
 from tapio import tundev, vnet
+from tapio.batches import ALONE, LOOK, SMALL
 from tapio.device import Unseen, Watched
 from tapio.kernel import LARGE, KernelWire
 from tapio.netns import in_netns
 from tapio.tundev import Kind, TapError
 from tapio.wire import grant
 
-_SMALL = 2048  # bytes; a larger frame is seldom alone
-_ALONE = 32  # batches of one small frame in a row, after which only every sixteenth looks for another
-_LOOK = 16
 _CHECKSUM_ALONE = (0x1,)
 _EVERYTHING = (0x6F, 0x67, 0x7, 0x1)  # checksum, TSO for both IP versions, ECN, USO; less and less of it
 
@@ -140,12 +138,11 @@ class Attached(KernelWire):
         return batch[0] if batch else None
 
     def receive_batch(self, most: int, room: int) -> Batch:
-        """Small frames that come one by one, as in a conversation, are read one by one: whether there is another, the
-        poll tells at no cost, and only now and then a read that finds nothing."""
+        """As `batches.InBatches`, in one loop."""
         file, singles = self._file, self._singles
         if file is None:
             return (), 0
-        if singles > _ALONE and singles % _LOOK:
+        if singles > ALONE and singles % LOOK:
             most = 1
         batch: list[tuple[Buffer, Offload | None]] = []
         size, view, front = 0, self._view, self._front
@@ -166,7 +163,7 @@ class Attached(KernelWire):
                 batch.append((view[front:length].toreadonly(), offload))
                 view = self._view = memoryview(self._ring.take())
         if batch:
-            self._singles = singles + 1 if size <= _SMALL and len(batch) == 1 else 0
+            self._singles = singles + 1 if size <= SMALL and len(batch) == 1 else 0
         return batch, size
 
     def _failure(self, error: OSError) -> TapError:

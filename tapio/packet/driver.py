@@ -22,6 +22,7 @@ import attrs
 from netif.link import PARTIAL, VALID, Buffer, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed, ethernet
 from netif.wire.segment import adapt
+from tapio.batches import InBatches
 from tapio.device import ARPHRD_LOOPBACK
 from tapio.kernel import LARGE, KernelWire
 from tapio.netns import in_netns
@@ -49,7 +50,7 @@ _LINK = ethernet.HEADER_LENGTH
 _COMPLETE = Offload(VALID)
 
 
-class Packet(KernelWire):
+class Packet(InBatches, KernelWire):
     """The driver of one packet socket. Without `offload` each frame is one complete segment; what comes as more is cut
     and finished here. With `shared_mac` the device's own MAC address is ours too: our IP address tells us apart."""
 

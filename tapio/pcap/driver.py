@@ -21,6 +21,7 @@ import attrs
 from netif.link import PARTIAL, Buffer, LinkCaps, Medium, Offload, Port
 from netif.wire import Malformed, ethernet
 from netif.wire.segment import adapt, cut
+from tapio.batches import InBatches
 from tapio.kernel import IOV_MAX, UNFIT
 from tapio.netns import in_netns
 from tapio.pcap import handle as pcap
@@ -37,7 +38,7 @@ _NOBODY = bytes(6)  # the MAC address of a loopback device
 log = logging.getLogger(__name__)
 
 
-class Pcap:
+class Pcap(InBatches):
     """The driver of one interface.
 
     bpf: a pcap-filter(7) expression; only what matches it and is for us is heard. trust_checksums: None: those that
