@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 
 from netif.link import Attachment, Buffer, Hears, LinkCaps, Medium, Offload
 from netif.wire import Malformed, ethernet
-from netif.wire.ip import UDP
-from stack import udp_fast
 from stack.acd import Told
 from stack.arp import Arp
 from stack.attached import AttachedInterface
+from stack.fast import FAST
 from stack.hearing import Hearing
 from stack.l2tap import kind_of
 from stack.multicast import NOBODY, Filter, is_multicast
 from stack.routing import Neighbour, Route
-from stack.tcp import fast
 from stack.timers import Timed
 
 if TYPE_CHECKING:
@@ -125,8 +123,8 @@ class EthernetInterface(AttachedInterface):
         try:
             if dst == self.mac:
                 if ethertype == _IP:
-                    arrives = udp_fast.arrives if len(frame) > 23 and frame[23] == UDP else fast.arrives
-                    if stack.overhearing or not arrives(stack, frame, 14, offload):
+                    arrives = FAST.get(frame[23]) if len(frame) > 23 and not stack.overhearing else None
+                    if arrives is None or not arrives(stack, frame, 14, offload):
                         self._ip_receive(self, frame, 14, offload, False)
                     return
             elif dst not in self.group_macs:

@@ -40,6 +40,7 @@ _HEADER = Struct("!BBHI")  # type, code, checksum, rest
 _WORD = Struct("!I")
 _TIMES = Struct("!III")  # originate, receive, transmit
 _QUERIES = frozenset((ECHO_REPLY, ECHO, TIMESTAMP, TIMESTAMP_REPLY))  # no error among them: they may be reported
+_WAYS_BACK = 1024  # kept, until they are found anew
 _PRECEDENCE = 0xC0  # RFC 1812 4.3.2.5 and Linux: internetwork control
 
 
@@ -47,6 +48,7 @@ class Icmp:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.sockets: dict[int, EchoEndpoint] = {}  # by ident
+        self.ways_back: dict[bytes, Route] = {}  # of replies, by src and dst of the request; of the fast path
         self._rate = Rate(stack.limits.icmp_errors)
         self._rate_to_host = Rates(stack.limits.icmp_errors_per_host)
         self._clock_base = stack.dice.getrandbits(31)  # of timestamps: our uptime is nobody's business
@@ -89,6 +91,10 @@ class Icmp:
         if route is None:
             interface.drop("icmp_no_route")
             return
+        if not interface.is_loopback:
+            if len(self.ways_back) >= _WAYS_BACK:
+                self.ways_back.clear()
+            self.ways_back[src + dst] = route
         checksum = int.from_bytes(frame[start + 2 : start + 4], "big") + (ECHO << 8)  # RFC 1624: only the type changes
         header = _HEADER.pack(ECHO_REPLY, 0, (checksum & 0xFFFF) + (checksum >> 16), rest)
         self.stack.stats.count("echo_replied")

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 from netif.errors import NotSupported
 from netif.link import Attachment, Buffer, Medium, Offload
 from netif.wire import Malformed
-from netif.wire.ip import UDP
-from stack import udp_fast
 from stack.attached import AttachedInterface
+from stack.fast import FAST
 from stack.routing import Neighbour
-from stack.tcp import fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +48,8 @@ class TunInterface(AttachedInterface):
         if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
         try:
-            arrives = udp_fast.arrives if len(frame) > 9 and frame[9] == UDP else fast.arrives
-            if stack.overhearing or not arrives(stack, frame, 0, offload):
+            arrives = FAST.get(frame[9]) if len(frame) > 9 and not stack.overhearing else None
+            if arrives is None or not arrives(stack, frame, 0, offload):
                 self._ip_receive(self, frame, 0, offload, False)
         except Malformed as malformed:
             self.drop(malformed.reason)

@@ -129,8 +129,10 @@ def padded(frame: bytes) -> bytes:
     return frame + bytes(7)
 
 
-def version_six(frame: bytes) -> bytes:
-    return frame[:14] + b"\x65" + frame[15:]
+def version_five(frame: bytes) -> bytes:
+    """Its header's checksum is right."""
+    checksum = (int.from_bytes(frame[24:26], "big") - 0x1000) % 65535
+    return frame[:14] + b"\x55" + frame[15:24] + checksum.to_bytes(2, "big") + frame[26:]
 
 
 def to_a_group(frame: bytes) -> bytes:
@@ -183,7 +185,7 @@ CHANGES = (
     cut_off,
     far_too_short,
     padded,
-    version_six,
+    version_five,
     to_a_group,
     to_another,
     length_field(-1),
