@@ -30,6 +30,7 @@ Queued: TypeAlias = "tuple[bytes, Address, tuple[bytes, Interface] | None]"  # d
 _ANY = {4: bytes(4), 16: bytes(16)}
 _ONE_PIECE = 4096  # up to this size a copy behind the header costs less than a second buffer
 _COMPLETE = 256 - 42  # payload up to which frames always carry a complete checksum
+_SEGMENTS = 128  # of one call; Linux's UDP_MAX_SEGMENTS
 _DESTINATIONS = 64  # of one socket, whose headers are kept
 LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
 
@@ -37,7 +38,7 @@ LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
 class UdpEndpoint(Mailbox[Queued]):
     """One UDP socket. `local` has port 0 until it is bound; `remote` is None unless it is connected."""
 
-    __slots__ = ("_chosen", "_made", "local", "no_checksum", "remote", "reuse")
+    __slots__ = ("_chosen", "_made", "local", "no_checksum", "remote", "reuse", "segment")
     queue_full = "udp_queue_full"
 
     def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
@@ -46,6 +47,7 @@ class UdpEndpoint(Mailbox[Queued]):
         self.remote: Address | None = None
         self.reuse = False
         self.no_checksum = False  # send none (RFC 1122 4.1.3.4 MAY)
+        self.segment = 0  # bytes of each datagram into which what is sent at once is cut; 0: it is one
         self._chosen = self.local[0]  # the address that `bind` was given
         self._made: dict[Address, HeaderMade] | None = None  # what goes in front of small ones, by destination
 
@@ -113,6 +115,8 @@ class UdpEndpoint(Mailbox[Queued]):
         if route is None or route.generation != ip.generation or route.dst != address:
             route = self._find(address)
             if is_multicast(address):
+                if 0 < self.segment < len(data):
+                    raise failure(EINVAL)
                 return self._send_to_group(route, port, data)
             self._route = route
         if route.interface.blocked:
@@ -127,6 +131,8 @@ class UdpEndpoint(Mailbox[Queued]):
         size = len(data)
         if size > LARGEST:
             raise failure(EMSGSIZE)
+        if 0 < self.segment < size:
+            return self._send_segments(route, port, data)
         df = forbids_fragments(self.discover, route, size + 28 + len(self.options))
         if self.options or self.no_checksum:
             return self._send_unusual(route, port, data, df)
@@ -139,6 +145,26 @@ class UdpEndpoint(Mailbox[Queued]):
             payload = (data,)
         at = CHECKSUM_OFFSET if partial else None
         ip.send(route, UDP, header, payload, size + HEADER_LENGTH, partial_at=at, ttl=self.ttl, tos=self.tos, df=df)
+        return size
+
+    def _send_segments(self, route: Route, port: int, data: bytes) -> int:
+        """Datagrams of `segment` bytes, the last one perhaps shorter, in one super-frame where the link takes it. As
+        Linux has it, none of them in fragments. OSError: EINVAL: too many, or to be made one by one; EMSGSIZE."""
+        ip, size, segment = self.stack.ip, len(data), self.segment
+        if size > segment * _SEGMENTS or self.options or self.no_checksum:
+            raise failure(EINVAL)
+        if segment + 28 > route.mtu:
+            raise failure(EMSGSIZE)
+        df = self.discover != DONT
+        whole = df and route.df and route.tx_checksum and _COMPLETE < size <= route.gso_max - 28
+        for piece in (data,) if whole else (data[at : at + segment] for at in range(0, size, segment)):
+            header = emit(route.src, route.dst, self.local[1], port, piece, partial=whole)
+            at, gso_size = (CHECKSUM_OFFSET, segment) if whole else (None, 0)
+            length = len(piece) + HEADER_LENGTH
+            ip.send(
+                route, UDP, header, (piece,), length,
+                partial_at=at, gso_size=gso_size, ttl=self.ttl, tos=self.tos, df=df,
+            )  # fmt: skip
         return size
 
     def send_by(
@@ -166,6 +192,8 @@ class UdpEndpoint(Mailbox[Queued]):
         """What has just been sent was small and nothing out of the ordinary: the next may have the same header."""
         route = self._route
         if route is None or route.dst != destination[0] or self.options or self.no_checksum or self.discover == DONT:
+            return
+        if self.segment:
             return
         if route.neighbour.link is None or not route.df or route.mtu < _COMPLETE + 28:
             return

@@ -30,6 +30,7 @@ from stack.udp import UdpEndpoint
 if TYPE_CHECKING:
     from stack.stack import Stack
 
+UDP_SEGMENT = 103  # udp(7); not in the stdlib's module
 _ECHO = Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
 
 
@@ -58,6 +59,7 @@ class Datagram(Packets):
         **FACTS,
         (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
         (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
+        (IPPROTO_UDP, UDP_SEGMENT): lambda core: core.udp.segment,
     }
 
     def __init__(self, stack: Stack) -> None:
@@ -117,6 +119,12 @@ class Datagram(Packets):
             self.udp.reuse = bool(options.as_int(value))
         elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
             self.udp.no_checksum = bool(options.as_int(value))
+            self.udp.reshaped()
+        elif (level, option) == (IPPROTO_UDP, UDP_SEGMENT):
+            size = options.as_int(value)
+            if not 0 <= size <= 0xFFFF:
+                raise options.invalid()
+            self.udp.segment = size
             self.udp.reshaped()
         else:
             super().set_option(level, option, value)

@@ -58,6 +58,27 @@ def test_segmented_datagrams_of_the_kernel_arrive_as_many(ends):
     assert [ours.recv(2000) for _ in range(10)] == [data[at : at + 1000] for at in range(0, 9500, 1000)]
 
 
+def test_segmented_datagrams_of_ours_arrive_as_many(ends):
+    theirs, ours = ends
+    ours.setsockopt(socket.SOL_UDP, 103, 1000)
+    data = random.Random(5).randbytes(9500)
+    for _ in range(2):  # the first waits for ARP
+        assert ours.sendto(data, theirs.getsockname()) == 9500
+        assert [theirs.recv(2000) for _ in range(10)] == [data[at : at + 1000] for at in range(0, 9500, 1000)]
+
+
+def test_what_is_segmented_is_refused_as_the_kernel_refuses_it(ends):
+    theirs, ours = ends
+    for segment, size in ((100, 12_801), (1473, 2000), (600, 600 * 128)):
+        told = []
+        for one, other in ((theirs, ours), (ours, theirs)):
+            one.setsockopt(socket.SOL_UDP, 103, segment)
+            with pytest.raises(OSError) as caught:
+                one.sendto(bytes(size), other.getsockname())
+            told.append(caught.value.errno)
+        assert told[0] == told[1]
+
+
 def test_a_broadcast_reaches_a_socket_that_is_bound_to_any_address(ns, host):
     with ns.socket(socket.SOCK_DGRAM) as theirs, host.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
         ours.bind(("", 7004))
