@@ -49,7 +49,8 @@ def count(receiver: Any, dropped: Callable[[], int]) -> None:
             if len(data) == len(DATAGRAM):
                 came += 1
             else:
-                receiver.sendto(json.dumps({"came": came, "dropped": dropped()}).encode(), source)
+                answer = {"asked": data.decode(), "came": came, "dropped": dropped()}
+                receiver.sendto(json.dumps(answer).encode(), source)
     except OSError:
         pass  # closed
 
