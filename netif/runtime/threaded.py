@@ -16,6 +16,7 @@ import time
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 from netif.runtime.gate import Lock
 from netif.runtime.poller import WRITE, Poller, make_poller
@@ -149,6 +150,23 @@ class ThreadedRuntime(RealTime):
 
     # leading and following
 
+    def wait(self, waiter: Any, deadline: float | None) -> bool:
+        """As on any real clock; but straight to the lead where nobody has it, and back with what a turn has brought."""
+        if self.dirty:
+            self.turn()
+        idle = self._leader is None and self.roused is None and self._running
+        if idle and not (waiter.woken or self.chain or self._pending or self.closed):
+            try:
+                self._lead(waiter, deadline)
+            except BaseException:
+                self._awake(waiter)
+                raise
+            if waiter.woken:
+                waiter.woken = False
+                self._awake(waiter)
+                return True
+        return self._wait(waiter, deadline, self._sleep)
+
     def _sleep(self, waiter: ThreadWaiter, deadline: float | None) -> None:
         leader = self._leader
         if not self._running:
@@ -196,11 +214,18 @@ class ThreadedRuntime(RealTime):
 
     def _poll(self, deadline: float | None) -> list[tuple[int, int]]:
         """Sleep until something happens. The gate is held on entry and return, and free meanwhile."""
+        heap = self._heap
+        if heap:
+            when, _, item = heap[0]
+            earliest = when if item.deadline == when else self.deadlines.earliest()
+            if earliest is not None and (deadline is None or earliest < deadline):
+                deadline = earliest
+        timeout = None
         if self.dirty or self.again:
-            timeout: float | None = 0.0
-            self._sleeps_until = -inf
-        else:
-            timeout = self._sleep_until(deadline)
+            timeout = 0.0
+        elif deadline is not None:
+            timeout = max(0.0, deadline - self.now())
+        self._sleeps_until = inf if deadline is None else deadline
         poller = self._poller
         assert poller is not None
         self._poked = False
@@ -215,18 +240,6 @@ class ThreadedRuntime(RealTime):
             if self.posted and self._events.wanted():
                 self._start_events()
             self.enter()
-
-    def _sleep_until(self, deadline: float | None) -> float | None:
-        """The next deadline of all, or the caller's; answers how long that is."""
-        when = self.deadlines.earliest()
-        if when is None or (deadline is not None and deadline < when):
-            when = deadline
-        if when is None:
-            self._sleeps_until = inf
-            return None
-        self._sleeps_until = when
-        left = when - self.now()
-        return left if left > 0.0 else 0.0
 
     def _unless_in_passing(self, timeout: float | None) -> float | None:
         """Some things come while nobody is there to be poked: then the poll does not sleep."""
@@ -247,7 +260,7 @@ class ThreadedRuntime(RealTime):
             if mask & WRITE:
                 port.fire(self.now())
                 self.touch(port.stack)
-            if mask & ~WRITE and not port.queued and not port.dead:
+            if mask != WRITE and not port.queued and not port.dead:
                 self._drain(port)
         heap = self._heap
         if self.dirty or self.arrivals or (heap and heap[0][0] <= self.now()):

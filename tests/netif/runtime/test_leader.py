@@ -265,6 +265,32 @@ def test_a_leader_leaves_the_lead_to_the_follower_that_it_serves(scene):
     assert not scene.machine.can_run("A")
 
 
+def test_one_that_found_nobody_leading_leaves_the_lead_all_the_same(scene):
+    scene.leading_reader("X", "x")
+    scene.wire.arrives(b"x:hello")
+    scene.machine.run("X")
+    scene.reader("A", "a")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "poll"
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    scene.wire.arrives(b"b:hello")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "lock"
+    scene.machine.run("B")
+    assert scene.result("B") == "hello"
+
+
+def test_a_leader_is_not_moved_by_those_whom_other_threads_serve(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    scene.deliver("b", "hello")
+    scene.wire.arrives(b"nobody:hello")
+    scene.machine.run("A")
+    assert scene.machine.where("A") == "poll"
+
+
 def test_a_leader_leaves_nothing_to_who_only_passes_time(scene):
     scene.leading_reader("A", "a")
     scene.machine.start("run", lambda: scene.runtime.run_until(lambda: False, timeout=1000.0))
