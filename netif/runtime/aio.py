@@ -75,7 +75,8 @@ class AsyncioRuntime(RealTime):
 
     def _on_readable(self, port: WirePort) -> None:
         self.enter()
-        port.readable()
+        if not port.queued and not port.dead:
+            self._drain(port)
         self.leave()
 
     def _on_writable(self, port: WirePort) -> None:

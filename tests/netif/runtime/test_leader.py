@@ -807,3 +807,36 @@ def test_no_order_of_steps_loses_a_wake_up(block):
             raise AssertionError(f"seed {seed}: {error}") from error
         finally:
             scene.end()
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_no_order_of_steps_holds_up_the_chain(block):
+    """Three threads that every delivery makes ready at once, some of which give up in between; nobody is forgotten."""
+    names = ("m1", "m2", "m3", "feed")
+    for seed in range(block * 6, block * 6 + 6):
+        scene = Scene(fine=True)
+        host, machine = scene.host, scene.machine
+
+        def take(name, host=host):
+            return [host.get(name, 0.003 if n == 1 else None) for n in range(3)]
+
+        def deliver(host=host):
+            for name in names[:3]:
+                host.deliver(name, "x")
+
+        def feed(host=host, deliver=deliver):
+            for n in range(6):
+                host.under_gate(deliver)
+                if n % 2:
+                    assert host.get("nothing", 0.002) is None
+            return "fed"
+
+        for name in names[:3]:
+            machine.start(name, lambda name=name, take=take: take(name))
+        machine.start("feed", feed)
+        try:
+            machine.explore(random.Random(seed), lambda m=machine: all(m.where(name) == "ended" for name in names))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        finally:
+            scene.end()
