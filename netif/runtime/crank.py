@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netif.account import Account
 from netif.runtime.deadlines import Deadlines
 from netif.runtime.gate import Gate, Lock
-from netif.runtime.port import Ring, StackSlot, WirePort
+from netif.runtime.port import BATCH_BYTES, Ring, StackSlot, WirePort
 
 if TYPE_CHECKING:
     from netif.link import Attachment, Dice, NetStack, Port, Waiter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
-BATCH_BYTES = 256 * 1024
+SHARES = 4  # connections for which a batch off a descriptor holds BATCH_BYTES each
 ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
 LINGER = 1.0  # seconds that a closing runtime gives the connections of all its stacks to end in order
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
@@ -224,7 +224,7 @@ class Crank(Gate):
         try:
             stack.advance(self.now())
             size = 0
-            batch, size = receive(BATCH_FRAMES, BATCH_BYTES)
+            batch, size = receive(BATCH_FRAMES, port.room)
         except Exception as error:
             if size:
                 self.caught(error, stack)
@@ -235,6 +235,9 @@ class Crank(Gate):
         if batch:
             port.idle = 0
             deliver(batch, size, port.caught)
+            if size >= BATCH_BYTES and port.descriptor is not None:
+                several = len(getattr(stack, "dirty", ()))  # whom the flush will ask; not every stack tells
+                port.room = BATCH_BYTES * max(1, min(several, SHARES))
         else:
             port.found(False)
 

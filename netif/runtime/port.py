@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netif.runtime.crank import Crank
 
 
+BATCH_BYTES = 256 * 1024  # of frames for one connection, after which it is time to acknowledge them
 IDLE_POLLS = 8  # in a row, after which the descriptor is asked whether it hung up
 
 
@@ -95,7 +96,7 @@ class WirePort(Timed):
 
     __slots__ = (
         "also", "batching", "crank", "dead", "descriptor", "dice", "driver", "error",
-        "idle", "netif", "now", "queued", "roomy", "runtime", "stack",
+        "idle", "netif", "now", "queued", "room", "roomy", "runtime", "stack",
     )  # fmt: skip
 
     def __init__(self, crank: Crank, stack: NetStack, netif: Attachment, dice: Dice) -> None:
@@ -113,6 +114,7 @@ class WirePort(Timed):
         self.descriptor: int | None = None  # as it is polled now
         self.queued = False  # in crank.ready
         self.roomy = False  # in crank.roomy
+        self.room = BATCH_BYTES  # for the next batch: more where the last full one was for several connections
         self.idle = 0  # how often, in a row, its descriptor was readable for nothing
         self.dead = False  # failed, or removed
         self.error: OSError | None = None
