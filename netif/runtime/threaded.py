@@ -35,10 +35,9 @@ class Tenure:
     """Whether a thread that was just served will soon want to wait again, judged by what the last ones did.
 
     If so the lead is kept for it: it polls for itself, and the answer to its next call is handled without a hop between
-    threads (28 us). Where it stays away the others have waited for up to two `DOZE` in vain: then the lead goes to
-    somebody asleep at once, and who leads goes on leading, until `proof` threads in a row were back in time. Each
-    such mistake doubles the proof, each second without one halves it: a thread that was held up once, as by a busy
-    machine, shall not cost the others a hop for each frame for ever.
+    threads (28 us). Where it stays away, and something has come meanwhile, that waited for up to two `DOZE` in vain:
+    from then on the lead goes to somebody asleep at once, and who leads goes on leading, until `proof` threads in a row
+    were back in time. Each such mistake doubles the proof, each second without one halves it.
     """
 
     __slots__ = ("_mistaken", "_punctual", "_served", "expects_back", "proof")
@@ -65,7 +64,7 @@ class Tenure:
             self.expects_back = True
 
     def stayed_away(self, now: float) -> None:
-        """Others have waited in vain."""
+        """What came has waited in vain."""
         calm = min(int(now - self._mistaken), 16)  # seconds
         self._mistaken = now
         self.expects_back = False
@@ -93,6 +92,7 @@ class ThreadedRuntime(RealTime):
         self._leads = 0  # how often a caller has taken the lead, or has put it off
         self._put_off = 0  # how often in a row
         self._tenure = Tenure()
+        self._vacant = False  # a follower was handed the lead, since nobody has come back yet
         self._served = False  # the leader's turn has let a follower go
         self._poked = False  # during this poll
         self._sleeps_until = inf  # the deadline for which the poll will end by itself
@@ -180,6 +180,7 @@ class ThreadedRuntime(RealTime):
         elif leader is waiter or (leader is self._background and not self.polling):
             self._lead(waiter, deadline)
         else:
+            self._vacant = False
             if leader is self._background:
                 self.poke()
             elif not self._tenure.expects_back:
@@ -201,6 +202,9 @@ class ThreadedRuntime(RealTime):
         self._put_off = 0
         while True:
             events = self._poll(deadline)
+            if self._vacant and events:  # they waited, and nobody had come back
+                self._vacant = False
+                self._tenure.stayed_away(self.now())
             self._served = False
             self._turn_for(events, waiter)
             if waiter.woken or (deadline is not None and self.now() >= deadline):
@@ -287,6 +291,7 @@ class ThreadedRuntime(RealTime):
     def _vacate(self) -> None:
         """Nobody leads; the background thread is woken once, to look after that."""
         self._leader = None
+        self._vacant = False
         if self._asleep:
             self._asleep = False
             self._get_up()
@@ -314,7 +319,7 @@ class ThreadedRuntime(RealTime):
         """Lead until a caller wants to: it is handed the lead, and what the poll has brought."""
         self._leader = self._background
         if self._followers:
-            self._tenure.stayed_away(self.now())
+            self._vacant = True
             self._pass_lead()
             return
         while self._thread is me:

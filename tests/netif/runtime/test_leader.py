@@ -315,6 +315,26 @@ def test_once_somebody_stayed_away_a_leader_goes_on_leading_until_enough_came_ba
     assert served == 17
 
 
+def test_whoever_was_held_up_while_nothing_came_is_expected_back_all_the_same(scene):
+    scene.leading_reader("A", "a")
+    scene.reader("B", "b")
+    scene.machine.run("B")
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("A")
+    scene.machine.run(BACKGROUND)
+    while not scene.machine.can_run("B"):
+        scene.machine.expire(BACKGROUND)
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "poll"
+    scene.machine.start("A again", lambda: [scene.host.get("a", None) for _ in range(2)])
+    scene.machine.run("A again")
+    scene.wire.arrives(b"a:hello")
+    scene.machine.run("B")
+    assert scene.machine.where("B") == "lock"
+    scene.machine.run("A again")
+    assert scene.machine.where("A again") == "poll"
+
+
 def test_whoever_had_to_wait_for_others_before_it_went_on_is_in_time_all_the_same(scene):
     scene.follower_waits_in_vain()
     scene.leading_reader("A", "a")
