@@ -160,6 +160,40 @@ def test_a_full_driver_holds_it_back(both):
     assert sum(segment.length for segment in both.all_sent()) > 8000
 
 
+def test_a_driver_that_fills_up_in_a_burst_ends_it():
+    both = Both(**STAMPED, initial_window=100)
+    for end in both.ends:
+
+        def out(buffers, offload, end=end, collect=end.link.out):
+            end.link.full = True  # from the next one on
+            collect(buffers, offload)
+
+        end.link.out = out
+    both.writes(10_000)
+    assert len(both.all_sent()) == 1
+    assert both.fast.interface.blocked
+    assert both.fast.connection.sender.snd_nxt == both.plain.connection.sender.snd_nxt
+    for _ in range(3):
+        for end in both.ends:
+            end.link.full = False
+            end.interface.writable()
+            end.flush()
+        both.compare()
+
+
+def test_a_peer_that_says_nothing_is_asked(both):  # RFC 9293 3.8.4
+    both.fast.connection.configure(keepalive=True, keepalive_idle=2, keepalive_interval=1)
+    both.plain.connection.configure(keepalive=True, keepalive_idle=2, keepalive_interval=1)
+    both.flush()
+    for end in both.ends:
+        end.clock.time += 2.5  # the timer has not been asked when something else is to be sent
+        end.writes(10)
+    both.compare()
+    both.gets(". 1:1(0) ack 11")
+    both.after(3)
+    both.compare()
+
+
 def test_settings_of_the_socket_count_at_once(both):
     both.writes(10)
     both.gets(". 1:1(0) ack 11")
