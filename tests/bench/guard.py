@@ -85,9 +85,9 @@ def main(argv: list[str] | None = None) -> None:
             found = multiples(running, GUARDED, options.rounds, 0.3)
         bounds["bare"] = {row: {what: round(at, 2) for what, at in of.items()} for row, of in found.items()}
     text = json.dumps(bounds, indent=2)
-    print(text)
     if options.write:
         BOUNDS.write_text(f"{text}\n")
+    print(text)
 
 
 if __name__ == "__main__":

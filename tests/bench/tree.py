@@ -169,9 +169,9 @@ def main(argv: list[str] | None = None) -> None:
         print("\n".join(tree(of_time(options.time, options.seconds))))
         return
     text = page()
-    print(text)
     if options.write:
         write(Path(options.write), f"CPython {sys.version_info.major}.{sys.version_info.minor}.\n\n{text}", BEGIN, END)
+    print(text)
 
 
 if __name__ == "__main__":
