@@ -24,7 +24,8 @@ from typing import NamedTuple
 from tests.host.namespaces import enter_netns
 
 ECHO, DISCARD, CHARGEN = 7, 9, 19  # of components.small_services
-TALK, READ, WRITE, FED, COUNT, POUR = 1007, 1009, 1019, 1029, 1109, 1119  # program.py says what they do
+TALK, READ, WRITE, COUNT, POUR = 1007, 1009, 1019, 1109, 1119  # program.py says what they do
+FED, ASYNCIO = 1029, 1039  # and fed.py
 DATAGRAM = bytes(range(64))
 SO_RCVBUFFORCE = 33  # socket(7); not in Python's module
 PATIENCE = 10.0  # seconds after which a silent peer fails the row
@@ -287,8 +288,9 @@ def idle(host: str, seconds: float) -> Outcome:
 
 ROWS: dict[str, Callable[[str, float], Outcome]] = {
     "from-kernel": bulk_from_kernel,
+    "callback": partial(bulk_from_kernel, port=FED),
+    "callback-asyncio": partial(bulk_from_kernel, port=ASYNCIO),
     "to-kernel": bulk_to_kernel,
-    "fed-from-kernel": partial(bulk_from_kernel, port=FED),
     "ping-pong": tcp_ping_pong,
     "ping-pong-selector": partial(tcp_ping_pong, port=ECHO),
     "udp-ping-pong": udp_ping_pong,

@@ -17,8 +17,8 @@ from typing import Any
 
 from components.serving import serve, spawner
 from components.small_services import BLOCK, CHARACTERS, SmallServices
-from tests.bench.client import COUNT, DATAGRAM, POUR, READ, TALK, WRITE
-from tests.bench.fed import fed
+from tests.bench.client import ASYNCIO, COUNT, DATAGRAM, FED, POUR, READ, TALK, WRITE
+from tests.bench.fed import by_asyncio, fed
 
 
 def read(connection: Any, _peer: Any) -> None:
@@ -88,7 +88,12 @@ def services(net: Any, dropped: Callable[[], int] = lambda: 0) -> Iterator[None]
         talking = stack.enter_context(net.create_server(("", TALK)))
         spawn(partial(serve, talking, talk, spawn))
         if hasattr(net, "runtime"):
-            stack.enter_context(fed(net, spawn))
+            stack.enter_context(fed(net, spawn, FED))
+            stack.enter_context(fed(net, spawn, ASYNCIO))
+        else:
+            reading = stack.enter_context(net.create_server(("", FED)))
+            spawn(partial(serve, reading, read, spawn))
+            stack.enter_context(by_asyncio(ASYNCIO))
         yield
 
 

@@ -54,6 +54,8 @@ class Row(NamedTuple):
 
 ROWS = (
     Row("from-kernel", "TCP from the kernel, MB/s", megabytes, blocks, "64 KiB", 0.5, 0.7, above=30),
+    Row("callback", "the same by callback, MB/s", megabytes, blocks, "64 KiB", 0.6, 0.9, systems=TWO),
+    Row("callback-asyncio", "by callback, kernel by asyncio, MB/s", megabytes, blocks, "64 KiB", 0.6, 0.9, systems=TWO),
     Row("to-kernel", "TCP to the kernel, MB/s", megabytes, blocks, "64 KiB", 0.5, 0.8, above=25),
     Row("sixteen-in", "sixteen from the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "from-kernel", TWO),
     Row("sixteen-out", "sixteen to the kernel, MB/s", megabytes, blocks, "64 KiB", 0.7, 0.9, "to-kernel", TWO),
