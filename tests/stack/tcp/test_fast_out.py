@@ -194,6 +194,28 @@ def test_a_peer_that_says_nothing_is_asked(both):  # RFC 9293 3.8.4
     both.compare()
 
 
+def test_the_first_are_acknowledged_each_at_once_where_that_is_asked_for():
+    both = Both(**STAMPED, quickack=3)
+    for at in range(1, 60, 10):
+        both.gets(f"P. {at}:{at + 10}(10) ack 1")
+    assert len(both.all_sent()) >= 3
+
+
+def test_a_window_that_nobody_used_for_long_shrinks():  # RFC 5681 4.1
+    both = Both(**STAMPED)
+    said = 1
+    for _ in range(8):
+        both.writes(30_000)
+        while sent := sum(segment.length for segment in both.all_sent()):
+            said += sent
+            both.gets(f". 1:1(0) ack {said}")
+        both.after(0.15)  # never a time-out without anything sent
+    grown = both.fast.connection.congestion.cwnd
+    both.after(5)
+    both.writes(10)
+    assert both.fast.connection.congestion.cwnd < grown
+
+
 def test_settings_of_the_socket_count_at_once(both):
     both.writes(10)
     both.gets(". 1:1(0) ack 11")
