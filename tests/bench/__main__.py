@@ -45,14 +45,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does it run?")
     parser.add_argument("--rounds", type=int, help="rounds of each row (5; one with --quick)")
-    parser.add_argument("--seconds", type=float, help="a round's length (1; 0.2 with --quick)")
+    parser.add_argument("--seconds", type=float, help="a round's length (0.8; 0.2 with --quick)")
     parser.add_argument("--row", action="append", choices=names, metavar="ROW", help=f"this only: {', '.join(names)}")
     parser.add_argument("--without", action="append", default=[], choices=[KERNEL, OURS, BARE], help="leave it out")
     parser.add_argument("--profile", choices=CAN_BE_PROFILED, metavar="ROW", help="where our time goes in this row")
     parser.add_argument("--write", metavar="FILE", help="put the table into this document, between its markers")
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (0.2 if options.quick else 1.0)
+    options.seconds = options.seconds or (0.2 if options.quick else 0.8)
     return options
 
 
