@@ -56,7 +56,7 @@ class Limits:
     syn_table: int = bound(1024, "syn_table_full")
     fast_open_cookies: int = bound(1024, "fast_open_forgotten")  # of servers, at a client
     time_wait: int = bound(16384, "time_wait_full")
-    templates: int = bound(1024, "templates_full")  # connections whose headers are ready
+    templates: int = bound(131072, "templates_full")  # connections whose headers are ready
     challenge_acks: int = bound(1000, "challenge_ack_rate")  # sent per second, RFC 5961
     resets: int = bound(1000, "reset_rate")  # sent per second in answer to segments without a connection
     orphans: int = bound(4096, "orphans_full")

@@ -1,13 +1,10 @@
-"""What an idle connection keeps: DESIGN's bound of 4 KiB for each end, its socket and its place in every table too.
-
-But for the headers that so many connections have ready as `Limits.templates` allows: see `templates`."""
+"""What an idle connection keeps: DESIGN's bound of 4 KiB for each end, its socket and its place in every table too."""
 
 import gc
 import tracemalloc
 
 import pytest
 
-from stack.limits import Limits
 from tests.bench.scale import Crowd, exchange, opener
 from tests.bench.scripted import Wire, scene
 
@@ -19,7 +16,7 @@ BOUND = 4096  # bytes
 def test_an_idle_endpoint_that_has_spoken_fits_in_4_kib(client):
     wire = Wire()
     crowd = Crowd(wire, COUNT)
-    host, netif = scene(wire, limits=Limits(templates=16))
+    host, netif = scene(wire)
     with host, netif, opener(host, crowd, COUNT, client) as make:
         first = [make(index) for index in range(20)]
         exchange(crowd, first, range(20))
