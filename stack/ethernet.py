@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 _FILTER = Struct("!6s6xH")  # destination and ethertype
+_DOOR = Struct("!6s6xH9xB")  # and IP's protocol
 _IP = ethernet.IP
 _ARP = ethernet.ARP
 # the stack's names, by how the if_key begins; "en" for the rest
@@ -116,14 +117,17 @@ class EthernetInterface(AttachedInterface):
         stack.current = None
         if stack.overhearing and stack.forward is not None and stack.forward(self, frame, offload):
             return
-        if len(frame) < 14:
+        if len(frame) > 23:
+            dst, ethertype, protocol = _DOOR.unpack_from(frame)
+        elif len(frame) > 13:
+            dst, ethertype, protocol = *_FILTER.unpack_from(frame), 0
+        else:
             self.drop("ethernet_header_short")
             return
-        dst, ethertype = _FILTER.unpack_from(frame)
         try:
             if dst == self.mac:
                 if ethertype == _IP:
-                    arrives = FAST.get(frame[23]) if len(frame) > 23 and not stack.overhearing else None
+                    arrives = None if stack.overhearing else FAST.get(protocol)
                     if arrives is None or not arrives(stack, frame, 14, offload):
                         self._ip_receive(self, frame, 14, offload, False)
                     return

@@ -88,6 +88,8 @@ class Receiver:
         """Reading has opened enough to tell the peer without being asked: a quarter of the buffer, or half a large one,
         since that leaves the peer enough to go on with, and each update is a frame."""
         opened = self.rcv_nxt + self.capacity - self.queued - self.edge
+        if opened << 2 < self.capacity:
+            return False
         if self.edge - self.rcv_nxt >= self.mss:
             opened -= self.unoffered  # the next ACK is soon enough
         return opened > 0 and opened << (1 if self.capacity > _LARGE else 2) >= self.capacity and self.fin_at is None

@@ -6,6 +6,7 @@ RFC 1122 3.2.1 (what IP discards), RFC 9293 3.10.7.4, RFC 7323 5.3, RFC 5961 5.2
 import pytest
 
 from netif.link import NONE, PARTIAL, VALID, Offload
+from stack.tcp.states import CLOSE_WAIT
 from tests.stack.tcp.both_paths import STAMPED, Both, ip, raw, tcp, with_ip_options
 from tests.stack.tcp.conversation import HOST, stream
 
@@ -86,3 +87,48 @@ def test_what_the_plain_path_does_not_mind_takes_it(both, what, offload):
     both.gets("P. 1:101(100) ack 1", mend=ALIKE[what], offload=offload)
     assert both.took() == 1
     assert both.reads() == stream(1, 100)
+
+
+def test_a_checksum_that_nobody_vouches_for_is_checked(both):
+    both.gets("P. 1:101(100) ack 1", mend=raw(-3, b"\x55"), offload=Offload())
+    assert both.fast.drops == {"tcp_checksum": 1}
+    assert both.took() == 0
+
+
+def test_the_timestamp_of_the_first_segment_is_echoed(both):  # RFC 7323 5.3 R3: of those that one ACK is for
+    if both.stamped:
+        both.gets("P. 1:101(100) ack 1 <nop,nop,TS val 20000 ecr 0>", flush=False)
+        both.gets("P. 101:201(100) ack 1 <nop,nop,TS val 30000 ecr 0>")
+        assert both.took() == 2
+        assert both.fast.sent[-1].options.timestamp[1] == 20000
+
+
+def test_the_largest_window_is_remembered(both):  # RFC 9293 3.8.6.2.1: half of it is worth a segment
+    both.gets(". 1:1(0) ack 1 win 50000")
+    both.gets(". 1:1(0) ack 1 win 4")
+    both.writes(20_000)
+    both.after(0.1)
+    assert both.took() == 2
+
+
+@pytest.mark.parametrize("settings", [{}, STAMPED], ids=["bare", "timestamps"])
+def test_the_receive_buffer_is_tuned_alike(settings):
+    both = Both(receive_buffer=None, receive_buffer_initial=20_000, **settings)
+    at = 1
+    for _ in range(12):
+        ecr = both.fast.connection.timestamp_base + int(both.fast.now * 1000) - 10 & 0xFFFFFFFF
+        stamp = f" <nop,nop,TS val {int(both.fast.now * 10)} ecr {ecr}>" if settings else ""
+        for _ in range(12):
+            both.gets(f". {at}:{at + 1448}(1448) ack 1{stamp}")
+            at += 1448
+        both.reads()
+        both.after(0.01)
+    assert both.took() > 100
+    assert both.fast.connection.info().receive_buffer > 20_000
+
+
+def test_a_fin_ahead_of_a_hole_is_met(both):
+    both.gets("F. 101:101(0) ack 1")
+    both.gets("P. 1:101(100) ack 1")
+    assert both.fast.state is CLOSE_WAIT
+    assert both.took() == 0
