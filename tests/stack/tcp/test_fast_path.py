@@ -160,6 +160,7 @@ def test_a_connection_with_ecn_is_plain(codepoint):
 def test_an_address_that_is_withdrawn_hears_nothing(both):
     for end in both.ends:
         end.interface.withdraw()
+    both.writes(10)
     both.gets("P. 1:101(100) ack 1")
     assert both.took() == 0
     assert both.reads() is None

@@ -6,6 +6,7 @@ RFC 1122 3.2.1 (what IP discards), RFC 9293 3.10.7.4, RFC 7323 5.3, RFC 5961 5.2
 import pytest
 
 from netif.link import NONE, PARTIAL, VALID, Offload
+from stack.limits import Limits
 from stack.tcp.states import CLOSE_WAIT
 from tests.stack.tcp.both_paths import STAMPED, Both, ip, raw, tcp, with_ip_options
 from tests.stack.tcp.conversation import HOST, stream
@@ -132,3 +133,52 @@ def test_a_fin_ahead_of_a_hole_is_met(both):
     both.gets("P. 1:101(100) ack 1")
     assert both.fast.state is CLOSE_WAIT
     assert both.took() == 0
+
+
+def test_a_hole_that_came_with_an_old_ack_is_filled(both):
+    both.writes(200)
+    both.gets(". 1:1(0) ack 201")
+    both.gets(". 101:201(100) ack 101")  # no news of the window
+    both.took()
+    both.gets(". 1:101(100) ack 201")
+    assert both.took() == 0
+    assert both.reads() == stream(1, 200)
+
+
+def test_short_of_memory_every_segment_is_looked_at():
+    both = Both(limits=Limits(socket_memory=40_000))
+    for at in range(1, 60_000, 1460):
+        both.gets(f". {at}:{at + 1460}(1460) ack 1")
+    assert both.fast.drops["socket_memory_full"] > 5
+
+
+def test_a_closed_window_that_is_probed_opens(both):
+    both.gets(". 1:1(0) ack 1 win 0")
+    both.writes(5000)
+    both.after(3)
+    both.took()
+    both.gets(". 1:1(0) ack 2 win 0")
+    assert both.took() == 0
+    both.gets(". 1:1(0) ack 2 win 40000")
+    both.gets(". 1:1(0) ack 5001 win 40000")
+    assert both.took() >= 1
+
+
+def test_the_answer_to_a_loss_probe_is_plain():  # RFC 8985 7.4.2
+    both = Both(initial_window=4, **STAMPED)
+    both.writes(30_000)
+    both.after(0.05)
+    assert both.fast.connection.recovery.tlps == 1  # of data that had not been sent
+    both.gets(". 1:1(0) ack 1449")
+    both.gets(". 1:1(0) ack 7241")
+    assert both.took() == 0
+    both.after(0.05)
+    both.gets(". 1:1(0) ack 10137")
+    both.after(1)
+
+
+def test_an_urgent_octet_is_found_in_what_follows(both):  # RFC 9293 3.8.5
+    both.gets("PU. 1:11(10) ack 1 urg 50")
+    both.gets("P. 11:101(90) ack 1")
+    assert both.took() == 0
+    assert [end.connection.exceptional() for end in both.ends] == [True, True]
