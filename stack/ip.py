@@ -42,6 +42,7 @@ _LOOPBACK_NET = 127
 VOUCHED = Offload(VALID)
 _LEAST_MTU = 68  # RFC 791 3.2: what every link carries in one piece
 _KEPT = 1024  # entries of a cache until it starts anew
+_WAYS = 256  # of the one whose entries are large
 
 
 class Ip:
@@ -181,7 +182,7 @@ class Ip:
         chosen, next_hop = find(self, dst, src, interface)
         route = Route(dst, src or source(self, dst, chosen, next_hop), interface, chosen, next_hop)
         if interface is None:
-            if len(self._ways) >= _KEPT:
+            if len(self._ways) >= _WAYS:
                 self._ways.clear()
             _prepare(route, 0, 64, TCP)  # as most will go there, who then share the sum
             self._ways[dst, src] = route.twin()

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_FRAMES = 16  # frames drained from a port before others have their turn, and the clock is read again
-SHARES = 4  # connections for which a batch off a descriptor holds BATCH_BYTES each
+SHARES = 8  # connections for which a batch off a descriptor holds BATCH_BYTES each
+LONG_BATCH = 48  # frames of such a batch
 ROUNDS = 8  # of wires in memory within one turn; the rest is left to the next
 LINGER = 1.0  # seconds that a closing runtime gives the connections of all its stacks to end in order
 FLUSH_FAILURES = 4  # flushes of one stack that raise in a row, after which it waits for its next event
@@ -224,7 +225,8 @@ class Crank(Gate):
         try:
             stack.advance(self.now())
             size = 0
-            batch, size = receive(BATCH_FRAMES, port.room)
+            room = port.room
+            batch, size = receive(BATCH_FRAMES if room == BATCH_BYTES else LONG_BATCH, room)
         except Exception as error:
             if size:
                 self.caught(error, stack)

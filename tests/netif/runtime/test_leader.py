@@ -738,8 +738,7 @@ class TestBatches:
         assert scene.machine.where("A") == "poll"
         assert len(scene.host.nic.seen) == 40
 
-
-    @pytest.mark.parametrize(("connections", "most"), [(1, 1), (3, 3), (16, 4)])
+    @pytest.mark.parametrize(("connections", "most"), [(1, 1), (3, 3), (16, 8)])
     def test_a_full_batch_for_several_connections_makes_the_next_one_longer(self, scene, connections, most):
         """One connection's data is acknowledged each 256 KiB, however many there are."""
         quarter, rooms = 256 << 10, []
