@@ -170,18 +170,27 @@ def test_both_pollers_do(runtime_of_each_poller):
 
 
 def test_idle_costs_no_wake_up(nothing_left):
+    reading, leading = [], threading.Event()
+
     class Counting(EpollPoller):
         polls = 0
 
         def poll(self, timeout):
             self.polls += 1
+            if threading.get_ident() in reading:
+                leading.set()
             return super().poll(timeout)
+
+    def read():
+        reading.append(threading.get_ident())
+        return bert.get("in")
 
     made = []
     runtime = ThreadedRuntime(poller=lambda: made.append(Counting()) or made[0])
     anna, bert = two_hosts(runtime, socket_pair)
-    reader = runtime.spawn(lambda: bert.get("in"))
-    runtime.run_for(0.02)
+    reader = runtime.spawn(read)
+    assert leading.wait(10)
+    runtime.run_for(0.02)  # for the background thread to fall asleep; it does not poll for that
     polls, cpu = made[0].polls, sum(os.times()[:2])
     runtime.run_for(0.3)
     assert made[0].polls == polls
