@@ -23,7 +23,6 @@ class Strand:
         self.timeout = None
         self.expired = False
         self.error = None
-        self.stops = 0
 
 
 class Machine:
@@ -68,7 +67,6 @@ class Machine:
             strand = self.adopt(threading.current_thread().name)
         strand.where, strand.ready, strand.timeout = where, ready, timeout
         strand.deadline = None if timeout is None else self.now + timeout
-        strand.stops += 1
         self.give_back(strand)
         if self.over:
             return ready()
@@ -181,7 +179,6 @@ class ScriptedLock:
     def __init__(self, machine):
         self.machine = machine
         self.taken = False
-        self.releases = 0
         self.guard = threading.Lock()
 
     def take(self):
@@ -211,7 +208,6 @@ class ScriptedLock:
             self.machine.stop("before a release", lambda: True)
         if not self.taken:
             raise RuntimeError("release of a lock that nobody holds")
-        self.releases += 1
         self.taken = False
 
 
