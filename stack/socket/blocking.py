@@ -209,8 +209,6 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
     def _send_flags(self, data: Buffer, flags: int) -> int:
         if self._core.kind != SOCK_STREAM:
             self._check_whole(flags)
-        if not flags:
-            return self._do("send", WRITE, partial(self._core.write, data))
         if flags & MSG_MORE:
             return self._with_more(self.send, data, flags)
         attempt = partial(self._core.write_urgent if flags & MSG_OOB else self._core.write, data)
