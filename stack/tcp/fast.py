@@ -16,6 +16,7 @@ from netif.wire.checksum import partial_sum
 from netif.wire.tcp import PROTOCOL, PSH
 from stack.seq import MASK
 from stack.tcp import arrival, autotuning, known
+from stack.tcp.known import BUT_TOS, FIVE_WORDS, FRAGMENT_PROTOCOL, WHOLE_TCP
 from stack.tcp.segment import kept
 from stack.tcp.sender import QUEUED
 from stack.tcp.states import ESTABLISHED, FIN_WAIT_1
@@ -29,10 +30,9 @@ _HEADERS = Struct("!IQ12sIQ")  # IP: its first word, two more, the addresses, wi
 _TIMESTAMP = Struct("!III")  # NOP NOP 8 10, TSval, TSecr
 _FLOW = Struct("!4s4sHH")  # src, dst, sport, dport, as they come in
 _NOP_NOP_TIMESTAMP = 0x0101080A
-_BUT_TOS, _FIVE_WORDS = 0xFF00FFFF, 0x45000000  # of IP's first word
-_FRAGMENT_PROTOCOL, _WHOLE_TCP = 0x3FFF00FF0000, PROTOCOL << 16  # of the two behind it
 _OFFSET_FLAGS, _PSH = 0xFFFF0000, PSH << 16  # of ack to window
-_BARE, _STAMPED = 0x1_00000000_50180000, 0x1_00000000_80180000  # ACK and PSH, and what no segment says
+# ACK and PSH; the topmost bit is in no segment, so that whatever the first one says is news
+_BARE, _STAMPED = 0x1_00000000_50180000, 0x1_00000000_80180000
 _LOOPBACK_NET, _GROUPS = 127, 224
 _HALF = 1 << 31
 
@@ -111,9 +111,9 @@ def arrives(stack: Stack, frame: Buffer, at: int, offload: Offload | None) -> bo
         return known.arrives(connection, frame, at, offload)
 
     # The IP header: five words, whole, no fragment, its checksum right
-    end = at + (first & _BUT_TOS) - _FIVE_WORDS  # far off, where it is another version or length
+    end = at + (first & BUT_TOS) - FIVE_WORDS  # far off, where it is another version or length
     pseudo = connection.emitter.pseudo  # addresses and protocol
-    if middle & _FRAGMENT_PROTOCOL != _WHOLE_TCP or (first + middle + pseudo) % 65535 != PROTOCOL:
+    if middle & FRAGMENT_PROTOCOL != WHOLE_TCP or (first + middle + pseudo) % 65535 != PROTOCOL:
         return False
     if connection.stamped:
         start = at + 52

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from stack.tcp.connection import Connection
 
 _FIXED = Struct("!IQ12xIIHH2xH")  # IP: its first word, two more; seq, ack, offset and flags, window, urgent pointer
-_BUT_TOS, _FIVE_WORDS = 0xFF00FFFF, 0x45000000  # of IP's first word
-_FRAGMENT_PROTOCOL, _WHOLE_TCP = 0x3FFF00FF0000, PROTOCOL << 16  # of the two behind it
+BUT_TOS, FIVE_WORDS = 0xFF00FFFF, 0x45000000  # of IP's first word
+FRAGMENT_PROTOCOL, WHOLE_TCP = 0x3FFF00FF0000, PROTOCOL << 16  # of the two behind it
 
 
 def arrives(connection: Connection, frame: Buffer, at: int, offload: Offload | None) -> bool:
@@ -30,9 +30,9 @@ def arrives(connection: Connection, frame: Buffer, at: int, offload: Offload | N
         return False
     first, middle, seq, ack, offset_flags, window, urgent = _FIXED.unpack_from(frame, at)
     start = at + 20 + (offset_flags >> 12 << 2)
-    end = at + (first & _BUT_TOS) - _FIVE_WORDS  # far off, where it is another version or length
+    end = at + (first & BUT_TOS) - FIVE_WORDS  # far off, where it is another version or length
     pseudo = connection.emitter.pseudo  # addresses and protocol
-    if not at + 40 <= start <= end <= len(frame) or middle & _FRAGMENT_PROTOCOL != _WHOLE_TCP:
+    if not at + 40 <= start <= end <= len(frame) or middle & FRAGMENT_PROTOCOL != WHOLE_TCP:
         return False
     if (first + middle + pseudo) % 65535 != PROTOCOL:
         return False
