@@ -325,8 +325,8 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
     if connection.ecn is not None and connection.ecn.data(segment.flags):
         receiver.ack_now = True
     if segment.length:
-        connection.figures.bare_in -= 1
-        data_arrived(connection, segment.length, segment.gso_size, segment.options.timestamp, now)
+        connection.figures.bare_in -= 1  # it was counted as one before its text was looked at
+        _data_arrived(connection, segment.length, segment.gso_size, segment.options.timestamp, now)
     if not receiver.text(segment.seq, segment.payload, bool(segment.flags & FIN), segment.gso_size):
         if receiver.refused:
             receiver.refused = False
@@ -342,7 +342,7 @@ def text(connection: Connection, segment: Segment, now: float) -> None:
         connection.enter_time_wait(now)
 
 
-def data_arrived(
+def _data_arrived(
     connection: Connection, length: int, gso_size: int, timestamp: tuple[int, int] | None, now: float
 ) -> None:
     """For those who measure and count."""

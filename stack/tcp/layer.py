@@ -49,9 +49,9 @@ class Tcp:
         self.config = stack.tcp_config
         self.connections: dict[Key, Connection | TimeWait] = {}
         self.listeners: dict[ListenerKey, Listener] = {}
-        self.flows: dict[bytes, Connection] = {}  # by src, dst, sport and dport of what comes
+        self.flows: dict[bytes, Connection] = {}  # by src, dst, sport and dport of what comes; of the fast path
         self.fast_in = 0  # frames that took it
-        self.plain_in = 0  # and those that came to the layer instead
+        self.plain_in = 0  # and all others, known by their flow or not
         self.fast_out = 0  # frames that a connection sent by it
         self.plain_out = 0  # and otherwise
         self.ports = Ports(stack.dice, *self.config.local_ports)

@@ -127,7 +127,7 @@ class Receiver:
             self._out_of_order(seq, payload)
             return False
         if length:
-            self.in_order(payload, length, gso_size)
+            self._in_order(payload, length, gso_size)
         if self.fin_at is not None:
             if self.rcv_nxt == self.fin_at:
                 self.rcv_nxt += 1
@@ -139,7 +139,7 @@ class Receiver:
             self.ack_now = True
         return False
 
-    def in_order(self, payload: Buffer, length: int, gso_size: int) -> None:
+    def _in_order(self, payload: Buffer, length: int, gso_size: int) -> None:
         """Bytes that begin at rcv_nxt, all within the window; there are some."""
         size = gso_size or self.mss
         self.owed += 1 if length <= size else -(-length // size)
