@@ -52,7 +52,7 @@ class MemoryPort:
         self._port: Port | None = None
         self._inbox: deque[Frame] = deque()
         self._held = 0  # bytes in the inbox
-        self._left = self._left_bytes = 0  # what was in the inbox before
+        self._left = self._left_bytes = 0  # frames, and their bytes, that have left the inbox
         self._announced = False  # nobody has looked since the runtime was told
         self._weak = False  # some frame may have to be cut or finished for this port
 
