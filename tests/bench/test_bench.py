@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 
 import pytest
 
+from tests import bench
 from tests.bench import leases, router
 from tests.bench.client import ROWS as CLIENT_ROWS
 from tests.bench.rows import ALL, ROWS
@@ -26,6 +29,11 @@ from tests.bench.wires import TAP, WIRES
 from tests.bench.wires import table as lines_of
 
 BY_NAME = {row.name: row for row in ROWS}
+PARTS = [
+    module.name
+    for module in pkgutil.walk_packages(bench.__path__, "tests.bench.")
+    if ".test_" not in module.name and module.name != "tests.bench.peers.pytcp"  # which runs where PyTCP is
+]
 
 
 def cells(line: str) -> list[str]:
@@ -35,6 +43,11 @@ def cells(line: str) -> list[str]:
 def samples(*rates: int, cpu: float = 0.0) -> list[Sample]:
     """Of a second each."""
     return [Sample(bytes=rate * 65536, times=rate, seconds=1.0, server_cpu=cpu) for rate in rates]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_finds_what_it_needs_of_the_others(name):
+    importlib.import_module(name)
 
 
 def test_a_row_shows_medians_and_their_ratio():
