@@ -1,8 +1,8 @@
 """From `Stack()` to the first ping answered on a TAP: `python -m tests.bench.first_ping` prints one JSON object.
 
 The first time in a process, modules that nobody has needed yet are imported too: "cold"; "warm" is the median of the
-times after that. The kernel pings as soon as
-the constructor of the Netif has returned, every quarter of a millisecond; what it did before that is its own affair.
+times after that. The kernel pings as soon as the constructor of the Netif has returned, every quarter of a millisecond;
+what it did before that is its own affair.
 """
 
 from __future__ import annotations
