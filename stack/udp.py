@@ -210,11 +210,6 @@ class UdpEndpoint(Mailbox[Queued]):
         datagram = self.take()
         return None if datagram is None else datagram[:2]
 
-    def peek(self) -> tuple[bytes, Address] | None:
-        """As `receive`, and it stays."""
-        first = self.first()
-        return None if first is None else first[:2]
-
     def path_mtu(self) -> int | None:
         """Of the way to where it is connected."""
         return self._find(self.remote[0]).mtu if self.remote is not None else None

@@ -250,9 +250,9 @@ def test_a_queue_is_bounded_in_bytes_and_small_datagrams_count_more_than_their_p
 
 def test_peeking_leaves_the_datagram(met: Rig):
     socket = bound(met)
-    assert socket.peek() is None
+    assert socket.first() is None
     met.gets(datagram(b"x"))
-    assert socket.peek() == socket.peek() == socket.receive()
+    assert socket.first() == socket.first() == socket.take()
 
 
 def test_a_checksum_of_zero_is_none(met: Rig):
