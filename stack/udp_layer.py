@@ -147,7 +147,7 @@ class Udp:
         return local
 
     def unhold(self, endpoint: UdpEndpoint) -> None:
-        """Take back what `hold` or `connect` gave."""
+        """Take back what `hold` or `pair` gave."""
         self.readdressed()
         port = endpoint.local[1]
         if port in self.ports:

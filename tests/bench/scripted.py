@@ -210,8 +210,8 @@ class Client:
 
 
 def scene(wire: Wire, **options: Any) -> tuple[Any, Any]:
-    """(stack, netif) on a clock that only frames move, with no background thread: it would lead whenever tracing is
-    slower than its patience."""
+    """(stack, netif) on a clock that only frames move, where the background thread dozes for an hour: else it would
+    lead whenever tracing is slower than its patience."""
     from netif import Netif, Stack
     from netif.runtime.threaded import ThreadedRuntime
 
