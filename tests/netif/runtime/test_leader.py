@@ -738,25 +738,26 @@ class TestBatches:
         assert scene.machine.where("A") == "poll"
         assert len(scene.host.nic.seen) == 40
 
-    @pytest.mark.parametrize(("connections", "most"), [(1, 1), (3, 3), (16, 8)])
-    def test_a_full_batch_for_several_connections_makes_the_next_one_longer(self, scene, connections, most):
-        """One connection's data is acknowledged each 256 KiB, however many there are."""
-        quarter, rooms = 256 << 10, []
-        names = [f"{number % connections}:".encode() for number in range(48)]
 
-        def receive_batch(most, room):
-            rooms.append(room)
-            frames, names[:16] = names[:16], []
-            if not names:
-                scene.poller.events.pop(scene.wire.fd, None)
-            return [(name, None) for name in frames], quarter
+@pytest.mark.parametrize(("connections", "most"), [(1, 1), (3, 3), (16, 8)])
+def test_a_full_batch_for_several_connections_makes_the_next_one_longer(scene, connections, most):
+    """One connection's data is acknowledged each 256 KiB, however many there are."""
+    quarter, rooms = 256 << 10, []
+    names = [f"{number % connections}:".encode() for number in range(48)]
 
-        scene.leading_reader("A", "a")
-        port = scene.wire.port
-        port.batching = receive_batch, lambda batch, size, caught: [scene.host.nic.receive(*one) for one in batch]
-        scene.poller.events[scene.wire.fd] = 1
-        scene.machine.run_while_it_can("A")
-        assert rooms == [quarter, most * quarter, most * quarter]
+    def receive_batch(most, room):
+        rooms.append(room)
+        frames, names[:16] = names[:16], []
+        if not names:
+            scene.poller.events.pop(scene.wire.fd, None)
+        return [(name, None) for name in frames], quarter
+
+    scene.leading_reader("A", "a")
+    port = scene.wire.port
+    port.batching = receive_batch, lambda batch, size, caught: [scene.host.nic.receive(*one) for one in batch]
+    scene.poller.events[scene.wire.fd] = 1
+    scene.machine.run_while_it_can("A")
+    assert rooms == [quarter, most * quarter, most * quarter]
 
 
 class TestGate:
