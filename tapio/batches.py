@@ -20,6 +20,7 @@ class InBatches:
 
     _port: Port | None
     _pieces: deque[tuple[Buffer, Offload | None]]
+    _poll_tells = True  # of every frame but those; else after each batch the runtime is told to look again
     _singles = 0  # batches of one small frame, in a row
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
@@ -38,7 +39,7 @@ class InBatches:
             if not batch or port is None:
                 raise
             port.failed(error)  # which is said once
-        if self._pieces and port is not None:
+        if port is not None and (self._pieces or (batch and not self._poll_tells)):
             port.readable()
         if batch:
             self._singles = singles + 1 if size <= SMALL and len(batch) == 1 else 0

@@ -178,6 +178,14 @@ class Attempts:
         return repr(self.endpoint) if self.endpoint is not None else f"{self.kind.name} unconnected"
 
 
+def octets(data: Buffer) -> Buffer:
+    """The same bytes, where `len` may count something else: what is sent is counted in bytes."""
+    if type(data) is bytes or type(data) is bytearray:
+        return data
+    view = memoryview(data)
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
 class Sending:
     """A `sendall` under way: each attempt hands over as much as fits."""
 
@@ -185,8 +193,7 @@ class Sending:
 
     def __init__(self, core: Attempts, data: Buffer, sent: int) -> None:
         self.core = core
-        view = memoryview(data)
-        self.rest = (view if view.format == "B" and view.ndim == 1 else view.cast("B"))[sent:]
+        self.rest = memoryview(octets(data))[sent:]
 
     def attempt(self) -> bool | None:
         sent = self.core.write(self.rest)

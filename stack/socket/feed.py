@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from netif.link import Buffer
 from stack.endpoint import Onlooker
 from stack.failure import failure
+from stack.socket.attempts import octets
 from stack.tcp.states import CLOSED
 
 if TYPE_CHECKING:
@@ -216,6 +217,8 @@ class Feed(Onlooker):
             self._lose(self._reason or self._connection.take_error())
 
     def _write(self, data: Buffer) -> None:
+        if type(data) is not bytes:
+            data = octets(data)
         if self._state is not State.OPEN or not len(data):
             return
         sent = 0

@@ -34,7 +34,7 @@ import attrs
 
 from netif.link import Buffer
 from stack.socket import options, resolver
-from stack.socket.attempts import Attempts, fail
+from stack.socket.attempts import Attempts, fail, octets
 from stack.socket.ip_level import IP_MTU
 from stack.socket.opening import Opening
 from stack.tcp.config import WITH_SYN
@@ -82,6 +82,8 @@ class Stream(Opening):
         return b"" if data is None and self.read_shut else data
 
     def write(self, data: Buffer) -> int | None:
+        if type(data) is not bytes:
+            data = octets(data)
         connection = self.connection
         if connection is None:
             if self.put_off is not None:
@@ -110,6 +112,7 @@ class Stream(Opening):
     def write_urgent(self, data: Buffer) -> int | None:
         if self.connection is None:
             raise fail(errno.EPIPE)
+        data = octets(data)
         count = self.connection.write_urgent(data)
         return None if not count and len(data) else count
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import sys
 from collections import deque
 from contextlib import ExitStack
 from typing import Any
@@ -46,6 +47,7 @@ class Pcap(InBatches):
     interface's own MAC address is ours too (Wi-Fi takes no other). buffer_size: bytes of libpcap's ring.
     """
 
+    _poll_tells = sys.platform == "linux"  # bpf(4) hands over all that it has at one read, and forgets it
     shared_wire = True  # which MAC addresses are on it, no process knows alone
 
     def __init__(

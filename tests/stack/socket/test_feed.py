@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from socket import SHUT_WR, SO_LINGER, SOL_SOCKET
@@ -122,6 +123,27 @@ def test_nobody_waits_and_no_thread_is_there_for_it(lan, fed):
     client.send(b"hello")
     assert read(lan, client) == b"hello"
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("shape", [array, lambda *said: memoryview(array(*said))])
+def test_what_is_not_made_of_bytes_is_sent_whole(lan, fed, shape):
+    words = shape("I", range(1000))
+    client, said, _ = fed(Recorder())
+    said.feed.write(words)
+    said.feed.write(b"end")
+    got = bytearray()
+
+    def read():
+        with suppress(BlockingIOError):
+            got.extend(client.recv(1 << 16))
+        return len(got) >= 4003
+
+    lan.run_until(read)
+    assert got == bytes(words) + b"end"
+    assert client.send(words) == 4000
+    client.sendall(words)
+    lan.run_until(lambda: len(said.got) >= 8000)
+    assert said.got == bytes(words) * 2
 
 
 def test_what_came_before_the_protocol_is_handed_over_first(lan):
