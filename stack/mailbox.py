@@ -87,9 +87,13 @@ class Mailbox(Endpoint, Generic[Item]):
         return bool(self._queue) or self.error is not None or self.closed
 
     def writable(self) -> bool:
-        blocked = self._route is not None and self._route.interface.blocked
-        if self.groups is not None:
-            blocked = blocked or self.groups.blocked()
+        """If not, its flush follows when there is room, whoever filled the link."""
+        route = self._route
+        blocked = route is not None and route.interface.blocked
+        if route is not None and blocked:
+            route.interface.waiting[self] = None
+        if self.groups is not None and self.groups.blocked():
+            blocked = True
         return not blocked or self.error is not None or self.closed
 
     def unreachable(self, error: OSError) -> None:

@@ -210,7 +210,7 @@ class Subscriptions:
         return True
 
     def blocked(self) -> bool:
-        return self.waits_for is not None and self.waits_for.blocked
+        return self.waits_for is not None and not self.has_room(self.waits_for)
 
     def send(self, route: Route, protocol: int, body: tuple[Buffer, ...], length: int, df: bool) -> None:
         """One packet for the link, and one for ourselves if it is heard here."""

@@ -328,6 +328,29 @@ def test_a_full_driver_blocks_the_socket_until_there_is_room(met: Rig):
     met.sends(*(f"10.0.0.1.7 > 10.0.0.2.9: udp ({size})" for size in (1, 2, 3)))
 
 
+def test_who_waits_for_room_that_others_took_is_woken_when_there_is(met: Rig):
+    """Nothing of its own was refused: it has only looked, or found no room when there was some for others."""
+    one, other = UdpEndpoint(met.stack), UdpEndpoint(met.stack)
+    for endpoint in (one, other):
+        assert endpoint.send_to(b"first", (PEER, 7)) == 5
+    met.netif.room = 0
+    other.send_to(b"fills the driver", (PEER, 7))
+    assert met.interface.blocked
+    assert not one.writable()
+    waiter = met.runtime.waiter("select", one)
+    one.wait_writable(waiter)
+    met.netif.room = 1  # for what waits already
+    met.interface.writable()
+    other.send_to(b"fills it again", (PEER, 7))
+    met.flush()
+    assert met.interface.blocked
+    assert not waiter.woken
+    met.netif.room = None
+    met.interface.writable()
+    met.flush()
+    assert waiter.woken
+
+
 def test_the_time_to_live_and_the_type_of_service_are_the_sockets(met: Rig):
     socket = bound(met)
     socket.ttl, socket.tos = 3, 0x10
