@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, DefaultSelector
 from socket import SHUT_RDWR
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from components.command import explain
@@ -72,6 +73,8 @@ class Sessions:
         self._ended = ended
         self._listeners: list[Any] = []
         self._served: dict[Any, Session] = {}  # by listener or connection
+        self._running = Lock()  # held by `run`, or by who ends all without it: no session is ended while it is stepped
+        self._ending = False
 
     def listen(self, listener: Any, session: Open) -> None:
         """Serve whoever connects there, and close it at the end."""
@@ -103,20 +106,24 @@ class Sessions:
                 self.begin(connection, session(connection, peer))
 
     def run(self) -> None:
-        """Until there is neither a listener nor a client."""
+        """Until there is neither a listener nor a client, or `close` was called."""
+        with self._running:
+            try:
+                self._run()
+            finally:
+                self._end_all()
+
+    def _run(self) -> None:
         selector, step = self._selector, self._step
-        try:
-            while self._served:
-                for key, _ in selector.select():
-                    connection, session = key.fileobj, key.data
-                    events = step(session)
-                    if not events:
-                        selector.unregister(connection)
-                        self._end(connection)
-                    elif events != key.events:
-                        selector.modify(connection, events, session)
-        finally:
-            self.close()
+        while self._served and not self._ending:
+            for key, _ in selector.select():
+                connection, session = key.fileobj, key.data
+                events = step(session)
+                if not events:
+                    selector.unregister(connection)
+                    self._end(connection)
+                elif events != key.events:
+                    selector.modify(connection, events, session)
 
     def _step(self, session: Session) -> int:
         """On to where it would block; 0: that was all."""
@@ -145,7 +152,19 @@ class Sessions:
                 listener.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
-        """End all that is being served. Not from another thread than that which runs."""
+        """End all that is being served. Idempotent; from any thread: what `run` has in hand it ends itself, soon."""
+        self._ending = True
+        if self._running.acquire(blocking=False):
+            try:
+                self._end_all()
+            finally:
+                self._running.release()
+        else:
+            for connection in list(self._served):
+                with suppress(OSError):
+                    connection.shutdown(SHUT_RDWR)  # it is ready then: `run` comes back from its wait
+
+    def _end_all(self) -> None:
         self._selector.close()
         for connection, session in self._served.items():
             session.close()

@@ -202,6 +202,78 @@ def test_after_a_stop_those_being_served_are_served_on(lan, served):
     server.create_server(("", 7)).close()
 
 
+def test_a_close_from_outside_leaves_the_session_in_hand_to_who_runs_it(lan, served):
+    server, client, sessions, serve = served
+    said = []
+
+    def slow(connection, _peer):
+        yield READ
+        try:
+            said.append(connection.recv(100))
+            lan.sleep(1.0)  # a step that takes its time: the generator is executing all the while
+            said.append("stepped")
+            yield from receive(connection, 100)
+            said.append("went on")
+        finally:
+            said.append("ended")
+
+    running = serve(p7=slow, p9=echo)
+
+    def ask(port, words):
+        with client.create_connection((server.ip, port)) as connection:
+            connection.sendall(words)
+            return connection.recv(100)
+
+    idle = client.spawn(lambda: ask(9, b""))
+    busy = client.spawn(lambda: ask(7, b"x"))
+    lan.run_for(0.5)
+    assert said == [b"x"]
+    sessions.close()
+    sessions.close()
+    assert finish(lan, running, idle, busy) == [None, b"", b""]
+    assert said == [b"x", "stepped", "ended"]
+    server.create_server(("", 7)).close()
+
+
+def test_a_close_from_outside_wakes_who_waits_for_the_kernels_sockets():
+    sessions = Sessions(kernel)
+    with kernel.create_server(("127.0.0.1", 0)) as listener:
+        with kernel.create_connection(listener.getsockname()) as client:
+            client.settimeout(10)
+            connection, peer = listener.accept()
+            sessions.begin(connection, echo(connection, peer))
+            thread = threading.Thread(target=sessions.run)
+            thread.start()
+            client.sendall(b"hello")
+            assert client.recv(100) == b"hello"
+            sessions.close()
+            assert client.recv(100) == b""
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_services_that_are_interrupted_as_they_start_end_what_they_serve_already(lan, served):
+    server, client, *_ = served
+    tasks = []
+
+    def drink():
+        with client.create_connection((server.ip, CHARGEN)) as connection:
+            while connection.recv(1 << 18):
+                pass
+
+    def spawn(fn):
+        tasks.append(server.spawn(fn))
+        if len(tasks) == 4:
+            tasks.append(client.spawn(drink))
+            lan.run_until(lambda: server.stack.memory.held > 0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SmallServices(server, spawn=spawn)
+    finish(lan, *tasks)
+    server.create_server(("", CHARGEN)).close()
+
+
 def test_a_session_that_writes_first_need_not_be_asked(lan, served):
     server, client, _, serve = served
 
