@@ -167,11 +167,11 @@ class Kernel:
         fcntl.ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", b"tap0", _TAP_WITHOUT_INFORMATION))
         return fd
 
-    def play(self, cases: dict[str, Steps]) -> dict[str, Outcome]:
+    def play(self, cases: dict[str, Steps], at_once: int = _AT_ONCE) -> dict[str, Outcome]:
         """As many at once as a busy machine hears in time."""
         outcomes: dict[str, Outcome] = {}
         names = iter(cases)
-        while batch := {name: cases[name] for name in itertools.islice(names, _AT_ONCE)}:
+        while batch := {name: cases[name] for name in itertools.islice(names, at_once)}:
             outcomes |= self._play(batch)
         return outcomes
 
