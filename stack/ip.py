@@ -164,6 +164,7 @@ class Ip:
     def rebuild(self) -> None:
         """An interface, an address or the default has changed: all that is derived from them."""
         self.outdate()
+        self._ways.clear()
         self.paths.clear()
         self.redirects.clear()
         fill(self)
