@@ -32,6 +32,7 @@ hypothesis.settings.load_profile("netif")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("netif")
     group.addoption("--slow", action="store_true", help="the slow half, whole, and nothing else")
+    group.addoption("--plain", action="store_true", help="TCP by the plain path alone, unless a test says otherwise")
     group.addoption("--seed", type=int, metavar="N", help="repeat the run that printed this seed")
 
 
@@ -39,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--seed")
     if given is None:  # pytest-xdist's workers take the seed of the run that started them
         given = getattr(config, "workerinput", {}).get("seed")
+    if config.getoption("--plain"):
+        from stack.tcp.config import TcpConfig
+
+        TcpConfig.__init__.__kwdefaults__["fast_path"] = False  # what attrs made of the field's default
     config.stash[RUN_SEED] = random.SystemRandom().randrange(1_000_000_000) if given is None else given
 
 

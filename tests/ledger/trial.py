@@ -88,7 +88,8 @@ def _in_child(row: Row | None, tests: list[str], said: int, output: int) -> None
         sys.meta_path.insert(0, _Imported(row.mutation.file, compiled(row)))
     witness = _Witness()
     chosen = ["-x"] if row is not None else []
-    arguments = [*tests, *chosen, "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:junitxml", "--seed", "1"]
+    quiet = ["-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:junitxml", "--seed", "1"]
+    arguments = [*tests, *chosen, *quiet, "--plain"]  # the clauses stand on the plain path
     code = int(pytest.main(arguments, plugins=[witness]))
     sys.stdout.flush()
     os.write(said, json.dumps({"code": code, "errors": witness.errors, "unrelated": witness.unrelated}).encode())

