@@ -269,6 +269,9 @@ def _last_word(connection: Connection, now: float) -> None:
     if connection.reset_owed:
         connection.reset_owed = False
         send_ack(connection, now, flags=RST | ACK)
+        sender = connection.sender
+        if connection.probing and sender.snd_nxt > sender.snd_una + sender.snd_wnd:
+            send_ack(connection, now, sender.snd_nxt, RST | ACK)  # the peer may have taken the probe: only one is exact
     connection.emitter.route.owner = None
 
 

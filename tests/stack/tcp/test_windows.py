@@ -193,3 +193,12 @@ def test_answers_to_probes_are_no_duplicates(closed):  # RFC 5681 2: nothing is 
     closed.gets(". 1:1(0) ack 1 win 5000")
     after = closed.connection.info()
     assert (after.cwnd, after.ssthresh, after.fast_retransmits) == (before.cwnd, before.ssthresh, 0)
+
+
+def test_a_reset_reaches_a_peer_that_took_the_probe_of_its_closed_window_and_one_that_did_not(closed):
+    """RFC 5961 3.2: only the exact number resets, and which one is exact only the peer knows."""
+    closed.after(closed.connection.info().rto)
+    probe = closed.all_sent()[-1]
+    closed.connection.abort()
+    closed.after(0)
+    assert [one.seq for one in closed.all_sent()] == [probe.seq, probe.seq + 1]
