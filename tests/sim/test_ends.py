@@ -149,7 +149,8 @@ class TestClosing:
         took = scene.closes(scene.client, 0.5)
         assert took == pytest.approx(0.5, abs=0.01)
         assert writing.result() in (errno.ENETDOWN, errno.EPIPE)
-        assert len(scene.segments.of("client", RST)) == 1
+        resets = scene.segments.of("client", RST)
+        assert resets in ([1.5], [1.5, 1.5])  # with both numbers the peer may expect: it may have taken a probe's byte
 
     def test_with_no_time_to_linger_it_resets_at_once(self, scene: Conversation):
         hearing = scene.fails(scene.hears_everything)

@@ -319,6 +319,7 @@ class TestConnectionsSurvive:
         try:
             transfer.goes_on()
             end(process, how)
+            until(lambda: any(wire.first for wire in transfer.wires), 20)
             transfer.goes_on()
             assert sorted(wire.first for wire in transfer.wires) == [False, True]
         finally:
