@@ -130,6 +130,13 @@ class Mailbox(Endpoint, Generic[Item]):
         self._route = None
         self.reshaped()
 
+    def allow_broadcast(self, allowed: bool) -> None:
+        """SO_BROADCAST. The way to where it is connected was checked when it was connected."""
+        self.broadcast = allowed
+        if self.remote is None:
+            self._route = None
+            self.reshaped()
+
     def reshaped(self) -> None:
         """What is sent from now on looks, or goes, otherwise."""
 

@@ -57,8 +57,9 @@ class EpollPoller:
         return self._epoll.poll(timeout, MAX_EVENTS)
 
     def wake(self) -> None:
-        if self._wake_fd >= 0:
-            os.eventfd_write(self._wake_fd, 1)
+        wake_fd = self._wake_fd  # once: another thread may be closing us
+        if wake_fd >= 0:
+            os.eventfd_write(wake_fd, 1)
 
     def close(self) -> None:
         self._epoll.close()

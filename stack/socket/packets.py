@@ -76,7 +76,7 @@ class Packets(Attempts):
             return
         number = options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_BROADCAST):
-            self.mailbox.broadcast = bool(number)
+            self.mailbox.allow_broadcast(bool(number))
         elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
             self.buffer_asked = True
             self.mailbox.queue_limit = options.buffer_size(option, number, self.stack.limits, self.stack.stats)

@@ -86,6 +86,13 @@ class Namespace:
         self.name = f"nt{os.getpid()}-{next(_numbers)}"
         self._processes: list[subprocess.Popen[Any]] = []
         run("ip", "netns", "add", self.name)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         # No router solicitations, no MLD reports: what a capture shows is what a test sent.
         self.sysctl("net/ipv6/conf/all/disable_ipv6", 1)
         self.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
@@ -164,9 +171,11 @@ class Namespace:
         return ["ip", "netns", "exec", self.name, *argv]
 
     def close(self) -> None:
-        for process in self._processes:
-            end(process)
-        run("ip", "netns", "delete", self.name)
+        try:
+            for process in self._processes:
+                end(process)
+        finally:
+            run("ip", "netns", "delete", self.name)
 
 
 def require(program: str) -> None:

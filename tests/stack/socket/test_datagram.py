@@ -68,6 +68,9 @@ def test_broadcast_needs_leave(hosts):
         left.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         left.sendto(b"all", ("10.0.0.255", 7000))
         assert right.recv(100) == b"all"
+        left.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+        with pytest.raises(PermissionError):
+            left.sendto(b"all", ("10.0.0.255", 7000))
 
 
 def test_sending_without_an_address(hosts):
