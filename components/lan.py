@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 
 import attrs
@@ -74,6 +74,11 @@ class Host:
     def aio(self) -> HostAio:
         """The awaiting sockets, on an asyncio clock."""
         return self.stack.aio
+
+    @property
+    def socket_module(self) -> ModuleType:
+        """As the stack's."""
+        return self.stack.socket_module
 
     @property
     def runtime(self) -> Runtime:

@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from stack import tunif_init as tunif_init
     from stack import tunif_input as tunif_input
     from stack.socket.selector import Selector as Selector
+    from stack.socket.use import use as use
     from tapio import Hook as Hook
     from tapio import Impair as Impair
     from tapio import Packet as Packet
@@ -174,6 +175,7 @@ _HOMES: dict[str, str] = {
     "netif.runtime": "AsyncioRuntime Deadlock ThreadedRuntime VirtualRuntime",
     "stack": "Stack default_stack ethif_init ethif_input tunif_init tunif_input",
     "stack.socket.selector": "Selector",
+    "stack.socket.use": "use",
     "tapio": "Hook Impair Packet Pcap PcapngWriter Sniff Switch Tap Tun Vlan impair pair tapio_create tapio_output",
 }  # where each name lives; mirrored above for type checkers
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

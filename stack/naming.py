@@ -6,6 +6,7 @@ Who blocks while the DNS is asked is `stack.socket`'s knowledge, which is import
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netif.errors import InvalidParams
@@ -108,3 +109,10 @@ def getfqdn(self: Stack, name: str = "") -> str:
     from stack.socket import getfqdn
 
     return getfqdn(name, stack=self)
+
+
+def socket_module(self: Stack) -> ModuleType:
+    """The stdlib's `socket` as this host has it: `socket = host.socket_module`."""
+    from stack.socket.use.names import module_of
+
+    return module_of(self)

@@ -305,6 +305,7 @@ class Stack(naming.Sources, Overhearing):
     gethostbyaddr = naming.gethostbyaddr
     getnameinfo = naming.getnameinfo
     getfqdn = naming.getfqdn
+    socket_module = cached_property(naming.socket_module)
 
     @cached_property
     def resolver(self) -> Resolver:

@@ -111,3 +111,8 @@ def test_the_page_on_captures_runs(tmp_path, monkeypatch):
 def test_the_page_on_serving_runs():
     for n, program in enumerate(blocks("docs/serving.md")):
         exec(compile(program, f"docs/serving.md {n}", "exec"), {"__name__": "serving"})
+
+
+def test_the_page_on_programs_as_they_are_runs():
+    for n, program in enumerate(blocks("docs/use.md")):
+        exec(compile(program, f"docs/use.md {n}", "exec"), {"__name__": "using"})

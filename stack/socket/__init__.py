@@ -123,8 +123,8 @@ def getnameinfo(sockaddr: tuple[str, int], flags: int, *, stack: Stack | None = 
     return _names.ask(asker, _resolver.getnameinfo(sockaddr, flags, asker.hosts))
 
 
-def gethostname() -> str:
-    return _host(None).name
+def gethostname(*, stack: Stack | None = None) -> str:
+    return _host(stack).name
 
 
 def getfqdn(name: str = "", *, stack: Stack | None = None) -> str:

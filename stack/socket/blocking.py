@@ -94,7 +94,7 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
 
     def accept(self) -> tuple[socket, resolver.Address]:
         connection: Connection = self._do("accept", READ, self._core.accept)
-        made = type(self)._of(self._runtime, self._core.accepted(connection))
+        made = socket._of(self._runtime, self._core.accepted(connection))  # as the stdlib's, not of a subclass
         return made, resolver.format_endpoint(connection.remote)
 
     def connect(self, address: object, /) -> None:

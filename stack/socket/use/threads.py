@@ -1,0 +1,61 @@
+"""Threads started in a scope mean what their starter means; work handed to a pool, what whoever handed it over means.
+
+Knows `threading.Thread` and `concurrent.futures.ThreadPoolExecutor`, and with them asyncio's executors. A thread that
+is begun by `_thread` alone, as a C extension's, begins outside of every scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import wraps
+from threading import Thread
+from typing import Any, TypeVar
+
+from stack.socket.use.meaning import Meaning, current, resume
+
+T = TypeVar("T")
+
+
+def start(stdlibs: Callable[[Thread], None]) -> Callable[[Thread], None]:
+    """`Thread.start`, of a thread that inherits the meaning."""
+
+    @wraps(stdlibs)
+    def begin(self: Thread) -> None:
+        meaning = current()
+        if meaning is None:
+            stdlibs(self)
+            return
+        run = self.run
+
+        def inheriting() -> None:
+            vars(self).pop("run", None)
+            resume(meaning)
+            run()
+
+        self.run = inheriting  # type: ignore[method-assign]
+        try:
+            stdlibs(self)
+        except BaseException:
+            vars(self).pop("run", None)
+            raise
+
+    return begin
+
+
+def submit(stdlibs: Callable[..., Future[T]]) -> Callable[..., Future[T]]:
+    """`ThreadPoolExecutor.submit`: its threads serve whoever comes, in a scope or not."""
+
+    @wraps(stdlibs)
+    def hand_over(self: ThreadPoolExecutor, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return stdlibs(self, _meaning_it, current(), fn, *args, **kwargs)
+
+    return hand_over
+
+
+def _meaning_it(meaning: Meaning | None, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    before = resume(meaning)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        resume(before)
