@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
 import attrs
 
 from components.cable import Cable, SentFrames, cable
+from components.gateway.doors import Doors
 from components.guests import Guest, check_name, make_guest
 from components.patch import Patch, wire
 from netif import mac as macs
@@ -112,7 +113,7 @@ class Host:
         return f"<Host {self.name} {self.ip} {self.mac}>"
 
 
-class Lan:
+class Lan(Doors):
     """A switch with hosts on it. Leave it by `with` (or `async with`, on an asyncio clock): everything ends with it."""
 
     def __init__(
@@ -300,6 +301,8 @@ class Lan:
 
     def _end(self) -> None:
         try:
+            if self.gateway is not None:
+                self.gateway.close()
             for host in self:
                 host.stack.close(0)
             for guest in self.guests.values():

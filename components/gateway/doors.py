@@ -1,0 +1,102 @@
+"""What a Lan has for its ways to the kernel: `publish`, and the host by which they all lead.
+
+That host, "gateway", is made at the first need, with the last address of the subnet, so that no other host has another
+address for it; where a server beyond an uplink gives the addresses, it asks for one as they do.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any, Protocol
+
+from components.gateway import kernel
+from components.gateway.door import CONNECTIONS
+from components.gateway.kernel import Kind
+from components.gateway.publish import Published
+from components.gateway.quay import Quay
+from netif.lifecycle import Held
+
+if TYPE_CHECKING:
+    from components.lan import Host, Lan
+
+HOST = "gateway"
+
+
+class Closable(Protocol):
+    def abort(self) -> None: ...
+
+
+class Gateway:
+    """The kernel's side of one Lan."""
+
+    def __init__(self, lan: Lan) -> None:
+        """ValueError: kernel programs do not live by a virtual clock."""
+        if not lan.runtime.shared:
+            raise ValueError('kernel programs live by a real clock: Lan(clock="real") or clock="asyncio"')
+        self.lan = lan
+        self.runtime: Any = lan.runtime
+        with Held(self.runtime):
+            self.quay = Quay(self.runtime)
+        self.opened: list[Closable] = []
+        self._host: Host | None = None
+
+    @property
+    def host(self) -> Host:
+        """By which published ports lead into the Lan."""
+        if self._host is None:
+            lan = self.lan
+            asks = lan.dhcp is not None and "dhcp" not in lan.hosts
+            self._host = lan.host(HOST, ip=None if asks else self._last_address())
+        return self._host
+
+    def _last_address(self) -> str:
+        network, taken = self.lan.network, {host.netif.ip_info.ip for host in self.lan}
+        last = int(network.broadcast_address) - 1
+        free = (IPv4Address(n) for n in range(last, int(network.network_address), -1) if IPv4Address(n) not in taken)
+        return str(next(free, IPv4Address(last)))
+
+    def publish(self, to: Host, port: int, bind: str, at: int, kind: Kind, most: int) -> Published:
+        address, _ = kernel.parse((bind, 1), "bind")
+        via = self.host
+        made = Published(self.quay, via, to, port, (address, at), kind, most)
+        self.opened.append(made)
+        return made
+
+    def close(self) -> None:
+        """RST for all that is still open. Idempotent."""
+        opened, self.opened = self.opened, []
+        for one in opened:
+            one.abort()
+        with Held(self.runtime):
+            self.quay.close()
+
+
+class Doors:
+    """Part of a Lan."""
+
+    gateway: Gateway | None = None  # once there is a way
+
+    def _gateway(self: Any) -> Gateway:
+        if self.closing:
+            raise ValueError(f"{self!r} is closed: make another")
+        if self.gateway is None:
+            self.gateway = Gateway(self)
+        made: Gateway = self.gateway
+        return made
+
+    def publish(
+        self,
+        host: Host,
+        inside: int,
+        /,
+        *,
+        bind: str = "127.0.0.1",
+        port: int = 0,
+        kind: Kind = "tcp",
+        connections: int = CONNECTIONS,
+    ) -> Published:
+        """A port of this machine, `port` or a free one, that leads to the port `inside` of `host`. Only programs of
+        this machine reach it, unless `bind` says otherwise ("0.0.0.0": whoever can reach the machine at all).
+        `connections`: at once, or senders of datagrams. OSError: the port is taken; ValueError, on a virtual clock
+        too."""
+        return self._gateway().publish(host, inside, bind, port, kind, connections)
