@@ -11,11 +11,11 @@ from __future__ import annotations
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar, Unpack, cast
 
 import attrs
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tapio.impairment import Rules
     from tapio.memory import Bounds
 
+T = TypeVar("T")
 Clock: TypeAlias = Literal["virtual", "real", "asyncio"]
 Leases: TypeAlias = "bool | Literal['uplink'] | DhcpcConfig"
 LINGER = 1.0  # seconds for what is still open at the end, all hosts together
@@ -73,7 +74,7 @@ class Host:
 
     @property
     def aio(self) -> HostAio:
-        """The awaiting sockets, on an asyncio clock."""
+        """The awaiting sockets, on an asyncio clock or in `lan.run`."""
         return self.stack.aio
 
     @property
@@ -269,6 +270,15 @@ class Lan(Doors):
     def run_until(self, condition: Callable[[], bool], timeout: float = 3600.0) -> None:
         """Let everything run until `condition()`. Raises TimeoutError, or Deadlock when nothing is left to happen."""
         self.runtime.run_until(condition, timeout)
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end and answer what it returned, as asyncio.run does: on a virtual clock in virtual
+        time, where it raises what a spawned function raised, and Deadlock when nothing is left to happen."""
+        if not self.runtime.shared:
+            return cast("T", self.runtime.run(main))
+        import asyncio
+
+        return asyncio.run(main)
 
     def step(self) -> bool:
         """Let one thing happen."""

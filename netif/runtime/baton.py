@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from netif.runtime.deadlines import Timed
 
 if TYPE_CHECKING:
-    from netif.runtime.virtual import VirtualRuntime
+    import asyncio
+
+    from netif.runtime.strands import Strands
+    from netif.runtime.virtual_loop import VirtualLoop
 
 
 class Verdict(enum.Enum):
@@ -42,7 +45,7 @@ class Deadlock(RuntimeError):  # noqa: N818 - it is what happened, and what the 
 class Strand:
     """One thread that may hold the baton, and sleeps on `baton` while it does not."""
 
-    __slots__ = ("baton", "ident", "thread", "waiter")
+    __slots__ = ("baton", "ident", "loop", "thread", "waiter")
 
     def __init__(self) -> None:
         self.baton = allocate_lock()
@@ -50,20 +53,22 @@ class Strand:
         self.ident = 0
         self.thread: threading.Thread | None = None
         self.waiter: VirtualWaiter | None = None  # what it is blocked on
+        self.loop: VirtualLoop | None = None  # which it turns
 
 
 class VirtualWaiter(Timed):
-    """The `Waiter` of one strand, and its deadline."""
+    """The `Waiter` of one strand, and its deadline; or of one task of an event loop, by its future."""
 
-    __slots__ = ("crank", "endpoint", "operation", "strand", "woken")
+    __slots__ = ("crank", "endpoint", "future", "operation", "strand", "woken")
 
-    def __init__(self, crank: VirtualRuntime, operation: str, endpoint: object) -> None:
+    def __init__(self, crank: Strands, operation: str, endpoint: object) -> None:
         super().__init__()
         self.crank = crank
         self.operation = operation
         self.endpoint = endpoint
         self.woken = False
         self.strand: Strand | None = None  # while blocked
+        self.future: asyncio.Future[None] | None = None  # while awaited
 
     def __repr__(self) -> str:
         return f"{self.operation} of {self.endpoint!r}"
@@ -76,3 +81,13 @@ class VirtualWaiter(Timed):
 
     def fire(self, now: float) -> None:
         self.crank.runs(self)
+
+    def finish(self) -> None:
+        """Let the task that awaits it go on. The gate is held, by any strand."""
+        if self.future is not None:
+            self.future.get_loop().call_soon_threadsafe(_finish, self.future)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

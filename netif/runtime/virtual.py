@@ -10,27 +10,17 @@ from __future__ import annotations
 
 import threading
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable
+from functools import partial
+from inspect import iscoroutinefunction
 from math import inf
 from typing import Any
 
-from netif.runtime.baton import (
-    COUNTED,
-    FAILED,
-    INTERRUPTED,
-    NOTHING_LEFT,
-    TIME_UP,
-    TRUE,
-    Deadlock,
-    Strand,
-    Verdict,
-    VirtualWaiter,
-)
+from netif.runtime.baton import COUNTED, INTERRUPTED, NOTHING_LEFT, TIME_UP, Deadlock, Strand, Verdict
 from netif.runtime.forking import descendants
 from netif.runtime.gate import Gate
 from netif.runtime.interrupts import Interrupts
-from netif.runtime.joining import Joining
+from netif.runtime.looping import Looping
 from netif.runtime.port import WirePort
 from netif.runtime.tasks import Task, TaskEnded
 
@@ -38,35 +28,17 @@ FOREVER = 3600.0  # virtual seconds; the default patience of run_until
 CHILD = "this runtime belongs to the parent process; after a fork, make a runtime of your own"
 
 
-class VirtualRuntime(Joining):
+class VirtualRuntime(Looping):
     """A clock that jumps. Spawn functions, then `run_until`, `run_for` or `step`."""
 
     shared = False
 
     def __init__(self, *, seed: int | str = 0, strict: bool = True) -> None:
-        super().__init__(clock=self._time, strict=strict, seed=seed)
-        self._now = 0.0
-        self._runnable: deque[Strand] = deque()
-        self._strands: dict[Task, Strand] = {}
-        self._current: Strand | None = None  # who has the baton; None: whoever is not in run_*
-        self._runner = Strand()
-        self._condition: Callable[[], bool] | None = None
-        self._limit = inf  # when the runner's time is up
-        self._budget = -1  # events until the runner wants the baton back; -1: any number
-        self._verdict = TRUE
-        self._closing = False  # the runner waits for connections to end: exceptions of tasks surface later
-        self._ending = False
-        self._event_strand: Strand | None = None
+        super().__init__(seed=seed, strict=strict)
         self.interrupts = Interrupts(self, self.poke, _CALLS)
 
     def __repr__(self) -> str:
         return f"<VirtualRuntime at {self._now:.6f} s, {len(self.stacks)} stacks{', closed' if self.closed else ''}>"
-
-    def _time(self) -> float:
-        return self._now
-
-    def poke(self) -> None:
-        """Nobody sleeps in a poll."""
 
     def watch(self, port: WirePort) -> None:
         if not port.dead and port.driver.fileno() is not None:
@@ -76,145 +48,6 @@ class VirtualRuntime(Joining):
     def _afterwards(self) -> None:
         self.later = bool(self.interrupts.pending)  # until the main thread has taken them
         self.interrupts.deliver()
-
-    def _resume(self, waiters: list[VirtualWaiter]) -> None:
-        for waiter in waiters:
-            self.runs(waiter)
-
-    def runs(self, waiter: VirtualWaiter) -> None:
-        """The strand that is blocked on `waiter` may go on."""
-        strand, waiter.strand = waiter.strand, None
-        if strand is not None:
-            self._runnable.append(strand)
-
-    # waiting
-
-    def waiter(self, operation: str, endpoint: object) -> VirtualWaiter:
-        return VirtualWaiter(self, operation, endpoint)
-
-    def wait(self, waiter: Any, deadline: float | None) -> bool:
-        me = self._current
-        if me is None or me is self._runner or me.ident != get_ident():
-            raise RuntimeError(f"{waiter!r} would block, and this thread was not spawned: use runtime.spawn(fn)")
-        if self._ending:
-            raise TaskEnded
-        if self.dirty:
-            self.turn()
-        if not waiter.woken and (deadline is None or self._now < deadline):
-            self._block(me, waiter, deadline)
-        woken: bool = waiter.woken
-        waiter.woken = False
-        return woken
-
-    def _block(self, me: Strand, waiter: VirtualWaiter, deadline: float | None) -> None:
-        me.waiter, waiter.strand = waiter, me
-        if deadline is not None:
-            waiter.deadline = deadline
-            self.deadlines.arm(waiter)
-        try:
-            self._switch(me)
-        finally:
-            me.waiter = waiter.strand = None
-            self.deadlines.drop(waiter)
-        if self._ending:
-            raise TaskEnded
-
-    def wait_closing(self, waiter: Any, deadline: float) -> bool:
-        if self._current is not None:
-            return self.wait(waiter, deadline)
-        if self.dirty:
-            self.turn()
-        self._closing = True
-        try:
-            while self._drive(lambda: waiter.woken, deadline) is INTERRUPTED:
-                self.release()
-                try:
-                    self.interrupts.deliver()
-                finally:
-                    self.enter()
-        finally:
-            self._closing = False
-        woken: bool = waiter.woken
-        waiter.woken = False
-        return woken
-
-    async def wait_async(self, waiter: Any, deadline: float | None) -> bool:
-        raise RuntimeError("a virtual clock has no event loop: spawn functions, or use AsyncioRuntime")
-
-    def sleep(self, seconds: float) -> None:
-        self.enter()
-        try:
-            waiter = self.waiter("sleep", self)
-            me = self._current
-            if me is None or me is self._runner or me.ident != get_ident():
-                raise RuntimeError("sleep would block, and this thread was not spawned: use run_for")
-            if self._ending:
-                raise TaskEnded
-            if self.dirty:
-                self.turn()
-            self._block(me, waiter, self._now + max(0.0, seconds))
-        finally:
-            self.leave()
-
-    # the baton
-
-    def _switch(self, me: Strand) -> None:
-        """Give up the baton until it comes back. The gate is held on entry and return."""
-        chosen = self._next()
-        if chosen is not me:
-            self._current = chosen
-            self.release()
-            chosen.baton.release()
-            me.baton.acquire()
-            self.enter()
-
-    def _next(self) -> Strand:
-        """Who runs next: turns the crank and moves the clock until somebody may."""
-        while (verdict := self._runner_due()) is None:
-            if self.posted and self._event_strand is None and not self._ending:
-                self._event_strand = self._new_strand("netif events", self._run_events)
-                self._runnable.append(self._event_strand)
-            if self._runnable:
-                self._budget -= 1
-                return self._runnable.popleft()
-            if self.dirty or self.arrivals:
-                self.turn()
-            elif (verdict := self._move_clock()) is not None:
-                break
-        self._verdict = verdict
-        return self._runner
-
-    def _runner_due(self) -> Verdict | None:
-        if self.interrupts.pending and not self._ending:
-            return INTERRUPTED
-        if self._failed and not self._closing:
-            return FAILED
-        if self._budget == 0:
-            return COUNTED
-        if self._condition is None:
-            return None
-        current, self._current = self._current, self._runner  # a condition that blocks is told so
-        self.release()
-        try:
-            return TRUE if self._condition() else None
-        except BaseException:
-            return TRUE  # it is asked again where its exception can be raised
-        finally:
-            self.enter()
-            self._current = current
-
-    def _move_clock(self) -> Verdict | None:
-        """To the next deadline, but not beyond the runner's limit; a verdict where no event is left before it."""
-        when = self.deadlines.earliest()
-        patient = self._condition is not None and not self._closing
-        if when is None or (patient and not self.deadlines.alive()):  # maintenance keeps nobody waiting
-            return NOTHING_LEFT
-        if when > self._limit:
-            return TIME_UP
-        self._budget -= 1
-        self._now = max(self._now, when)
-        self.turn()
-        return None
 
     # running
 
@@ -255,30 +88,23 @@ class VirtualRuntime(Joining):
             if verdict is not INTERRUPTED:  # else the handler was the program's own, and has returned
                 return verdict
 
-    def _drive(self, condition: Callable[[], bool] | None, limit: float) -> Verdict:
-        """Give the baton away until the runner is due. The gate is held on entry and return."""
-        self._condition, self._limit, self._current = condition, limit, self._runner
-        self._runner.ident = get_ident()
-        try:
-            self._switch(self._runner)
-        finally:
-            self._condition, self._limit, self._current = None, inf, None
-        patient = condition is not None and not self._closing
-        if limit != inf and (self._verdict is TIME_UP or (self._verdict is NOTHING_LEFT and not patient)):
-            self._now = max(self._now, limit)
-        return self._verdict
-
-    def _names(self) -> tuple[str, ...]:
-        blocked = [(task.name, strand.waiter) for task, strand in self._strands.items() if strand.waiter is not None]
-        return tuple(f"{name} waits in {waiter!r}" for name, waiter in blocked)
-
     # tasks
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
+        """A coroutine function becomes a task of the loop that runs here; else it has a loop of its own."""
         task = self._new_task(fn, name)
+        if iscoroutinefunction(fn):
+            loop = self.loop_here()
+            if loop is not None:
+                loop.adopt(task, fn)
+                return task
+            task.fn = partial(self._run_alone, fn)
         strand = self._strands[task] = self._new_strand(task.name, lambda: self._run_task(task))
         self._runnable.append(strand)
         return task
+
+    def _run_alone(self, fn: Callable[[], Any]) -> Any:
+        return self.run(fn())
 
     def _new_strand(self, name: str, body: Callable[[], None]) -> Strand:
         strand = Strand()
@@ -302,6 +128,12 @@ class VirtualRuntime(Joining):
         self._task_ended(task)
         del self._strands[task]
         self.release()
+
+    def finish(self, task: Task) -> None:
+        """A coroutine that was spawned has ended."""
+        self.enter()
+        self._task_ended(task)
+        self.leave()
 
     def _hand_on(self) -> None:
         """The thread of the current strand ends."""
@@ -389,6 +221,8 @@ _CALLS = frozenset(
         VirtualRuntime.run_until,
         VirtualRuntime.step,
         VirtualRuntime.close,
+        VirtualRuntime.rest,
+        VirtualRuntime.stir,
         Gate.enter,
     )
 )

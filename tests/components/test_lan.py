@@ -52,6 +52,48 @@ def test_a_client_and_a_server_talk_over_loss_and_delay(clock):
         assert lan.now() >= 0.08  # the handshake's round trip, and the question's
 
 
+@pytest.mark.parametrize("clock", ["virtual", "real"])
+def test_a_coroutine_is_run_to_its_end_on_any_clock(clock):
+    async def main():
+        with server.create_server(("", 7)) as listener:  # ready at once: it need not be awaited
+            began = lan.now()
+            await asyncio.sleep(0.01)
+            return listener.getsockname()[1], lan.now() - began
+
+    with Lan(seed=7, clock=clock) as lan:
+        server = lan.host("server")
+        port, passed = lan.run(main())
+        assert (port, passed >= 0.01) == (7, True)
+
+
+def test_hosts_await_in_virtual_time():
+    with Lan(seed=7) as lan:
+        server, client = lan.host("server"), lan.host("client", loss="5%", delay="20ms")
+
+        async def serve():
+            connection, _ = await listener.accept()
+            async with connection:
+                while data := await connection.recv(65536):
+                    await connection.sendall(data)
+
+        async def main():
+            serving = asyncio.create_task(serve())
+            async with client.aio.socket() as s:
+                await s.connect((server.ip, 7))
+                await asyncio.sleep(3600)
+                await s.sendall(b"hello")
+                answer = await s.recv(100)
+            await serving
+            return answer
+
+        listener = server.aio.socket()
+        listener.bind(("", 7))
+        listener.listen()
+        assert lan.run(main()) == b"hello"
+        assert 3600 < lan.now() < 3700
+        listener.close()
+
+
 def test_hosts_await_on_an_asyncio_clock():
     async def scene():
         async with Lan(seed=7, clock="asyncio") as lan:

@@ -101,6 +101,19 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 whole(runtime, anna, bert)
 """,
+    "a loop in virtual time": """
+runtime = VirtualRuntime()
+anna, bert = two_hosts(runtime)
+async def main():
+    ready()
+    while await anna.aget("never", 1) is None:
+        pass
+try:
+    runtime.run(main())
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+whole(runtime, anna, bert)
+""",
     "asyncio": """
 async def main():
     global runtime, anna, bert

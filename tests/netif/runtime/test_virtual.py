@@ -188,7 +188,7 @@ def test_a_function_that_never_ran_is_ended_by_close():
 
 
 def test_awaiting_needs_an_event_loop(virtual):
-    with pytest.raises(RuntimeError, match="AsyncioRuntime"):
+    with pytest.raises(RuntimeError, match="needs an event loop of this virtual clock"):
         virtual.wait_async(virtual.waiter("x", None), None).send(None)
 
 
