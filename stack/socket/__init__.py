@@ -15,6 +15,8 @@ from stack.socket import resolver as _resolver
 from stack.socket.blocking import socket
 from stack.socket.constants import *  # noqa: F403 - this module is the stdlib's names
 from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
+from stack.socket.descriptor import close as close
+from stack.socket.descriptor import dup as dup
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -24,6 +26,16 @@ has_ipv6 = False
 error = OSError
 timeout = TimeoutError
 _UNSET: Any = object()
+
+
+def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
+    """A socket on a duplicate of a descriptor that stands for one of ours. Raises OSError(EBADF, ENOTSOCK)."""
+    number = dup(fd)
+    try:
+        return socket(family, type, proto, number)
+    except BaseException:
+        close(number)
+        raise
 
 
 def create_connection(

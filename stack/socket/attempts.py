@@ -17,6 +17,7 @@ from stack.endpoint import Endpoint
 from stack.socket import options, resolver
 
 if TYPE_CHECKING:
+    from stack.socket.descriptor import Marker
     from stack.stack import Stack
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
@@ -45,7 +46,7 @@ def fail(number: int) -> OSError:
 class Attempts:
     """An endpoint's operations. What a kind of socket does not have raises EOPNOTSUPP, as in the kernel."""
 
-    __slots__ = ("endpoint", "more", "stack")
+    __slots__ = ("endpoint", "marker", "more", "stack")
     kind: SocketKind
     protocol: int
     endpoint: Endpoint | None
@@ -53,6 +54,7 @@ class Attempts:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.endpoint = None
+        self.marker: Marker | None = None  # what fileno() answers, once it was asked
         self.more = False  # MSG_MORE: what is written next does not end a segment
 
     def readable(self) -> bool:

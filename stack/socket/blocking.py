@@ -49,7 +49,8 @@ _STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_OOB
 class socket(Whole):  # noqa: N801 - the stdlib's name
     """A socket of one of our hosts; `stack` names the host, the process's default stack without it.
 
-    Methods, arguments and exceptions are the stdlib's. Raises OSError(EAFNOSUPPORT, EPROTONOSUPPORT).
+    Methods, arguments and exceptions are the stdlib's. Raises OSError(EAFNOSUPPORT, EPROTONOSUPPORT); with `fileno`,
+    which another socket's `fileno()` or `detach()` has answered, OSError(EBADF, ENOTSOCK).
     """
 
     __slots__ = ()
@@ -65,7 +66,8 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
     ) -> None:
         self._closed = True  # until the endpoint exists
         if fileno is not None:
-            raise OSError(errno.ENOTSUP, "a socket of this stack cannot be made from a descriptor")
+            self._adopt_descriptor(fileno)
+            return
         resolver.refuse_family(family)
         kind = SOCK_STREAM if type == -1 else type
         nonblocking, kind = kind & SOCK_NONBLOCK, kind & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)

@@ -3,7 +3,8 @@
 The stdlib's names, exceptions and meaning: level-triggered, as its EpollSelector. A registered socket's endpoint holds
 a Watch; its flush marks the Watch ready and wakes who selects; `select` looks at those alone, so that what it costs
 grows with what is ready, not with what is registered, and nobody wakes for nothing. Two things differ: a key's `fd` is
--1, for there is no descriptor; and a socket that was closed while registered is ready, as PollSelector has it.
+-1, for no descriptor is needed, nor made (with those of `fileno()` the stdlib's selectors serve our sockets too); and a
+socket that was closed while registered is ready, as PollSelector has it.
 """
 
 from __future__ import annotations

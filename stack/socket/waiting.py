@@ -7,7 +7,6 @@ that it may go on. Knows errno and time-outs; knows neither a protocol nor which
 from __future__ import annotations
 
 import errno
-import io
 import os
 import warnings
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from socket import AF_INET, SOL_SOCKET, AddressFamily, SocketKind, getdefaulttim
 from typing import Any, Self, TypeVar
 
 from netif.link import Runtime
-from stack.socket import options, resolver
+from stack.socket import descriptor, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, enlist
 
 T = TypeVar("T")
@@ -31,15 +30,6 @@ def would_block() -> BlockingIOError:
     return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def abandon(runtime: Runtime, core: Attempts) -> None:
-    """Close what an unclosed socket left behind; from the runtime's event thread, with the gate free."""
-    runtime.enter()
-    try:
-        core.close()
-    finally:
-        runtime.leave()
-
-
 class Waiting:
     """One endpoint of ours, with a time-out and an owner who closes it."""
 
@@ -51,6 +41,18 @@ class Waiting:
         self._timeout: float | None = getdefaulttimeout()
         self._io_refs = 0
         self._closed = False
+
+    def _adopt_descriptor(self, number: int) -> None:
+        """Own this descriptor, and with it a share of the endpoint that it stands for. OSError(EBADF, ENOTSOCK)."""
+        marker = descriptor.find(number)
+        core = marker.core
+        runtime = core.stack.runtime
+        runtime.enter()
+        try:
+            marker.take(id(self), number)
+            self._adopt(runtime, core)
+        finally:
+            runtime.leave()
 
     def _complete(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
         """Wait and attempt again until there is a result. The gate is held; one attempt has just failed."""
@@ -77,6 +79,8 @@ class Waiting:
             if self._closed:
                 raise closed()
             result = attempt()
+            if core.marker is not None:  # it may be younger than the attempt
+                core.marker.look()
             if result is not None:
                 return result
             if not woken:
@@ -129,6 +133,9 @@ class Waiting:
             if self._closed:
                 return
             self._closed = True
+            if core.marker is not None and not core.marker.release(id(self)):
+                core.wake_all()  # others have the endpoint still
+                return
             core.close()
             core.wake_all()
             if core.lingers() and self._timeout != 0.0:
@@ -180,10 +187,53 @@ class Waiting:
         return resolver.format_endpoint(self._once(self._core.peer_address))
 
     def fileno(self) -> int:
-        """-1 once closed. An open one has no descriptor of the kernel's: io.UnsupportedOperation."""
+        """A descriptor that is ready when this socket is, for select and its kin: made now, if this is the first call.
+        -1 once closed. OSError(EMFILE)."""
         if self._closed:
             return -1
-        raise io.UnsupportedOperation("fileno: this socket belongs to a stack in this process, not to the kernel")
+        marker = self._core.marker
+        return self._once(self._describe) if marker is None else marker.number_of(id(self))
+
+    def _describe(self) -> int:
+        core = self._core
+        marker = core.marker or descriptor.Marker(core, id(self))
+        return marker.number_of(id(self))
+
+    def detach(self) -> int:
+        """Closed as an object, while the endpoint lives on behind the descriptor: `socket(fileno=...)` has it again,
+        `stack.socket.close(fd)` ends it. -1 if it was closed."""
+        if self._closed:
+            return -1
+        number = self._once(self._describe)
+        self._once(self._let_go)
+        return number
+
+    def _let_go(self) -> None:
+        self._closed = True
+        assert self._core.marker is not None
+        self._core.marker.drop(id(self))
+        self._core.wake_all()
+
+    def dup(self) -> Self:
+        """Another socket on the same endpoint, which stays open until both are closed. OSError(EMFILE)."""
+        made = type(self).__new__(type(self))
+        made._closed = True
+        number = self._once(self._duplicate)
+        made._adopt_descriptor(number)
+        made._timeout = self._timeout
+        return made
+
+    def _duplicate(self) -> int:
+        number = self._describe()
+        assert self._core.marker is not None
+        return self._core.marker.duplicate(number)
+
+    def get_inheritable(self) -> bool:
+        """Of the descriptor. A program that inherits it can do nothing with it."""
+        return self._core.marker is not None and os.get_inheritable(self.fileno())
+
+    def set_inheritable(self, inheritable: bool, /) -> None:
+        os.set_inheritable(self.fileno(), inheritable)
 
     def settimeout(self, value: float | None, /) -> None:
         if value is not None and value < 0:
@@ -227,7 +277,9 @@ class Waiting:
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            self._runtime.post(partial(abandon, self._runtime, self._core))
+            marker = self._core.marker
+            number = -1 if marker is None else marker.drop(id(self))
+            self._runtime.post(partial(descriptor.abandon, self._core, number))
 
     def __repr__(self) -> str:
         if self._closed:
