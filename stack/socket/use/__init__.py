@@ -3,7 +3,7 @@
 While a scope is open, the names by which the stdlib makes sockets and asks for addresses lead here (`names`, `threads`,
 put in place by `patch`), and a context variable decides whose they are (`meaning`): the host of the scope that the
 calling thread or task is in, or inherited from whoever started it. Outside of every scope they are the stdlib's own, as
-if nothing stood there; our own rooms always mean the kernel's. The last scope that is left restores every name.
+if nothing stood there; our own drivers always mean the kernel's. The last scope that is left restores every name.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ class use:  # noqa: N801 - it is said as a verb
     """A context manager and a decorator; `host` is a Stack or has one as `.stack`. None: the stdlib's own again.
 
     `modules`, or their names: those that have said `from socket import ...` before. `elsewhere`: what to do about an
-    address that the host has no way to: "refuse" (ENETUNREACH). Raises TypeError, ValueError, ImportError.
+    address that the host has no way to: "refuse" it (ENETUNREACH), or pass it to the "kernel", with the names that the
+    host does not know. Raises TypeError, ValueError, ImportError.
     """
 
     def __init__(
-        self, host: Any, *, modules: Iterable[ModuleType | str] = (), elsewhere: Literal["refuse"] = "refuse"
+        self,
+        host: Any,
+        *,
+        modules: Iterable[ModuleType | str] = (),
+        elsewhere: Literal["refuse", "kernel"] = "refuse",
     ) -> None:
         self._host = host
         self._elsewhere = elsewhere

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from stack.stack import Stack
 
-_POLICIES = ("refuse",)
-_OURS = ("netif", "tapio", "stack", "components")  # the rooms
-_PASSED_BY = ("socket", "stack.socket.use")  # functions of these ask for somebody else
+_POLICIES = ("refuse", "kernel")
+_KERNELS = ("tapio.", "components.host.", "components.gateway.")  # of our rooms, what is between us and the kernel
+_PASSED_BY = ("socket.", "stack.socket.use.")  # functions of these ask for somebody else
 
 
 class Scope(NamedTuple):
     """What one `use` has said."""
 
     stack: Stack
+    passes: bool = False  # to the kernel what the host cannot reach
 
 
 class Meaning(NamedTuple):
@@ -46,7 +47,7 @@ def scope_of(host: Any, elsewhere: str) -> Scope | None:
     stack = getattr(host, "stack", host)
     if not isinstance(stack, Stack):
         raise TypeError(f"use: {host!r} is no host: give a Stack, or what has one as .stack, like a Lan's Host")
-    return Scope(stack)
+    return Scope(stack, elsewhere == "kernel")
 
 
 def push(scope: Scope | None, said_by: object) -> None:
@@ -72,20 +73,16 @@ def resume(meaning: Meaning | None) -> Meaning | None:
 
 
 def asked() -> Scope | None:
-    """The scope that whoever calls the stdlib is in; None: the kernel is meant, by our own rooms always."""
+    """The scope that whoever calls the stdlib is in; None: the kernel is meant, as our drivers mean it always."""
     meaning = _meaning.get()
     if meaning is None or meaning.scope is None:
         return None
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_passed_by(_module(frame)):
+    while frame.f_back is not None and _module(frame).startswith(_PASSED_BY):
         frame = frame.f_back
-    return None if _module(frame).partition(".")[0] in _OURS else meaning.scope
+    return None if _module(frame).startswith(_KERNELS) else meaning.scope
 
 
 def _module(frame: Any) -> str:
-    name: str = frame.f_globals.get("__name__") or ""
-    return name
-
-
-def _is_passed_by(module: str) -> bool:
-    return module in _PASSED_BY or module.startswith("stack.socket.use.")
+    """With a dot at its end."""
+    return f"{frame.f_globals.get('__name__')}."

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import stack.socket as _ours
+from stack.socket import descriptor
+from stack.socket.use import elsewhere
 from stack.socket.use.kinds import socket_class
 from stack.socket.use.meaning import Scope, asked
 
@@ -45,7 +47,8 @@ def by_scope(name: str, kernels: Callable[..., Any]) -> Callable[..., Any]:
         scope = asked()
         if scope is None:
             return kernels(*args, **kwargs)
-        return getattr(scope.stack.socket_module, name)(*args, **kwargs)
+        ours = getattr(scope.stack.socket_module, name)
+        return elsewhere.ask(kernels, ours, *args, **kwargs) if scope.passes else ours(*args, **kwargs)
 
     return ask
 
@@ -54,6 +57,7 @@ def replacements() -> dict[str, Any]:
     """{name in the stdlib's module: what stands there while a scope is open}."""
     root = socket_class(asked)
     made: dict[str, Any] = {name: by_scope(name, getattr(_kernel, name)) for name in _ASKING.split()}
+    made |= {"close": descriptor.close, "dup": descriptor.dup}  # which know whose it is
     return {**made, "socket": root, "SocketType": root, "has_ipv6": HasIpv6(_kernel.has_ipv6)}
 
 
@@ -65,8 +69,13 @@ def module_of(stack: Stack) -> ModuleType:
     for name, value in {**vars(_kernel), **vars(_ours)}.items():
         if not name.startswith("_") and hasattr(_kernel, name):
             setattr(made, name, _bound(value, stack))
-    made.__dict__.update(socket=root, SocketType=root)
+    made.__dict__.update(socket=root, SocketType=root, fromfd=partial(_fromfd, root))
     return made
+
+
+def _fromfd(root: Any, fd: int, family: int, type: int, proto: int = 0) -> Any:
+    """As the stdlib's, of a descriptor of the host's or the kernel's."""
+    return root(family, type, proto, descriptor.dup(fd))
 
 
 def _bound(value: Any, stack: Stack) -> Any:

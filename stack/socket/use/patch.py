@@ -7,7 +7,7 @@ there, whatever raised meanwhile. Knows no host: what is put there asks for itse
 from __future__ import annotations
 
 import socket
-import ssl  # noqa: F401 - derives a class from the stdlib's socket at its import
+import ssl  # noqa: F401 - which derives a class from the stdlib's socket at its import
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -188,3 +188,37 @@ def test_the_class_has_what_the_stdlibs_has(within):
         socket.socket.settimeout(made, 3)
         assert socket.socket.gettimeout(made) == 3
     assert socket.socket.__name__ == "socket"
+
+
+def test_a_descriptor_of_the_hosts_makes_a_socket_of_the_host(host):
+    with netif.use(host), socket.socket(type=socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        with socket.fromfd(made.fileno(), socket.AF_INET, socket.SOCK_DGRAM) as again:
+            assert not is_kernels(again)
+            assert again.getsockname() == made.getsockname()
+        number = socket.dup(made.fileno())
+        with netif.use(None), socket.socket(fileno=number) as outside:
+            assert not is_kernels(outside)
+            assert outside.getsockname() == made.getsockname()
+        with host.socket_module.fromfd(made.fileno(), socket.AF_INET, socket.SOCK_DGRAM) as again:
+            assert again.getsockname() == made.getsockname()
+        socket.close(socket.dup(made.fileno()))
+        made.sendto(b"x", made.getsockname())
+        assert made.recv(10) == b"x"
+
+
+def test_a_subclass_is_made_of_a_descriptor_and_duplicated(host):
+    with netif.use(host):
+        shouting = make_class()
+        with shouting() as made, made.dup() as again, shouting(fileno=socket.dup(made.fileno())) as third:
+            assert isinstance(again, shouting)
+            assert again.type is third.type is socket.SOCK_STREAM
+            assert not is_kernels(third)
+    with socket.socket() as theirs, pytest.raises(OSError):
+        shouting(fileno=theirs.fileno() + 1000)
+
+
+def test_what_is_no_descriptor_is_refused_as_the_stdlib_does(within):
+    for wrong, error in ((-1, ValueError), (99999, OSError), ("3", TypeError)):
+        with pytest.raises(error):
+            socket.socket(fileno=wrong)

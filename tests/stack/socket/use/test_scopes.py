@@ -292,7 +292,7 @@ def test_what_is_no_host_is_refused_by_name():
         netif.use(None, elsewhere="somewhere")
 
 
-def test_our_own_rooms_mean_the_kernels(hosts):
+def test_our_own_drivers_mean_the_kernels(hosts):
     ours = ModuleType("tapio.something")
     exec("import socket\ndef make():\n    return socket.socket()\ndef name():\n    return socket.getfqdn()", vars(ours))
     with netif.use(hosts[0]), ours.make() as made:
