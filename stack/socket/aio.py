@@ -1,25 +1,24 @@
-"""The awaiting face: the same attempts as the blocking one, driven by the one loop in `_complete` that awaits.
+"""The awaiting face, `host.aio`: the same attempts as the blocking one, driven by the loop in `awaiting`.
 
-For stacks on an asyncio runtime, as `host.aio`. The gate is held while an attempt is made and never across an await:
-`wait_async` gives it up and has it again before it returns or raises, so a cancelled task leaves it whole.
+Beside sockets that are awaited it has asyncio's own functions under their own names, in `transports`: for the loop that
+runs when they are called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Attachment, Buffer, Runtime
-from stack.socket import names, options, resolver
-from stack.socket.attempts import READ, WRITE, Attempts, Sending, enlist
+from stack.socket import awaiting, names, options, resolver
+from stack.socket.attempts import READ, WRITE, Attempts, Sending
 from stack.socket.blocking import attempts_for
 from stack.socket.constants import SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET
 from stack.socket.l2tap import Frames
-from stack.socket.waiting import closed
+from stack.socket.transports.face import OnLoop
 
 if TYPE_CHECKING:
-    from stack.stack import Stack
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
     from stack.tcp.info import TcpInfo
@@ -40,33 +39,8 @@ class AsyncSocket:
         self._core = core
         self._closed = False
 
-    async def _do(self, operation: str, side: int, attempt: Callable[[], T | None]) -> T:
-        runtime = self._runtime
-        runtime.enter()
-        try:
-            while True:
-                if self._closed:
-                    raise closed()
-                result = attempt()
-                if result is not None:
-                    return result
-                waiter = runtime.waiter(operation, self)
-                endpoint = enlist(self._core.endpoint, side, waiter)
-                try:
-                    await runtime.wait_async(waiter, None)
-                finally:
-                    endpoint.forget(waiter)
-        finally:
-            runtime.leave()
-
-    def _once(self, act: Callable[..., T], *arguments: Any) -> T:
-        self._runtime.enter()
-        try:
-            if self._closed:
-                raise closed()
-            return act(*arguments)
-        finally:
-            self._runtime.leave()
+    _do = awaiting.complete
+    _once = awaiting.once
 
     def bind(self, address: tuple[str, int]) -> None:
         self._once(self._core.bind, address)
@@ -79,18 +53,8 @@ class AsyncSocket:
         made = AsyncSocket(self._runtime, self._core.accepted(connection))
         return made, resolver.format_endpoint(connection.remote)
 
-    async def _resolved(self, unknown: resolver.UnknownName, address: tuple[str, int]) -> resolver.Address:
-        core = self._core
-        steps = resolver.address_of(unknown.host, core.stack.hosts)
-        return await names.ask_async(core.stack, steps, getattr(core.endpoint, "interface", None)), address[1]
-
     async def connect(self, address: tuple[str, int]) -> None:
-        try:
-            begun = self._once(self._core.connect, address)
-        except resolver.UnknownName as unknown:
-            begun = self._once(self._core.connect, await self._resolved(unknown, address))
-        if not begun:
-            await self._do("connect", WRITE, self._core.connected)
+        await awaiting.connect(self, address)
 
     async def recv(self, bufsize: int) -> bytes:
         return await self._do("recv", READ, partial(self._core.read, bufsize))
@@ -99,8 +63,7 @@ class AsyncSocket:
         return await self._do("recv_into", READ, partial(self._core.read_into, memoryview(buffer).cast("B")))
 
     async def recvfrom(self, bufsize: int) -> tuple[bytes, resolver.Address]:
-        data, source = await self._do("recvfrom", READ, partial(self._core.receive_from, bufsize, False))
-        return data, resolver.format_endpoint(source)
+        return await awaiting.receive_from(self, bufsize)
 
     async def send(self, data: Buffer) -> int:
         return await self._do("send", WRITE, partial(self._core.write, data))
@@ -110,10 +73,7 @@ class AsyncSocket:
             await self._do("sendall", WRITE, Sending(self._core, data, 0).attempt)
 
     async def sendto(self, data: Buffer, address: tuple[str, int]) -> int:
-        try:
-            return await self._do("sendto", WRITE, partial(self._core.send_to, data, address))
-        except resolver.UnknownName as unknown:
-            return await self.sendto(data, await self._resolved(unknown, address))
+        return await awaiting.send_to(self, data, address)
 
     def shutdown(self, how: int) -> None:
         self._once(self._core.shutdown, how)
@@ -199,13 +159,10 @@ class Connecting:
         self._socket.close()
 
 
-class HostAio:
-    """A host's awaiting sockets, reached as `host.aio`."""
+class HostAio(OnLoop):
+    """A host's awaiting sockets, and asyncio's transports on it, reached as `host.aio`."""
 
-    __slots__ = ("_stack",)
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+    __slots__ = ()
 
     def socket(self, kind: int = SOCK_STREAM, protocol: int = 0) -> AsyncSocket:
         return AsyncSocket(self._stack.runtime, attempts_for(self._stack, kind, protocol))
@@ -214,10 +171,10 @@ class HostAio:
         """As the stack's."""
         return AsyncSocket(self._stack.runtime, Frames(self._stack, netif, ethertype, any_source))
 
-    def create_connection(self, address: tuple[str, int]) -> Connecting:
+    def connect(self, address: tuple[str, int]) -> Connecting:
         return Connecting(self, address)
 
-    def create_server(self, address: tuple[str, int], *, backlog: int = 128) -> AsyncSocket:
+    def listen(self, address: tuple[str, int], *, backlog: int = 128) -> AsyncSocket:
         made = self.socket()
         try:
             made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)

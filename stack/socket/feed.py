@@ -1,9 +1,9 @@
 """A connection that calls: what arrives goes from its frames straight into the buffer of a protocol, in the turn.
 
-The protocol is shaped like asyncio's BufferedProtocol, and asyncio's transports are to stand on this. Its methods run
-under the gate, in whatever thread turns the crank: nobody is woken and no thread is switched to between a frame and its
-reader. They may use any Feed of their runtime; they may not wait, nor enter a socket (RuntimeError, as for hooks). What
-one raises ends its own connection (RST), is counted (`feed_failed`) and logged.
+The protocol is shaped like asyncio's BufferedProtocol. Its methods run under the gate, in whatever thread turns the
+crank: nobody is woken and no thread is switched to between a frame and its reader. They may use any Feed of their
+runtime; they may not wait, nor enter a socket (RuntimeError, as for hooks). What one raises ends its own connection
+(RST), is counted (`feed_failed`) and logged. Protocols that an event loop is to call: `transports`.
 """
 
 from __future__ import annotations
