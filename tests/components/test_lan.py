@@ -100,14 +100,14 @@ def test_hosts_await_on_an_asyncio_clock():
             server, client = lan.host("server"), lan.host("client", delay="5ms")
 
             async def serve():
-                async with server.aio.create_server(("", 7)) as listener:
+                async with server.aio.listen(("", 7)) as listener:
                     connection, _peer = await listener.accept()
                     async with connection:
                         while data := await connection.recv(65536):
                             await connection.sendall(data)
 
             serving = asyncio.create_task(serve())
-            async with client.aio.create_connection((server.ip, 7)) as connection:
+            async with client.aio.connect((server.ip, 7)) as connection:
                 await connection.sendall(b"hello")
                 answer = await connection.recv(100)
             await serving
@@ -121,7 +121,7 @@ def test_a_spawned_coroutine_is_awaited_like_a_task():
         async with Lan(seed=7, clock="asyncio") as lan:
             server, client = lan.host("server"), lan.host("client")
 
-            listener = server.aio.create_server(("", 7))  # now: on a loop, a task begins later
+            listener = server.aio.listen(("", 7))  # now: on a loop, a task begins later
 
             async def serve():
                 async with listener:
@@ -130,7 +130,7 @@ def test_a_spawned_coroutine_is_awaited_like_a_task():
                     return peer[0]
 
             serving = server.spawn(serve)
-            async with client.aio.create_connection(("server", 7)) as connection:
+            async with client.aio.connect(("server", 7)) as connection:
                 assert await connection.recv(100) == b""
             return await serving, client.ip
 
@@ -142,13 +142,13 @@ def test_a_cancelled_task_leaves_the_network_whole():
     async def scene():
         async with Lan(seed=7, clock="asyncio") as lan:
             server, client = lan.host("server"), lan.host("client")
-            async with server.aio.create_server(("", 7)) as listener:
+            async with server.aio.listen(("", 7)) as listener:
                 accepting = asyncio.create_task(listener.accept())
                 await asyncio.sleep(0)
                 accepting.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await accepting
-                async with client.aio.create_connection((server.ip, 7)) as one:
+                async with client.aio.connect((server.ip, 7)) as one:
                     connection, _peer = await listener.accept()
                     async with connection:
                         await one.sendall(b"still whole")

@@ -43,7 +43,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 async def serve(host: Host) -> None:
     """One page, to one client after the other: the host's name."""
     page = f"HTTP/1.0 200 OK\r\nContent-Length: {len(host.name) + 1}\r\n\r\n{host.name}\n".encode()
-    async with host.aio.create_server(("", 80)) as listener:
+    async with host.aio.listen(("", 80)) as listener:
         while True:
             connection, _peer = await listener.accept()
             async with connection:

@@ -93,7 +93,7 @@ def test_two_hosts_in_asyncio():
             ended = []
 
             async def serve():
-                async with peer.aio.create_server(("", 3333)) as listener:
+                async with peer.aio.listen(("", 3333)) as listener:
                     connection, _ = await listener.accept()
                     async with connection:
                         while data := await connection.recv(65536):
@@ -102,7 +102,7 @@ def test_two_hosts_in_asyncio():
 
             server = asyncio.create_task(serve())
             await asyncio.sleep(0)
-            s = await host.aio.create_connection(("192.168.5.1", 3333))
+            s = await host.aio.connect(("192.168.5.1", 3333))
             await s.sendall(b"hello")
             assert await s.recv(100) == b"hello"
             await netif.aclose()

@@ -137,8 +137,8 @@ class TestAHundredLives:
         async def scene(n: int) -> list[Any]:
             runtime = AsyncioRuntime(seed=n, strict=True)
             two = Two(runtime)
-            async with two.right.aio.create_server(("", 7)) as listener:
-                client = await two.left.aio.create_connection((RIGHT, 7))
+            async with two.right.aio.listen(("", 7)) as listener:
+                client = await two.left.aio.connect((RIGHT, 7))
                 server, _ = await listener.accept()
                 async with client, server:
                     await client.sendall(bytes(20_000))

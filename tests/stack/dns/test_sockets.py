@@ -248,14 +248,14 @@ def test_the_awaiting_face():
                     await udp.sendto(dns.emit(dns.Message(ident=message.ident, **said)), source)
 
             async def greet():
-                async with server.aio.create_server(("", 80)) as listener:
+                async with server.aio.listen(("", 80)) as listener:
                     connection, _ = await listener.accept()
                     async with connection:
                         await connection.sendall(b"hello")
 
             serving, greeting = asyncio.create_task(serve()), asyncio.create_task(greet())
             await asyncio.sleep(0)
-            async with client.aio.create_connection(("www.test", 80)) as s:
+            async with client.aio.connect(("www.test", 80)) as s:
                 assert await s.recv(100) == b"hello"
             assert await client.aio.gethostbyname("www.test") == ip
             assert (await client.aio.getaddrinfo("www.test", "http", type=socket.SOCK_STREAM))[0][4] == (ip, 80)

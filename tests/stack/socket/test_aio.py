@@ -37,9 +37,9 @@ def test_bytes_arrive_in_order_both_ways():
                     while block := await connection.recv(1 << 18):
                         await connection.sendall(block)
 
-            async with server.aio.create_server(("", 7)) as listener:
+            async with server.aio.listen(("", 7)) as listener:
                 serving = asyncio.create_task(serve(listener))
-                async with client.aio.create_connection((server.ip, 7)) as s:
+                async with client.aio.connect((server.ip, 7)) as s:
                     sending = asyncio.create_task(s.sendall(data))
                     received = bytearray()
                     while len(received) < len(data):
@@ -53,8 +53,8 @@ def test_bytes_arrive_in_order_both_ways():
 
 def test_a_cancelled_task_leaves_the_gate_whole():
     async def scene():
-        async with two() as (server, client), server.aio.create_server(("", 7)) as listener:
-            s = await client.aio.create_connection((server.ip, 7))
+        async with two() as (server, client), server.aio.listen(("", 7)) as listener:
+            s = await client.aio.connect((server.ip, 7))
             connection, _ = await listener.accept()
             async with s, connection:
                 with pytest.raises(TimeoutError):
@@ -95,7 +95,7 @@ def test_a_thread_may_block_where_the_loop_may_not():
             ready = loop.create_future()
             serving = asyncio.create_task(asyncio.to_thread(serve))
             await ready
-            async with client.aio.create_connection((server.ip, 7)) as s:
+            async with client.aio.connect((server.ip, 7)) as s:
                 await s.sendall(b"hello")
                 assert await s.recv(100) == b"HELLO"
             await serving
@@ -117,15 +117,15 @@ def test_datagrams_and_refusals():
                 await one.sendto(data.upper(), source)
                 assert await other.recvfrom(100) == (b"QUESTION", (server.ip, 53))
             with pytest.raises(ConnectionRefusedError):
-                await client.aio.create_connection((server.ip, 1))
+                await client.aio.connect((server.ip, 1))
 
     run(scene)
 
 
 def test_closing_ends_a_wait_in_another_task():
     async def scene():
-        async with two() as (server, client), server.aio.create_server(("", 7)) as listener:
-            s = await client.aio.create_connection((server.ip, 7))
+        async with two() as (server, client), server.aio.listen(("", 7)) as listener:
+            s = await client.aio.connect((server.ip, 7))
             connection, _ = await listener.accept()
             async with connection:
                 waiting = asyncio.create_task(s.recv(1))

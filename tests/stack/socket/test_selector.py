@@ -526,7 +526,7 @@ def test_on_an_event_loop_it_may_look_but_not_wait():
                 ):
                     selector.select(1)
                 task = runtime.spawn(lambda: selector.select(SOON))
-                async with host.aio.create_connection(("127.0.0.1", 7)):
+                async with host.aio.connect(("127.0.0.1", 7)):
                     while not task.done():
                         await asyncio.sleep(0.001)
                 assert told(task.result()) == {listener: EVENT_READ}
