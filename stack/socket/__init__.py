@@ -1,13 +1,18 @@
 """The stdlib module's names, over our stack: `import stack.socket as socket`.
 
 `socket()` makes a socket of the process's default stack; `host.socket()` one of that host. Constants, exceptions and
-number formats are the stdlib's own objects, so that code may compare them with those that it already has.
+number formats are the stdlib's own objects, so that code may compare them with those that it already has; so is what
+has nothing to do with a network (socketpair, AF_UNIX), and stays the kernel's.
 This package is the only part of the stack that may block or know a loop.
 """
 
 from __future__ import annotations
 
+import errno as _errno
+import os as _os
 import socket as _kernel
+from types import FunctionType as _Function
+from types import ModuleType as _Module
 from typing import TYPE_CHECKING, Any
 
 from stack.socket import names as _names
@@ -25,7 +30,7 @@ SocketType = socket
 has_ipv6 = False
 error = OSError
 timeout = TimeoutError
-_UNSET: Any = object()
+_UNSET: Any = _kernel._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # of http.client and its kin
 
 
 def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
@@ -139,6 +144,12 @@ def gethostname(*, stack: Stack | None = None) -> str:
     return _host(stack).name
 
 
+def sethostname(name: str | bytes, /) -> None:
+    """A host is named by who makes it, not by its programs: OSError(EPERM), as for whoever is not root."""
+    _os.fsencode(name)
+    raise PermissionError(_errno.EPERM, _os.strerror(_errno.EPERM))
+
+
 def getfqdn(name: str = "", *, stack: Stack | None = None) -> str:
     asker = _host(stack)
     return _names.ask(asker, _resolver.getfqdn(name, asker.name, asker.hosts))
@@ -167,3 +178,20 @@ def _host(stack: Stack | None) -> Stack:
 
 def has_dualstack_ipv6() -> bool:
     return False
+
+
+def _is_ours(name: str, value: object) -> bool:
+    """What the stdlib's module has for its own use does not become a name of ours."""
+    private = name.startswith("_") and isinstance(value, _Function)
+    return not (name.startswith("__") or name in ("_socket", "CAPI") or private or isinstance(value, _Module))
+
+
+globals().update(
+    {name: value for name, value in vars(_kernel).items() if name not in globals() and _is_ours(name, value)}
+)
+__all__ = list(_kernel.__all__)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """The names that only the interpreter knows which runs this."""

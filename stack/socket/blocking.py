@@ -8,11 +8,11 @@ program; what knows addresses, `recvfrom` and its kin, is in `whole.py`.
 from __future__ import annotations
 
 import errno
-import io
 import os
 from collections.abc import Callable
 from functools import partial
 from socket import (
+    AF_UNIX,
     IPPROTO_TCP,
     MSG_DONTWAIT,
     MSG_MORE,
@@ -25,15 +25,15 @@ from socket import (
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
-    SocketIO,
 )
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from socket import socket as kernel_socket
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
 from stack.socket import options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending
+from stack.socket.files import Files
 from stack.socket.waiting import closed
-from stack.socket.whole import Whole
 
 if TYPE_CHECKING:
     from stack.socket.feed import Fed, Feed
@@ -46,7 +46,7 @@ T = TypeVar("T")
 _STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_OOB
 
 
-class socket(Whole):  # noqa: N801 - the stdlib's name
+class socket(Files):  # noqa: N801 - the stdlib's name
     """A socket of one of our hosts; `stack` names the host, the process's default stack without it.
 
     Methods, arguments and exceptions are the stdlib's. Raises OSError(EAFNOSUPPORT, EPROTONOSUPPORT); with `fileno`,
@@ -54,6 +54,14 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
     """
 
     __slots__ = ()
+    __module__ = "stack.socket"
+
+    def __new__(cls, family: int = -1, *arguments: Any, **options: Any) -> Any:
+        """AF_UNIX has nothing to do with a network: the kernel's own socket."""
+        if family == AF_UNIX and cls is socket:
+            options.pop("stack", None)
+            return kernel_socket(family, *arguments, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -75,14 +83,14 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
             from stack import default_stack
 
             stack = default_stack()
-        self._adopt(stack.runtime, attempts_for(stack, kind, max(proto, 0)))
+        self._adopt(stack.runtime, attempts_for(stack, kind, max(proto, 0)), max(proto, 0))
         if nonblocking:
             self._timeout = 0.0
 
     @classmethod
-    def _of(cls, runtime: Runtime, core: Attempts) -> socket:
-        made = cls.__new__(cls)
-        made._adopt(runtime, core)
+    def _of(cls, runtime: Runtime, core: Attempts, proto: int | None = None) -> socket:
+        made: socket = cls.__new__(cls)
+        made._adopt(runtime, core, proto)
         return made
 
     def bind(self, address: object, /) -> None:
@@ -96,7 +104,7 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
 
     def accept(self) -> tuple[socket, resolver.Address]:
         connection: Connection = self._do("accept", READ, self._core.accept)
-        made = socket._of(self._runtime, self._core.accepted(connection))  # as the stdlib's, not of a subclass
+        made = socket._of(self._runtime, self._core.accepted(connection), self._proto)
         return made, resolver.format_endpoint(connection.remote)
 
     def connect(self, address: object, /) -> None:
@@ -281,52 +289,6 @@ class socket(Whole):  # noqa: N801 - the stdlib's name
             self._do("connect", WRITE, self._core.connected)
             return self.send(data)
         return sent
-
-    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-        """Read `file` and send it; the stdlib's fall-back without descriptors. Returns the bytes sent."""
-        file.seek(offset)
-        sent = 0
-        while count is None or sent < count:
-            block = file.read(1 << 18 if count is None else min(1 << 18, count - sent))
-            if not block:
-                break
-            self.sendall(block)
-            sent += len(block)
-        file.seek(offset + sent)
-        return sent
-
-    def makefile(
-        self,
-        mode: str = "r",
-        buffering: int | None = None,
-        *,
-        encoding: str | None = None,
-        errors: str | None = None,
-        newline: str | None = None,
-    ) -> Any:
-        """A file object over this socket, as the stdlib makes it."""
-        if not set(mode) <= {"r", "w", "b"}:
-            raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
-        writing, reading = "w" in mode, "r" in mode or "w" not in mode
-        raw = SocketIO(self, ("r" if reading else "") + ("w" if writing else ""))  # type: ignore[arg-type]
-        self._io_refs += 1
-        if buffering == 0:
-            if "b" not in mode:
-                raise ValueError("unbuffered streams must be binary")
-            return raw
-        size = io.DEFAULT_BUFFER_SIZE if buffering is None or buffering < 0 else buffering
-        buffered: Any
-        if reading and writing:
-            buffered = io.BufferedRWPair(raw, raw, size)
-        elif reading:
-            buffered = io.BufferedReader(raw, size)
-        else:
-            buffered = io.BufferedWriter(raw, size)
-        if "b" in mode:
-            return buffered
-        text = io.TextIOWrapper(buffered, io.text_encoding(encoding), errors, newline)
-        text.mode = mode  # type: ignore[misc]
-        return text
 
 
 def attempts_for(stack: Stack, kind: int, protocol: int) -> Attempts:

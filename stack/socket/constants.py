@@ -1,6 +1,6 @@
-"""The stdlib's own constants, exceptions and number formats, under the names that it gives them.
+"""The stdlib's own constants, exceptions and number formats that mean something on our stack, under its names.
 
-Only what means something on our stack is here: a program that asks for more gets an AttributeError, not a promise.
+`stack.socket` has the interpreter's others too: what they ask for is refused by errno, as a kernel without it does.
 """
 
 from socket import (

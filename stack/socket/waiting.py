@@ -10,9 +10,10 @@ import errno
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from socket import AF_INET, SOL_SOCKET, AddressFamily, SocketKind, getdefaulttimeout
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from netif.link import Runtime
 from stack.socket import descriptor, options, resolver
@@ -33,11 +34,13 @@ def would_block() -> BlockingIOError:
 class Waiting:
     """One endpoint of ours, with a time-out and an owner who closes it."""
 
-    __slots__ = ("__weakref__", "_closed", "_core", "_io_refs", "_runtime", "_timeout")
+    __slots__ = ("__weakref__", "_closed", "_core", "_io_refs", "_proto", "_runtime", "_timeout")
 
-    def _adopt(self, runtime: Runtime, core: Attempts) -> None:
+    def _adopt(self, runtime: Runtime, core: Attempts, proto: int | None = None) -> None:
+        """proto: as it was asked for, where 0 means the kind's own."""
         self._runtime = runtime
         self._core = core
+        self._proto = core.protocol if proto is None else proto
         self._timeout: float | None = getdefaulttimeout()
         self._io_refs = 0
         self._closed = False
@@ -174,7 +177,7 @@ class Waiting:
 
     @property
     def proto(self) -> int:
-        return self._core.protocol
+        return self._proto
 
     @property
     def timeout(self) -> float | None:
@@ -281,7 +284,18 @@ class Waiting:
             number = -1 if marker is None else marker.drop(id(self))
             self._runtime.post(partial(descriptor.abandon, self._core, number))
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
     def __repr__(self) -> str:
+        """In the stdlib's shape, then the host and what a connection is at."""
+        mine, core = type(self), self._core
+        text = f"<{mine.__module__}.{mine.__qualname__}{' [closed]' if self._closed else ''}"
+        text += f" family={self.family:d}, type={self.type:d}, proto={self.proto}"
         if self._closed:
-            return "<socket [closed]>"
-        return f"<socket {self._core.describe()}>"
+            return text + ">"
+        text += f", laddr={resolver.format_endpoint(core.local_address())}"
+        with suppress(OSError):
+            text += f", raddr={resolver.format_endpoint(core.peer_address())}"
+        state = getattr(core.endpoint, "state", None)
+        return f"{text}, host={core.stack.name!r}{f', {state.name}' if state is not None else ''}>"

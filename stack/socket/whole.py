@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from functools import partial
-from socket import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SOCK_STREAM
+from socket import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, SOCK_STREAM
 from typing import Any
 
 from netif.link import Buffer
@@ -71,19 +70,6 @@ class Whole(Waiting):
         view[: len(data)] = data
         return len(data), source
 
-    def recvmsg(
-        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
-        """What IP_RECVTTL, IP_RECVTOS, IP_RECVOPTS and IP_PKTINFO ask for comes as ancillary data."""
-        core = self._core
-        if core.kind is SOCK_STREAM:
-            return self.recv(bufsize, flags), [], 0, None
-        self._check_whole(flags)
-        attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
-        message = self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("recvmsg", READ, attempt)
-        data, source, said, was_cut = message
-        return data, said if ancbufsize else [], MSG_TRUNC if was_cut else 0, resolver.format_endpoint(source)
-
     # out
 
     def sendto(self, data: Buffer, *flags_and_address: Any) -> int:
@@ -122,17 +108,6 @@ class Whole(Waiting):
             return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
         except resolver.UnknownName as unknown:
             return self.sendto(data, flags, self._resolved(unknown, address))
-
-    def sendmsg(
-        self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None
-    ) -> int:
-        """`ancdata`: IP_PKTINFO of a datagram, which chooses its source address and interface. OSError(EOPNOTSUPP)."""
-        data, said = b"".join(buffers), list(ancdata)
-        if said:
-            self._check_whole(flags)
-            attempt = partial(self._core.send_message, data, address, said)
-            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendmsg", WRITE, attempt)
-        return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
     # both
 

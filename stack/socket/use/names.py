@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ASKING = """
     getaddrinfo gethostbyaddr gethostbyname gethostbyname_ex gethostname getnameinfo
-    if_indextoname if_nameindex if_nametoindex
+    if_indextoname if_nameindex if_nametoindex sethostname
 """  # what a host answers for itself
 
 

@@ -232,7 +232,7 @@ def test_the_name_tells_the_state(connection):
     client, _ = connection
     assert "ESTABLISHED" in repr(client)
     client.close()
-    assert repr(client) == "<socket [closed]>"
+    assert "[closed]" in repr(client)
     assert client.fileno() == -1
 
 
