@@ -235,7 +235,7 @@ class Waiting:
         """Of the descriptor. A program that inherits it can do nothing with it."""
         return self._core.marker is not None and os.get_inheritable(self.fileno())
 
-    def set_inheritable(self, inheritable: bool, /) -> None:
+    def set_inheritable(self, inheritable: bool) -> None:
         os.set_inheritable(self.fileno(), inheritable)
 
     def settimeout(self, value: float | None, /) -> None:
