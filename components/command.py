@@ -1,20 +1,17 @@
 """How a command meets a person: one line for a mistake, an exit status that says what happened, no traceback.
 
-Knows exit statuses (0 done, 1 in vain, 2 asked wrongly, 130 Ctrl-C, 143 SIGTERM) and argparse; knows nothing of wires
-or stacks. SIGTERM takes Ctrl-C's way, so that both end what is open in order.
+Knows exit statuses (0 done, 1 in vain, 2 asked wrongly, 130 Ctrl-C, 143 SIGTERM); knows nothing of wires or stacks,
+nor of arguments (`parser`). SIGTERM takes Ctrl-C's way, so that both end what is open in order.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
 
 
 class Complaint(Exception):  # noqa: N818 - a person's, not a program's
@@ -27,13 +24,6 @@ class GaveUp(Complaint):
     """The wait was in vain: one line, exit status 1."""
 
     status = 1
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaints fit on one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Complaint(f"{message} (see {self.prog} --help)")
 
 
 def one_line(text: object) -> str:
@@ -52,6 +42,8 @@ def explain(error: BaseException) -> str:
 
 def program(script: str = "netif", module: str = "netif") -> str:
     """How this person may start `script` here: by its name where a shell would find it, else by module."""
+    import shutil  # with its archives' formats; a sentence of help is the only one to want it
+
     beside = os.path.join(os.path.dirname(sys.executable), script)
     if shutil.which(script) == beside:
         return script

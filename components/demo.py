@@ -16,8 +16,9 @@ from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from components.command import Complaint, Parser, explain, program, run
+from components.command import Complaint, explain, program, run
 from components.flags import parse_seconds, parse_seed, parse_share
+from components.parser import Parser
 from components.sessions import Session, attend, receive, send_all
 from tapio import Impair
 

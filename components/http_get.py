@@ -16,7 +16,8 @@ from urllib.parse import quote, urljoin, urlsplit
 import attrs
 import h11
 
-from components.command import Complaint, GaveUp, Parser, explain, run
+from components.command import Complaint, GaveUp, explain, run
+from components.parser import Parser
 from components.serving import printable
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
-from components.command import Parser, explain, run
+from components.command import explain, run
 from components.http_pages import Answer, Pages, text
+from components.parser import Parser
 from components.serving import Sockets, attend, printable, spawner
 from components.tcp_client import parse_port
 

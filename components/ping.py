@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from components.command import Complaint, GaveUp, Parser, explain, run
+from components.command import Complaint, GaveUp, explain, run
+from components.parser import Parser
 from netif.wire import icmp, ip
 
 if TYPE_CHECKING:

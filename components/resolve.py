@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from components.command import Complaint, GaveUp, Parser, run
+from components.command import Complaint, GaveUp, run
+from components.parser import Parser
 from netif.wire.dns import KINDS, Record, format_name, parse_name, reverse_name
 from netif.wire.ip import format_address, parse_address
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components.command import Complaint, Parser, run
+from components.command import Complaint, run
 from components.flags import parse_interface
+from components.parser import Parser
 from components.wires.plan import Plan, opened, planned
 from netif.errors import NetifError
 

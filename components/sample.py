@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from components.command import Parser
 from components.connect import connect
 from components.flags import add_flags, choice_of
+from components.parser import Parser
 from components.tcp_client import INTERVAL, MESSAGE, PORT, parse_port
 
 

@@ -13,7 +13,8 @@ from functools import partial
 from socket import AF_INET, SOCK_DGRAM
 from typing import TYPE_CHECKING, Any
 
-from components.command import GaveUp, Parser, run
+from components.command import GaveUp, run
+from components.parser import Parser
 from components.serving import Sockets, Spawn, spawner
 from components.sessions import READ, Session, Sessions, receive, send_all
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components.command import Complaint, Parser, run
+from components.command import Complaint, run
 from components.host import clients, ends, firewall, moving, passage
 from components.host.addresses import AddAddress, addresses_of, deleting
 from components.host.gateway import Gateway, gateway_of
@@ -23,6 +23,7 @@ from components.host.privilege import may_administer
 from components.host.recipe import Plan, Recipe, perform
 from components.host.steps import Check, Say, Step
 from components.host.words import device_name, kernels_address, owners
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

@@ -14,10 +14,11 @@ from ipaddress import IPv4Address
 
 import attrs
 
-from components.command import Complaint, Parser, explain, run
+from components.command import Complaint, explain, run
 from components.host.checks import bridge, device, passage, programs, rights
 from components.host.checks.facts import Facts, look
 from components.host.checks.finding import Finding, Severity
+from components.parser import Parser
 from components.wires.grammar import BadWire, parse
 from tapio.netns import in_netns
 from tapio.wire import WireError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components.command import Complaint, Parser
+from components.command import Complaint
 from components.host.addresses import AddAddress, addresses_of, deleting
 from components.host.kernel import Host
 from components.host.links import AddTap, AddVeth, DeleteLink, SetUp, all_links, find_link
@@ -18,6 +18,7 @@ from components.host.privilege import group_name, user_name
 from components.host.steps import Step
 from components.host.sysctl import SetSysctl
 from components.host.words import device_name, kernels_address, owners
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.command import Complaint, Parser
+from components.command import Complaint
 from components.host import ends, firewall, passage
 from components.host.addresses import (
     AddProxy,
@@ -26,6 +26,7 @@ from components.host.links import all_links
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
 from components.host.steps import Step
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.command import Parser
 from components.host import ends, leasing
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

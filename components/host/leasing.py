@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.command import Complaint, Parser
+from components.command import Complaint
 from components.host.kernel import Host, inside
 from components.host.privilege import as_module
 from components.host.servers import StartServer, StopServer, command_of, running
 from components.host.steps import Step
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

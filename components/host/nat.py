@@ -9,11 +9,11 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from components.command import Parser
 from components.host import ends, firewall, leasing, mapping, passage
 from components.host.links import find_link
 from components.host.recipe import Plan, Recipe
 from components.host.recipe import main as recipe_main
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from components.command import Complaint, Parser
+from components.command import Complaint
 from components.host.addresses import MAIN
 from components.host.firewall import DeleteTable, DropBuiltIn, Firewall, Iptables, LoadTable, MakeBuiltIn, insert_accept
 from components.host.kernel import Host
@@ -20,6 +20,7 @@ from components.host.links import find_link
 from components.host.mapping import Mapping
 from components.host.steps import Step
 from components.host.sysctl import SetSysctl
+from components.parser import Parser
 
 FORWARD = "net/ipv4/ip_forward"
 REDIRECTS = "net/ipv4/conf/all/accept_redirects"

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components.command import Complaint, Parser, run
+from components.command import Complaint, run
 from components.host.kernel import Host, Refused, code_of, kernel, reason
 from components.host.privilege import again_under_sudo, may_administer
 from components.host.state import Record, Records, usual_directory
 from components.host.steps import Check, Say, Step, bring_up, lines_down, lines_up, take_down
 from components.host.words import device_name
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

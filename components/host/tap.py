@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from components.command import Complaint, Parser, run
+from components.command import Complaint, run
 from components.host.ends import Found, Wish, describe_owners, look, steps
 from components.host.kernel import TUN_DEVICE, kernel
 from components.host.links import ChangeOwner, DeleteLink
@@ -24,6 +24,7 @@ from components.host.privilege import again_under_sudo, group_name, may_administ
 from components.host.state import Record
 from components.host.steps import Step, bring_up, lines_up
 from components.host.words import device_name, kernels_address, owners
+from components.parser import Parser
 
 if TYPE_CHECKING:
     import argparse

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.command import Complaint, Parser, one_line
+from components.command import Complaint, one_line
 from components.flags import FLAGS, add_flags, choice_of
+from components.parser import Parser
 
 
 def choose(*words: str, **environment: str):
