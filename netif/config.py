@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from netif.errors import InvalidArg, InvalidParams, NotSupported
+from netif.value import Value
 from netif.wire import ethernet, ip
 
 Address: TypeAlias = str | bytes | int | IPv4Address
@@ -124,8 +125,8 @@ def _check_gateway(gateway: IPv4Address, address: IPv4Address, network: IPv4Netw
         raise InvalidParams(f"IpInfo.gw: gateway {gateway} is the interface's own address")
 
 
-@attrs.frozen(init=False, repr=False)
-class IpInfo:
+@attrs.frozen(init=False, eq=False, repr=False)
+class IpInfo(Value):
     """An IPv4 address with its netmask and gateway; false while there is no address."""
 
     ip: IPv4Address
@@ -171,8 +172,8 @@ def _server(value: Address) -> IPv4Address:
     return IPv4Address(_address(value, "DnsInfo.ip"))
 
 
-@attrs.frozen
-class DnsInfo:
+@attrs.frozen(eq=False, repr=False)
+class DnsInfo(Value):
     """One name server."""
 
     ip: IPv4Address = attrs.field(converter=_server)
@@ -262,8 +263,8 @@ def _check_count(instance: object, field: attrs.Attribute[Any], value: Any) -> N
         raise InvalidParams(f"{type(instance).__name__}.{field.name}: {value!r} is no count; give a number from 1 on")
 
 
-@attrs.frozen
-class BridgeConfig:
+@attrs.frozen(eq=False, repr=False)
+class BridgeConfig(Value):
     """bridgeif_config_t: how much a bridge holds."""
 
     max_fdb_dyn_entries: int = attrs.field(default=1024, validator=_check_count)  # stations that it learns
@@ -278,8 +279,8 @@ def _check_bridge(instance: Any, _field: object, value: Any) -> None:
         raise InvalidParams(f"InherentConfig.bridge_info: {value!r} is none; give BridgeConfig()")
 
 
-@attrs.frozen
-class InherentConfig:
+@attrs.frozen(eq=False, repr=False)
+class InherentConfig(Value):
     """What an interface is by itself, whatever drives it."""
 
     if_key: str = attrs.field(validator=_check_key)  # unique among the interfaces of one stack
@@ -306,8 +307,8 @@ def _check_filter(_instance: object, _field: object, value: Any) -> None:
         raise InvalidParams(f"DriverIfconfig.set_mac_filter: {value!r} is no function (handle, mac, add)")
 
 
-@attrs.frozen
-class DriverIfconfig:
+@attrs.frozen(eq=False, repr=False)
+class DriverIfconfig(Value):
     """What moves the frames.
 
     A handle with `receive` is a `link.Driver`, and `transmit` is its own or takes (handle, buffers, offload). Any other
@@ -325,8 +326,8 @@ def _check_function(instance: object, field: attrs.Attribute[Any], value: Any) -
         raise InvalidParams(f"{type(instance).__name__}.{field.name}: {value!r} cannot be called; give a function")
 
 
-@attrs.frozen
-class NetstackConfig:
+@attrs.frozen(eq=False, repr=False)
+class NetstackConfig(Value):
     """The two functions by which a Netif reaches a stack.
 
     `init_fn(netif)` returns the stack's `link.StackInterface`; it is called with the gate free and only makes the
@@ -353,8 +354,8 @@ def _check_stack(_instance: object, _field: object, value: Any) -> None:
         raise InvalidParams(f"NetifConfig.stack: {value!r} is no NetstackConfig; give init_fn= and input_fn= in one")
 
 
-@attrs.frozen
-class NetifConfig:
+@attrs.frozen(eq=False, repr=False)
+class NetifConfig(Value):
     """The three parts together. The driver may come later, from `post_attach` or with `netif_attach`."""
 
     base: InherentConfig = attrs.field(default=None, validator=_check_base)

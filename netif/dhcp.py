@@ -15,11 +15,12 @@ import attrs
 
 from netif.config import MTU_MIN, Address, IpInfo
 from netif.errors import InvalidParams
+from netif.value import Value
 from netif.wire import ethernet, ip
 
 
-@attrs.frozen(kw_only=True)
-class Lease:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class Lease(Value):
     """What a server gave. Times are seconds of the runtime's clock; option numbers are RFC 2132's."""
 
     ip_info: IpInfo  # yiaddr, 1, and the default route of 121 or the first of 3 that is on the subnet
@@ -96,8 +97,8 @@ class DhcpServer(Protocol):
         """Leased to `mac` now."""
 
 
-@attrs.frozen
-class GivenLease:
+@attrs.frozen(eq=False, repr=False)
+class GivenLease(Value):
     """What a server remembers of one client, also when the lease is over."""
 
     client: bytes  # 61 as it was sent, else the hardware type and address
@@ -300,8 +301,8 @@ def _check_fallback(instance: object, field: attrs.Attribute[Any], value: Any) -
         raise InvalidParams(f"{_field(instance, field)}: {value!r} is no address; give an IpInfo or 'link-local'")
 
 
-@attrs.frozen(kw_only=True)
-class DhcpcConfig:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class DhcpcConfig(Value):
     """With what a DHCP client asks, and what it does when nobody answers; what `netif_dhcpc_option` changes.
 
     Times are seconds, numbers RFC 2132's. What is empty or None is not said. InvalidParams names the field.
@@ -328,8 +329,8 @@ class DhcpcConfig:
     restore: bool = False  # ask for the last lease again (INIT-REBOOT), which then is not given back meanwhile
 
 
-@attrs.frozen(kw_only=True)
-class RelayedPool:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class RelayedPool(Value):
     """The addresses of a subnet that a relay agent serves for us, with its own address there in `giaddr`."""
 
     start: IPv4Address = attrs.field(converter=_address, validator=_check_addresses)
@@ -340,8 +341,8 @@ class RelayedPool:
     )  # 3, mostly the relay agent; None: there is none
 
 
-@attrs.frozen(kw_only=True)
-class DhcpsConfig:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class DhcpsConfig(Value):
     """What a DHCP server gives out, and for how long; what `netif_dhcps_option` changes. Numbers are RFC 2132's.
 
     Times are seconds. What is empty or None is not said to clients. InvalidParams names the field.

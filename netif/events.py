@@ -19,43 +19,44 @@ from netif.errors import IfNotReady, InvalidArg
 from netif.event_bus import IP_EVENT, EventBus
 from netif.lifecycle import Held
 from netif.link import Runtime, Waiter
+from netif.value import Value
 
 if TYPE_CHECKING:
     from netif.netif import Netif
 
 
-@attrs.frozen
-class Event:
+@attrs.frozen(eq=False, repr=False)
+class Event(Value):
     """What all events have: the interface they happened to. Those with an `event_id` are on its event bus too."""
 
     netif: Netif
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LinkUp(Event):
     """Frames may pass."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LinkDown(Event):
     """Frames pass no longer."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class NetifUp(Event):
     """The interface takes part in its stack."""
 
     event_id: ClassVar[Any] = IpEvent.NETIF_UP
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class NetifDown(Event):
     """The interface takes no part any more."""
 
     event_id: ClassVar[Any] = IpEvent.NETIF_DOWN
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class GotIp(Event):
     """The interface may be reached at this address. `ip_changed`: it is not the last one that was valid."""
 
@@ -64,24 +65,24 @@ class GotIp(Event):
     event_id: Any = None  # InherentConfig.get_ip_event; None: not on the bus
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class LostIp(Event):
     """The address is gone, and with it what used it."""
 
     event_id: Any = None  # InherentConfig.lost_ip_event
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Unreachable(Event):
     """What its ReachabilityPolicy asks does not answer any more."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Reachable(Event):
     """It answers again."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AssignedIp(Event):
     """The DHCP server of the interface gave `ip` to the client `mac`, which calls itself `hostname`, or ""."""
 
@@ -91,7 +92,7 @@ class AssignedIp(Event):
     hostname: str
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TxRx(Event):
     """A frame of `length` bytes has passed; only after `Netif.enable_traffic_events`."""
 
@@ -100,7 +101,7 @@ class TxRx(Event):
     sent: bool  # or else received
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class DriverFailed(Event):
     """The driver is dead: the link is down and the connections over it are aborted with ENETDOWN."""
 

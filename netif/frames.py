@@ -13,10 +13,11 @@ import attrs
 
 from netif.link import Buffer, Driver, Offload, Port, StackInterface
 from netif.push import Transmit
+from netif.value import Value
 
 
-@attrs.frozen
-class Counters:
+@attrs.frozen(eq=False, repr=False)
+class Counters(Value):
     """What came to an interface from either side, and what of it was dropped there: the link was down, or a driver of
     another shape had no room. `traffic_untold`: TxRx events that were too many for whoever handles them."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar,
 
 import attrs
 
+from netif.value import Value
 from netif.wire import Buffer as Buffer
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Offload(NamedTuple):
     gso_size: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class LinkCaps:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class LinkCaps(Value):
     """What one port can do; asked for by the stack (`want`), answered by the driver (`granted`)."""
 
     mac: bytes  # 6 bytes; empty where the medium has none

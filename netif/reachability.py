@@ -13,6 +13,7 @@ import attrs
 
 from netif.config import Address
 from netif.errors import InvalidParams
+from netif.value import Value
 from netif.wire import ip
 
 
@@ -35,8 +36,8 @@ def _how(_policy: Any, _attribute: attrs.Attribute[Any], value: str) -> None:
         raise InvalidParams(f'ReachabilityPolicy.by: {value!r} is no way to ask; write "ping" or "arp"')
 
 
-@attrs.frozen(kw_only=True)
-class ReachabilityPolicy:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class ReachabilityPolicy(Value):
     """That a gateway answers is no proof that it forwards: a target behind it tells more."""
 
     target: IPv4Address | None = attrs.field(default=None, converter=_target)  # None: the gateway, whichever it is

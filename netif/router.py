@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from netif.value import Value
 
-@attrs.frozen
-class ForwardingCounters:
+
+@attrs.frozen(eq=False, repr=False)
+class ForwardingCounters(Value):
     """Frames (a super-frame is one) and the bytes of their packets that were sent on; drops by their reason. What is
     lost later, at the link that it leaves by, is counted there."""
 
@@ -17,8 +19,8 @@ class ForwardingCounters:
     dropped: Mapping[str, int] = attrs.field(factory=dict)
 
 
-@attrs.frozen
-class NaptEntry:
+@attrs.frozen(eq=False, repr=False)
+class NaptEntry(Value):
     """One row of a NAPT's table: an inside endpoint, what it is outside, and a peer; or a port mapping."""
 
     protocol: str  # "tcp", "udp", "icmp"

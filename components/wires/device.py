@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import attrs
 
 from components.wires.grammar import BadWire
+from netif.value import Value
 from tapio.device import Control, exists
 from tapio.netns import in_netns
 
@@ -34,8 +35,8 @@ class Device(enum.Enum):
     OTHER = "device without a driver"
 
 
-@attrs.frozen
-class Resolution:
+@attrs.frozen(eq=False, repr=False)
+class Resolution(Value):
     """The wire for one kind of device, and the options that go with it."""
 
     wire: str

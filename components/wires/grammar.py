@@ -6,11 +6,12 @@ keep commas and parentheses together. Whatever cannot be read is a BadWire of on
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
+
+from netif.value import Value
 
 DEPTH_MAX = 16  # wrappers around one wire
 _CALL = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(")
@@ -21,16 +22,16 @@ class BadWire(ValueError):  # noqa: N818 - as Complaint
     """The text names no wire: one line that says what is wrong and how to mend it."""
 
 
-@attrs.frozen
-class Call:
+@attrs.frozen(eq=False, repr=False)
+class Call(Value):
     """A wrapper and what stands in its parentheses behind the first comma."""
 
     name: str
     items: tuple[str, ...]
 
 
-@attrs.frozen
-class Parsed:
+@attrs.frozen(eq=False, repr=False)
+class Parsed(Value):
     """`head` is the wire within all parentheses; the innermost call's first items may be options of it."""
 
     head: str
@@ -130,5 +131,7 @@ def spelt(known: Mapping[str, str]) -> str:
 
 def near(name: str, known: Iterable[str], ending: str = "") -> str:
     """ "did you mean X? ", or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1)
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, list(known), 1)
     return f"did you mean {found[0]}{ending}? " if found else ""

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from netif.value import Value
+
 
 class Addresses(enum.Enum):
     """The address that a command has on a wire, when it was told none."""
@@ -21,8 +23,8 @@ class Addresses(enum.Enum):
     DHCP = "asked for by DHCP"
 
 
-@attrs.frozen(kw_only=True)
-class Kind:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class Kind(Value):
     """A wire. Without options all that follows the colon is the name, commas included."""
 
     name: str
@@ -36,8 +38,8 @@ class Kind:
     wants: str = "name"  # what follows the colon is: "wants a name"; "": may be empty
 
 
-@attrs.frozen(kw_only=True)
-class WrapperKind:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class WrapperKind(Value):
     """A driver around a wire."""
 
     name: str

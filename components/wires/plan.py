@@ -16,13 +16,14 @@ from components.command import Complaint, explain
 from components.wires import device, grammar
 from components.wires.grammar import BadWire
 from components.wires.kinds import WIRES, WRAPPERS, Kind, WrapperKind
+from netif.value import Value
 
 if TYPE_CHECKING:
     from netif.link import Driver
 
 
-@attrs.frozen
-class Plan:
+@attrs.frozen(eq=False, repr=False)
+class Plan(Value):
     """One wire and what is around it."""
 
     text: str
