@@ -11,11 +11,11 @@ from netif.config import Address, NetifConfig
 from netif.errors import InvalidParams, NotFound
 from netif.lifecycle import Held
 from netif.routed import Routed
-from netif.router import ForwardingCounters, NaptEntry
 from netif.wire import ip
 
 if TYPE_CHECKING:
     from netif.netif import Netif
+    from netif.router import ForwardingCounters, NaptEntry
 
 
 _PROTOCOLS = {"tcp": ip.TCP, "udp": ip.UDP}
@@ -59,6 +59,8 @@ class Forwarding(Routed):
     @property
     def forwarding_counters(self) -> ForwardingCounters:
         """Of what came in by it for others, since its start."""
+        from netif.router import ForwardingCounters
+
         with Held(self.runtime):
             counters: ForwardingCounters | None = getattr(self.interface, "forwarding_counters", None)
             return counters or ForwardingCounters()

@@ -18,7 +18,7 @@ _claimed: WeakKeyDictionary[Runtime, set[bytes]] = WeakKeyDictionary()
 
 def derive(host: str, if_key: str, index: int = 0, *, machine: str = "", process: int = 0) -> bytes:
     """Six bytes; unicast, locally administered (IEEE 802 8.2)."""
-    from hashlib import blake2b
+    from netif.blake2 import blake2b
 
     material = "\0".join((machine, host, if_key, str(index), str(process)))
     digest = blake2b(material.encode(), digest_size=6).digest()

@@ -16,7 +16,6 @@ import attrs
 
 from netif.addresses import NOTHING
 from netif.config import MTU_MIN, DnsInfo, DnsType, Flags, InherentConfig, NetifConfig
-from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, Lease, LeaseHolder
 from netif.errors import (
     DhcpAlreadyStarted,
     DhcpAlreadyStopped,
@@ -32,16 +31,17 @@ from netif.lifecycle import DHCP_CLIENT, DHCP_SERVER, Action, DhcpStatus, Held
 from netif.link import StackInterface
 
 if TYPE_CHECKING:
+    from netif.dhcp import AddressGiver, DhcpcConfig, DhcpClient, DhcpsConfig, DhcpServer, Lease, LeaseHolder
     from netif.netif import Netif
+
+    # as `link.NetStack` has them, of a stack that has any
+    MakeClient: TypeAlias = Callable[[StackInterface, DhcpcConfig, LeaseHolder], DhcpClient]
+    MakeServer: TypeAlias = Callable[[StackInterface, DhcpsConfig, AddressGiver], DhcpServer]
 
 logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
 LEAST_DHCP_MTU = 576  # bytes; RFC 2131 2: a client is prepared to receive that much
 _KINDS = (DnsType.MAIN, DnsType.BACKUP)
-
-# as `link.NetStack` has them, of a stack that has any
-MakeClient: TypeAlias = Callable[[StackInterface, DhcpcConfig, LeaseHolder], DhcpClient]
-MakeServer: TypeAlias = Callable[[StackInterface, DhcpsConfig, AddressGiver], DhcpServer]
 
 
 class Obtaining(Forwarding):
@@ -50,8 +50,8 @@ class Obtaining(Forwarding):
     def __init__(self, netif: Netif, config: NetifConfig) -> None:
         super().__init__(netif, config)
         self.lease: Lease | None = None  # the present one
-        self._dhcpc_config = DhcpcConfig()
-        self._dhcps_config = DhcpsConfig()
+        self._dhcpc_config: DhcpcConfig | None = None  # None: as it is by itself, which few ever ask
+        self._dhcps_config: DhcpsConfig | None = None
         self._dhcpc_status = self._dhcps_status = DhcpStatus.INIT
         self._awaited = Flags(0)  # DHCP_CLIENT, DHCP_SERVER: to be started when the link comes up, flagged or not
         self._dhcpc: DhcpClient | None = None  # while STARTED
@@ -67,10 +67,16 @@ class Obtaining(Forwarding):
     @property
     def dhcpc_config(self) -> DhcpcConfig:
         """Its options; also before the first start. DhcpAlreadyStarted while it runs."""
+        if self._dhcpc_config is None:
+            from netif.dhcp import DhcpcConfig
+
+            self._dhcpc_config = DhcpcConfig()
         return self._dhcpc_config
 
     @dhcpc_config.setter
     def dhcpc_config(self, config: DhcpcConfig) -> None:
+        from netif.dhcp import DhcpcConfig
+
         if not isinstance(config, DhcpcConfig):
             raise InvalidParams(f"dhcpc_config: {config!r} is no DhcpcConfig; make one, or evolve the present one")
         with Held(self.runtime):
@@ -149,7 +155,7 @@ class Obtaining(Forwarding):
                 self._withdraw()
 
     def _present_config(self) -> DhcpcConfig:
-        config = self._dhcpc_config
+        config = self.dhcpc_config
         return attrs.evolve(config, hostname=self._hostname or config.hostname or self._default_hostname())
 
     def _renamed(self) -> None:
@@ -218,10 +224,16 @@ class Obtaining(Forwarding):
     @property
     def dhcps_config(self) -> DhcpsConfig:
         """Its pool and options; also before the first start. DhcpAlreadyStarted while it runs."""
+        if self._dhcps_config is None:
+            from netif.dhcp import DhcpsConfig
+
+            self._dhcps_config = DhcpsConfig()
         return self._dhcps_config
 
     @dhcps_config.setter
     def dhcps_config(self, config: DhcpsConfig) -> None:
+        from netif.dhcp import DhcpsConfig
+
         if not isinstance(config, DhcpsConfig):
             raise InvalidParams(f"dhcps_config: {config!r} is no DhcpsConfig; make one, or evolve the present one")
         with Held(self.runtime):
@@ -276,7 +288,7 @@ class Obtaining(Forwarding):
         make: MakeServer | None = getattr(self.stack, "dhcp_server", None)
         if make is None:
             raise NotSupported(f"{self!r}: its stack has no DHCP server")
-        config = self._dhcps_config
+        config = self.dhcps_config
         if not config.dns:
             config = attrs.evolve(config, dns=tuple(IPv4Address(server) for server in self.dns))
         server = make(self.interface, config, self)

@@ -16,11 +16,11 @@ from netif.config import Address, NetifConfig
 from netif.errors import InvalidParams
 from netif.events import Reachable, Unreachable
 from netif.lifecycle import Cause, Held
-from netif.reachability import ReachabilityPolicy
 from netif.wire import ip
 
 if TYPE_CHECKING:
     from netif.netif import Netif
+    from netif.reachability import ReachabilityPolicy
 
 logger = logging.getLogger("netif.netif")  # a Netif speaks with one voice
 
