@@ -209,7 +209,7 @@ class Lan(Doors):
             netif = Netif(driver, stack=stack, ip=f"{address}/{self.network.prefixlen}", mac=mac, mtu=mtu)
             self.names[name] = address.packed
         host = self.hosts[name] = Host(self, name, stack, netif)
-        return host
+        return self._led(host)
 
     def _asking(self, driver: Driver, stack: Stack, mac: str | None, mtu: int | None) -> Netif:
         """It has an address, and its name is known, once the server has given it one."""

@@ -26,6 +26,7 @@ from stack.selection import fill, find, source
 from stack.tcp import fast
 
 if TYPE_CHECKING:
+    from stack.any_ip import AnyIp
     from stack.interface import Interface
     from stack.stack import Stack
     from stack.subscriptions import Subscriptions
@@ -56,6 +57,7 @@ class Ip:
         self.table = RoutingTable()
         self.local: dict[bytes, Interface] = {}  # our addresses but for 127/8
         self.broadcasts: dict[bytes, Interface] = {}  # of the subnets that we are in
+        self.any_ip: AnyIp | None = None  # takes what is to nobody here
         self._never_a_source: dict[bytes, None] = {}
         self.fragments = Fragments(stack)
         self.idents = Idents(stack.dice, _KEPT)
@@ -102,6 +104,8 @@ class Ip:
             handler = self.handlers.get(protocol)
         elif interface.bootstrap is not None and protocol == UDP:
             handler = interface.bootstrap
+        elif self.any_ip is not None and not group and self.any_ip.adopts(interface, dst, protocol):
+            handler = self.handlers.get(protocol)
         else:
             interface.drop("ip_not_for_us")
             return
@@ -168,6 +172,8 @@ class Ip:
         self.paths.clear()
         self.redirects.clear()
         fill(self)
+        if self.any_ip is not None:
+            self.any_ip.restore()
         self._never_a_source = dict.fromkeys((ANY, *self.local, *self.broadcasts))
         fast.readdressed(self.stack.tcp)
         self.stack.udp.readdressed()

@@ -32,6 +32,7 @@ class Limits:
     icmp_errors_per_host: int = bound(100, "icmp_error_rate")  # of them to one host
     udp_queue_bytes: int = bound(256 << 10, "udp_queue_full")  # a socket; each datagram counts 256 more
     path_mtus: int = bound(1024, "path_mtus_full")  # destinations whose path is narrower than the link
+    adopted_addresses: int = bound(4096, "adopted_addresses_full")  # by a gateway that takes what is to anybody
     redirects: int = bound(1024, "redirects_full")  # destinations with another first hop
     dns_queries: int = bound(256, "dns_queries_full")  # questions on their way at once
     dns_cache_bytes: int = bound(1 << 20, "dns_cache_full")

@@ -100,6 +100,7 @@ DROPS: dict[str, str] = {
     "socket_memory_full": "data for a socket that holds its small share while all of them hold too much",
     "challenge_ack_rate": "a challenge ACK not sent, to keep to the rate limit",
     "reset_rate": "a RST not sent, to keep to the rate limit",
+    "tcp_syn_held": "a copy of a SYN about which nobody has decided yet",
     "syn_table_full": "too many half-open connections",
     # DNS
     "dns_mismatch": "a DNS message that is not the answer to what was asked there (RFC 5452 9.1)",
@@ -122,6 +123,7 @@ COUNTERS: dict[str, str] = {
     "napt_ports_full": "translations not begun because every port was taken",
     "napt_portmaps_full": "port mappings refused because there are too many",
     "redirected": "redirects that were followed",
+    "adopted_addresses_full": "addresses of others that were given up to take another",
     "redirects_full": "redirects forgotten for want of room",
     "dhcps_refused": "DHCP requests answered by a NAK",
     "dhcps_declined": "addresses that another host uses, as a client or our own probe found",

@@ -6,6 +6,7 @@ sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 by
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EADDRINUSE
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,6 +41,7 @@ class Udp:
         self.flows: dict[bytes, Flow] = {}  # by src, dst, sport and dport as they come; of the fast path
         self.fast_in = 0  # frames that took it
         self.plain_in = 0  # and those that came here instead
+        self.unclaimed: Callable[[Address, Address], UdpEndpoint | None] | None = None  # makes a socket that is missing
         stack.ip.handlers[UDP] = self.receive
         stack.ip.group_handlers[UDP] = self.receive_group
 
@@ -59,6 +61,8 @@ class Udp:
                 if endpoint.interface is not None or len(held) > 1:
                     anyhow = False
                     endpoint = self._among(interface, dst, dport)
+        if endpoint is None and self.unclaimed is not None:
+            endpoint = self.unclaimed((dst, dport), (src, sport))
         if endpoint is not None:
             source = (src, sport)
             endpoint.arrived(interface, frame, start, end, source, offload)

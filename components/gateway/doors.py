@@ -1,4 +1,4 @@
-"""What a Lan has for its ways to the kernel: `publish`, and the host by which they all lead.
+"""What a Lan has for its ways to the kernel, `publish`, `reach` and `internet`, and the host by which two of them lead.
 
 That host, "gateway", is made at the first need, with the last address of the subnet, so that no other host has another
 address for it; where a server beyond an uplink gives the addresses, it asks for one as they do.
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from components.gateway import kernel
 from components.gateway.door import CONNECTIONS
-from components.gateway.kernel import Kind
+from components.gateway.internet import Internet, name_server
+from components.gateway.kernel import Address, Allowed, Kind, Networks
+from components.gateway.outlet import Outlet
 from components.gateway.publish import Published
 from components.gateway.quay import Quay
 from netif.lifecycle import Held
@@ -38,6 +40,7 @@ class Gateway:
         with Held(self.runtime):
             self.quay = Quay(self.runtime)
         self.opened: list[Closable] = []
+        self.internet: Internet | None = None
         self._host: Host | None = None
 
     @property
@@ -62,6 +65,38 @@ class Gateway:
         self.opened.append(made)
         return made
 
+    def reach(self, address: str | Address, as_: str, port: int | None, allow: Networks, most: int, **how: Any) -> Host:
+        there, number = kernel.parse(address, "reach")
+        if not Allowed.parse(allow, "allow").takes(there):
+            raise ValueError(f"reach: {there} is beyond this machine's loopback; allow={there!r} allows it")
+        here = port or number
+
+        def target(_address: bytes, asked: int) -> Address | None:
+            if here is None:
+                return there, asked
+            return (there, number or here) if asked == here else None
+
+        host = self.lan.host(as_, **how)
+        with Held(self.runtime):
+            self.opened.append(Outlet(self.quay, host.stack, target, most))
+        return host
+
+    def join(self, to: Networks, dns: bool | str, most: int) -> Host:
+        """The internet, for every host of the Lan."""
+        if self.internet is not None:
+            raise ValueError(f"{self.lan!r} has its way out already")
+        server = self.lan.hosts.get("dhcp") if self.lan.dhcp is not None else None
+        if self.lan.dhcp is not None and server is None:
+            raise ValueError("internet: whoever gives the addresses beyond the uplink says where the way out is")
+        allowed, names = Allowed.parse(to, "to"), name_server(dns)
+        self.internet = Internet(self.quay, self.host, allowed, names, most)
+        self.opened.append(self.internet)
+        if server is not None:
+            self.internet.lead_askers(server)
+        for host in list(self.lan):
+            self.internet.lead(host)
+        return self.host
+
     def close(self) -> None:
         """RST for all that is still open. Idempotent."""
         opened, self.opened = self.opened, []
@@ -75,6 +110,34 @@ class Doors:
     """Part of a Lan."""
 
     gateway: Gateway | None = None  # once there is a way
+
+    def reach(
+        self,
+        address: str | Address,
+        as_: str,
+        *,
+        port: int | None = None,
+        allow: Networks = (),
+        connections: int = CONNECTIONS,
+        **host: Any,
+    ) -> Host:
+        """A new host `as_`, made as by `host` with all that this takes, whose port leads to a server of the kernel's
+        side: "127.0.0.1:1883", by TCP and UDP; the same port, unless `port` says which. An address without a port: all
+        of them. Beyond this machine's loopback only where `allow` says so: networks, or "anywhere". ValueError."""
+        return self._gateway().reach(address, as_, port, allow, connections, **host)
+
+    def internet(self, *, to: Networks = (), dns: bool | str = False, connections: int = CONNECTIONS) -> Host:
+        """Lead out all hosts, those that are made later too: by TCP and UDP to wherever `to` says, networks or
+        "anywhere", from this process' own sockets (user-mode NAT). The address of the host that is answered leads to
+        this machine's loopback, which is all of it unless `to` names more. `dns`: its port 53 leads to the machine's
+        name server, or to the one that is named, and the hosts ask there. ValueError."""
+        return self._gateway().join(to, dns, connections)
+
+    def _led(self: Any, host: Host) -> Host:
+        """A host is complete."""
+        if self.gateway is not None and self.gateway.internet is not None:
+            self.gateway.internet.lead(host)
+        return host
 
     def _gateway(self: Any) -> Gateway:
         if self.closing:

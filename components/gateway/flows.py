@@ -6,7 +6,7 @@ becomes port unreachable on the Lan (RFC 1122 4.1.3.3); towards the kernel there
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from components.gateway.door import Door
 from components.gateway.quay import Quay
@@ -14,29 +14,32 @@ from netif.link import Alarm
 from stack.endpoint import Onlooker
 from stack.udp import UdpEndpoint
 
+if TYPE_CHECKING:
+    from stack.interface import Interface
+
 IDLE = 60.0  # seconds of silence; RFC 4787 REQ-5 asks for two minutes, of translators that serve more than tests
 QUOTED = 64  # bytes of a datagram that are kept, to be quoted when nobody wants it
 
 
 class Flow(Onlooker):
-    """One sender: a socket of the stack that is connected, and how to reach the kernel's side."""
+    """One sender: a socket of the stack that is connected, and whatever `pass_on` sends by to the kernel."""
 
-    __slots__ = ("_door", "_pass_on", "endpoint", "key", "last", "used")
+    __slots__ = ("door", "endpoint", "key", "last", "used")
 
-    def __init__(
-        self, door: Flows, key: object, endpoint: UdpEndpoint, pass_on: Callable[[Flow, bytes], object]
-    ) -> None:
-        """`pass_on(flow, data)` sends to the kernel; OSError."""
+    def __init__(self, door: Flows, key: object, endpoint: UdpEndpoint) -> None:
         self.key = key
         self.endpoint = endpoint
         self.used = 0.0
-        self._door = door
-        self._pass_on = pass_on
-        self.last: tuple[bytes, bytes] | None = None  # what the last datagram out began with, and its IP header
+        self.door = door
+        self.last: tuple[bytes, bytes, Interface] | None = None  # how the last one out began, and its IP header
+
+    def pass_on(self, data: bytes) -> None:
+        """To the kernel. OSError."""
+        raise NotImplementedError
 
     def wake(self) -> None:
         """Datagrams from the Lan, or an error about one that went there."""
-        endpoint, door = self.endpoint, self._door
+        endpoint, door = self.endpoint, self.door
         while True:
             try:
                 queued = endpoint.take()
@@ -48,10 +51,10 @@ class Flow(Onlooker):
             if queued is None:
                 break
             if queued[2] is not None:
-                self.last = queued[0][:QUOTED], queued[2][0]
+                self.last = (queued[0][:QUOTED], *queued[2])
             door.use(self)
             try:
-                self._pass_on(self, queued[0])
+                self.pass_on(queued[0])
             except OSError:
                 door.stats.count("undelivered")
         if not endpoint.closed:
@@ -63,17 +66,17 @@ class Flow(Onlooker):
 
     def arrived(self, data: bytes) -> None:
         """From the kernel."""
-        self._door.use(self)
+        self.door.use(self)
         try:
             if self.endpoint.send_to(data) is None:
-                self._door.stats.count("undelivered")
+                self.door.stats.count("undelivered")
         except ConnectionRefusedError:
-            self._door.stats.count("unreachable")
+            self.door.stats.count("unreachable")
         except OSError:
-            self._door.stats.count("undelivered")
+            self.door.stats.count("undelivered")
 
     def abort(self) -> None:
-        self._door.drop(self)
+        self.door.drop(self)
 
 
 class Flows(Door):

@@ -84,6 +84,19 @@ class Streams(Door):
             self._sock.close()
 
 
+class BackFlow(Flow):
+    """What goes to the kernel goes to its sender, from the port that he knows."""
+
+    __slots__ = ("sock",)
+
+    def __init__(self, door: Flows, source: Address, endpoint: UdpEndpoint, sock: kernel.KernelSocket) -> None:
+        super().__init__(door, source, endpoint)
+        self.sock = sock
+
+    def pass_on(self, data: bytes) -> None:
+        self.sock.sendto(data, self.key)  # type: ignore[call-overload]
+
+
 class Datagrams(Flows):
     """The socket of a UDP port; a flow for each sender."""
 
@@ -118,21 +131,17 @@ class Datagrams(Flows):
             self.stats.count("refused")
             endpoint.close()
             return None
-        flow = Flow(self, source, endpoint, self._send_back)
+        flow = BackFlow(self, source, endpoint, self._sock)
         self.add(flow)
         return flow
-
-    def _send_back(self, flow: Flow, data: bytes) -> None:
-        if self._open:
-            self._sock.sendto(data, flow.key)  # type: ignore[call-overload]
 
     def close(self) -> None:
         """Nobody is heard any more, so nobody is answered."""
         if self._open:
             self._open = False
+            self.abort()
             self.quay.forget(self._sock)
             self._sock.close()
-            self.abort()
 
 
 class Published:

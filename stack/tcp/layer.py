@@ -121,9 +121,10 @@ class Tcp:
             self.refuse(local, remote, segment)
 
     def listener_at(self, local: Address, interface: Interface) -> Listener | None:
-        """Bound to the address before bound to any; of those, bound to the interface before bound to none."""
+        """Bound to the address before bound to any; of those, bound to the interface before bound to none. Port 0 takes
+        what is left (`catch_all`)."""
         anywhere, link, get = (_ANY[len(local[0])], local[1]), interface.name, self.listeners.get
-        return get((*local, link)) or get(local) or get((*anywhere, link)) or get(anywhere)
+        return get((*local, link)) or get(local) or get((*anywhere, link)) or get(anywhere) or get((anywhere[0], 0))
 
     def icmp_error(self, report: Report) -> bool:
         """About a segment. False: none that is on its way (RFC 5927 4.1)."""

@@ -25,6 +25,7 @@ NO_FRAME_DOES = {
     "l2tap_queue_full": "nobody has a socket of an ethertype",
     "link_down": "while the link is down no frame comes in",
     "raw_queue_full": "nobody has a raw socket",
+    "tcp_syn_held": "no listener puts off what it says to a SYN",
     "loopback_queue_full": "what a wire brings is never answered to ourselves",
     **{reason: "nobody obtains or gives addresses" for reason in DROPS if reason.startswith("dhcp")},
     **{reason: "the host is no router" for reason in DROPS if reason.startswith(("forward_", "napt_"))},

@@ -6,6 +6,7 @@ import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,17 @@ def read_all(sock: socket.socket) -> bytes:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def push(sock: Any, quiet: float = 0.3) -> int:
+    """Send until hardly anything is taken any more for `quiet` seconds: how much went."""
+    sock.settimeout(quiet)
+    count, taken = 0, 65536
+    try:
+        while count < 64 << 20 and taken > 1024:  # less is what a sender tries when a window stays small for long
+            taken = sock.send(bytes(65536))
+            count += taken
+    except TimeoutError:
+        pass
+    sock.settimeout(PATIENCE)
+    return count
