@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from netif.runtime.baton import FAILED, NOTHING_LEFT, TRUE, Deadlock, Strand, VirtualWaiter
+from netif.runtime.baton import FAILED, INTERRUPTED, NOTHING_LEFT, TRUE, Deadlock, Strand, VirtualWaiter
 from netif.runtime.strands import Strands
 from netif.runtime.tasks import TaskEnded
 
@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 class Looping(Strands):
     """Strands, some of which turn event loops."""
+
+    def __init__(self, *, seed: int | str, strict: bool) -> None:
+        super().__init__(seed=seed, strict=strict)
+        self._enrolled: dict[int, int] = {}  # idents of threads, and how often each is
 
     def new_event_loop(self) -> VirtualLoop:
         """A loop in this runtime's time: for asyncio.Runner(loop_factory=...), or whoever makes loops."""
@@ -85,41 +89,114 @@ class Looping(Strands):
         self.leave()
 
     def rest(self, waiter: VirtualWaiter, deadline: float | None) -> None:
-        """Until `waiter` is stirred, or `deadline` has come; whoever may run does so first, even then."""
+        """Until `waiter` is stirred, or `deadline` has come; whoever may run does so first, even then. For whoever has
+        the baton, turning a loop or not, and for enrolled threads."""
         self.enter()
         try:
-            me = self._current
-            assert me is not None
-            self._verdict = TRUE
             if self.dirty:
                 self.turn()
-            if waiter.woken or (deadline is not None and deadline <= self._now):
-                self._let_others(me)
-            elif self._ending:
-                raise TaskEnded
-            else:
-                self._block(me, waiter, deadline)
+            self._pause(waiter, deadline)
             waiter.woken = False
-            verdict = self._verdict if me is self._runner else TRUE
-            names = self._names() if verdict is NOTHING_LEFT else ()
         finally:
             self.leave()
-        if verdict is NOTHING_LEFT:
-            raise Deadlock(names)
-        if verdict is FAILED or (me is self._runner and self.internal_errors):
+
+    def _pause(self, waiter: VirtualWaiter, deadline: float | None) -> None:
+        me = self._current
+        if me is not None:
+            self._pause_as(me, waiter, deadline)
+            return
+        me = self._current = self._runner
+        me.ident = get_ident()
+        self.interrupts.install()
+        try:
+            self._pause_as(me, waiter, deadline)
+        finally:
+            self._current = None
+
+    def _pause_as(self, me: Strand, waiter: VirtualWaiter, deadline: float | None) -> None:
+        self._verdict = TRUE
+        if waiter.woken or (deadline is not None and deadline <= self._now):
+            if self._runnable and not self._ending:
+                self._runnable.append(me)
+                self._switch(me)
+                self._heed(me, waiter)
+            return
+        if self._ending:
+            raise TaskEnded
+        while not waiter.woken and (deadline is None or self._now < deadline):
+            self._verdict = TRUE
+            self._block(me, waiter, deadline)
+            self._heed(me, waiter)
+
+    def _heed(self, me: Strand, waiter: VirtualWaiter) -> None:
+        """The program's own thread may have the baton for a reason of its own."""
+        if me is not self._runner:
+            return
+        if me in self._runnable:
+            self._runnable.remove(me)
+        if self._verdict is NOTHING_LEFT:
+            mine = () if me.loop is not None else (f"the program waits in {waiter!r}",)
+            raise Deadlock((*self._names(), *mine))
+        if self._verdict is INTERRUPTED:
+            self.release()
+            try:
+                self.interrupts.deliver()
+            finally:
+                self.enter()
+        elif self._verdict is FAILED or self.internal_errors:
             self._surface()
 
-    def _let_others(self, me: Strand) -> None:
-        """Those who could run already do so before this one goes on."""
-        if self._runnable and not self._ending:
-            self._runnable.append(me)
-            self._switch(me)
-            self._forget_runner(me)
+    # threads that were not spawned
 
-    def _forget_runner(self, me: Strand) -> None:
-        """It came back before its turn: a verdict said so."""
-        if me is self._runner and me in self._runnable:
-            self._runnable.remove(me)
+    def enrol(self) -> int:
+        """The calling thread may block in this runtime though it was not spawned: the clock runs meanwhile. Its ident,
+        for `dismiss`; as often as it was enrolled."""
+        ident = get_ident()
+        self._enrolled[ident] = self._enrolled.get(ident, 0) + 1
+        return ident
+
+    def dismiss(self, ident: int) -> None:
+        self._enrolled[ident] -= 1
+        if not self._enrolled[ident]:
+            del self._enrolled[ident]
+
+    def takes_part(self) -> bool:
+        """The calling thread has the baton, or would get it: what it waits for may come in virtual time."""
+        if self.closed:
+            return False
+        me = self._current
+        return get_ident() in self._enrolled if me is None else me.ident == get_ident()
+
+    def wait(self, waiter: Any, deadline: float | None) -> bool:
+        if self._current is not None or get_ident() not in self._enrolled:
+            return super().wait(waiter, deadline)
+        if self.dirty:
+            self.turn()
+        if not waiter.woken:
+            self._pause(waiter, deadline)
+        woken: bool = waiter.woken
+        waiter.woken = False
+        return woken
+
+    def look_until(self, look: Callable[[], Any], timeout: float | None) -> Any:
+        """What `look` found: it is asked again after each turn, and when others may have done something that is none,
+        until one of the lists that it answers holds something or `timeout` seconds have passed."""
+        deadline = None if timeout is None else self._now + timeout
+        waiter = self.waiter("select", self)
+        self.acted = True
+        while True:
+            self.enter()
+            self.leave()  # what is owed is sent first, and may be what it looks for
+            found = look()
+            if any(found) or (deadline is not None and self._now >= deadline):
+                return found
+            self.enter()
+            self.watchers[waiter] = None
+            self.leave()
+            try:
+                self.rest(waiter, deadline)
+            finally:
+                self.watchers.pop(waiter, None)
 
     # awaiting
 

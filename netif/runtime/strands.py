@@ -49,6 +49,7 @@ class Strands(Joining):
         self._closing = False  # the runner waits for connections to end: exceptions of tasks surface later
         self._ending = False
         self._event_strand: Strand | None = None
+        self.acted = False  # somebody has run since those who look last looked
 
     def _new_strand(self, name: str, body: Callable[[], None]) -> Strand:
         raise NotImplementedError
@@ -103,6 +104,8 @@ class Strands(Joining):
 
     def _block(self, me: Strand, waiter: VirtualWaiter, deadline: float | None) -> None:
         me.waiter, waiter.strand = waiter, me
+        if waiter not in self.watchers:
+            self.acted = True
         if deadline is not None:
             waiter.deadline = deadline
             self.deadlines.arm(waiter)
@@ -170,6 +173,8 @@ class Strands(Joining):
                 return self._runnable.popleft()
             if self.dirty or self.arrivals:
                 self.turn()
+            elif self.watchers and self.acted:  # what was done may show in something that is not ours
+                self.acted, self.dirty = False, True
             elif (verdict := self._move_clock()) is not None:
                 break
         self._verdict = verdict

@@ -106,18 +106,28 @@ class VirtualRuntime(Looping):
     def _run_alone(self, fn: Callable[[], Any]) -> Any:
         return self.run(fn())
 
+    def enlist(self, fn: Callable[[], Any], name: str) -> tuple[Task, Callable[[], None], Callable[[], None]]:
+        """For a thread that somebody else makes: (its task, what it runs first and last of all, `begin`). Call `begin`
+        when it has started: from then on `fn` has its turn."""
+        task, strand = self._new_task(fn, name), Strand()
+
+        def begin() -> None:
+            self._strands[task] = strand
+            self._runnable.append(strand)
+
+        return task, partial(self._live, strand, partial(self._run_task, task)), begin
+
     def _new_strand(self, name: str, body: Callable[[], None]) -> Strand:
         strand = Strand()
-
-        def run() -> None:
-            strand.ident = get_ident()
-            strand.baton.acquire()
-            body()
-            self._hand_on()
-
-        strand.thread = threading.Thread(target=run, name=name, daemon=True)
+        strand.thread = threading.Thread(target=self._live, args=(strand, body), name=name, daemon=True)
         strand.thread.start()
         return strand
+
+    def _live(self, strand: Strand, body: Callable[[], None]) -> None:
+        strand.ident = get_ident()
+        strand.baton.acquire()
+        body()
+        self._hand_on()
 
     def _run_task(self, task: Task) -> None:
         if not self._ending:
@@ -138,6 +148,7 @@ class VirtualRuntime(Looping):
     def _hand_on(self) -> None:
         """The thread of the current strand ends."""
         self.enter()
+        self.acted = True
         chosen = self._current = self._next()
         self.release()
         chosen.baton.release()

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from stack.socket.use import meaning
+from stack.socket.use.clock import CLOCKS, runtime_of
 from stack.socket.use.patch import PATCH
 
 P = ParamSpec("P")
@@ -27,7 +28,8 @@ class use:  # noqa: N801 - it is said as a verb
 
     `modules`, or their names: those that have said `from socket import ...` before. `elsewhere`: what to do about an
     address that the host has no way to: "refuse" it (ENETUNREACH), or pass it to the "kernel", with the names that the
-    host does not know. Raises TypeError, ValueError, ImportError.
+    host does not know. `clock`: the host's virtual time is meant too, by `time`, `threading`, `queue` and `select`.
+    Raises TypeError, ValueError, ImportError.
     """
 
     def __init__(
@@ -36,26 +38,35 @@ class use:  # noqa: N801 - it is said as a verb
         *,
         modules: Iterable[ModuleType | str] = (),
         elsewhere: Literal["refuse", "kernel"] = "refuse",
+        clock: bool = False,
     ) -> None:
         self._host = host
         self._elsewhere = elsewhere
         self._scope = meaning.scope_of(host, elsewhere)
+        self._clock = runtime_of(self._scope) if clock else None
+        if self._scope is not None:
+            self._scope = self._scope._replace(clock=self._clock)
         self._modules = [importlib.import_module(each) if isinstance(each, str) else each for each in modules]
-        self._entered: list[None] = []
+        self._entered: list[int] = []  # for each time: the thread that may block in virtual time
 
     def __enter__(self) -> Any:
         """The host."""
         PATCH.open(self._modules)
-        self._entered.append(None)
+        if self._clock is not None:
+            CLOCKS.open(self._modules)
+        self._entered.append(self._clock.enrol() if self._clock is not None else 0)
         meaning.push(self._scope, self)
         return self._host
 
     def __exit__(self, *reason: object) -> None:
         try:
-            self._entered.pop()
+            ident = self._entered.pop()
         except IndexError:
             return  # left already
         meaning.pop(self)
+        if self._clock is not None:
+            self._clock.dismiss(ident)
+            CLOCKS.close(self._modules)
         PATCH.close(self._modules)
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:

@@ -11,11 +11,14 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from netif.runtime.virtual import VirtualRuntime
     from stack.stack import Stack
 
 _POLICIES = ("refuse", "kernel")
 _KERNELS = ("tapio.", "components.host.", "components.gateway.")  # of our rooms, what is between us and the kernel
+_REAL_TIMES = (*_KERNELS, "netif.", "stack.")  # and those that know what time it is
 _PASSED_BY = ("socket.", "stack.socket.use.")  # functions of these ask for somebody else
+_WAITING = (*_PASSED_BY, "threading.", "queue.", "concurrent.futures.")  # and so do these, where time is asked for
 
 
 class Scope(NamedTuple):
@@ -23,6 +26,7 @@ class Scope(NamedTuple):
 
     stack: Stack
     passes: bool = False  # to the kernel what the host cannot reach
+    clock: VirtualRuntime | None = None  # whose time is meant too
 
 
 class Meaning(NamedTuple):
@@ -77,10 +81,28 @@ def asked() -> Scope | None:
     meaning = _meaning.get()
     if meaning is None or meaning.scope is None:
         return None
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _module(frame).startswith(_PASSED_BY):
+    return None if _is_ours(_KERNELS, _PASSED_BY) else meaning.scope
+
+
+def clock_asked() -> VirtualRuntime | None:
+    """Whose time the caller means; a scope that says nothing of time leaves that as it was around it."""
+    meaning = _meaning.get()
+    while meaning is not None and meaning.scope is not None:
+        clock = meaning.scope.clock
+        if clock is not None:
+            return None if clock.closed or _is_ours(_REAL_TIMES, _WAITING) else clock
+        meaning = meaning.outer
+    return None
+
+
+def _is_ours(rooms: tuple[str, ...], passed_by: tuple[str, ...]) -> bool:
+    """Whoever asks, by way of functions of the stdlib or not, is one of these rooms of ours."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and _module(frame).startswith(passed_by):
+        if frame.f_code.co_name == "run_program":  # where a thread of the program begins
+            return False
         frame = frame.f_back
-    return None if _module(frame).startswith(_KERNELS) else meaning.scope
+    return _module(frame).startswith(rooms)
 
 
 def _module(frame: Any) -> str:
