@@ -13,9 +13,11 @@ from socket import CMSG_LEN, CMSG_SPACE, MSG_CTRUNC
 from typing import Any, SupportsIndex
 
 from netif.link import Buffer
+from stack.socket.attempts import octets
 
 _LARGEST = 0x7FFFFFFF  # of a C int
 _MOST_BUFFERS = 1024  # of one call; Linux's UIO_MAXIOV
+_LONGEST = 1 << 33  # seconds that C's 63 bits of nanoseconds hold
 _HEADER = CMSG_LEN(0)
 
 Said = tuple[int, int, Buffer]
@@ -37,22 +39,34 @@ def size(value: SupportsIndex, call: str) -> int:
     return number
 
 
-def readable(data: Any) -> memoryview:
-    """The bytes of any contiguous buffer, one by one. Raises TypeError, BufferError."""
-    if isinstance(data, str):
-        raise TypeError("a bytes-like object is required, not 'str'")
-    view = memoryview(data)
-    if not view.contiguous:
-        raise BufferError("memoryview: underlying buffer is not C-contiguous")
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
-
-
 def writable(buffer: Any) -> memoryview:
     """The same to be filled. Raises TypeError."""
     view = memoryview(buffer)
     if view.readonly:
         raise TypeError(f"read-write bytes-like object expected, not {type(buffer).__name__}")
     return view.cast("B")
+
+
+def room(buffer: Any, nbytes: SupportsIndex, call: str, too_small: str) -> memoryview:
+    """The first `nbytes` of a buffer, or all of it. Raises TypeError, ValueError."""
+    view, count = writable(buffer), size(nbytes, call)
+    if count > len(view):
+        raise ValueError(too_small)
+    return view[:count] if count else view
+
+
+def seconds(value: Any) -> float | None:
+    """Of a time-out. Raises TypeError, ValueError, OverflowError."""
+    if value is None:
+        return None
+    time = float(value) if isinstance(value, float) else index(value)
+    if time != time:
+        raise ValueError("Invalid value NaN (not a number)")
+    if not -_LONGEST <= time <= _LONGEST:
+        raise OverflowError("timestamp out of range for platform time_t")
+    if time < 0:
+        raise ValueError("Timeout value out of range")
+    return float(time)
 
 
 def gathered(buffers: Iterable[Any], call: str = "sendmsg() argument 1") -> list[Any]:
@@ -72,7 +86,7 @@ def said(ancillary: Iterable[Any]) -> list[Said]:
     for item in gathered(ancillary, "sendmsg() argument 2"):
         if isinstance(item, (str, bytes)) or len(item) != 3:
             raise TypeError("[sendmsg() ancillary data items] must be sequences of length 3")
-        items.append((integer(item[0]), integer(item[1]), readable(item[2])))
+        items.append((integer(item[0]), integer(item[1]), octets(item[2])))
     return items
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from socket import SocketKind
+from socket import MSG_OOB, SocketKind
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from netif.link import Buffer, Waiter
@@ -50,6 +50,8 @@ class Attempts:
     kind: SocketKind
     protocol: int
     endpoint: Endpoint | None
+    refused_in = 0  # flags of recv(2) that raise EOPNOTSUPP
+    refused_out = int(MSG_OOB)  # and of send(2)
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -85,6 +87,9 @@ class Attempts:
     def connected(self) -> bool | None:
         return True
 
+    def settle(self) -> None:
+        """Whoever began to connect, and waited for it, knows how it has ended."""
+
     def shutdown(self, how: int) -> None:
         raise fail(errno.ENOTCONN)
 
@@ -100,6 +105,18 @@ class Attempts:
 
     def peek(self, count: int) -> bytes | None:
         raise fail(errno.EOPNOTSUPP)
+
+    def peek_all(self, count: int) -> bytes | None:
+        """As `peek`, when there are so many bytes or will be no more."""
+        raise fail(errno.EOPNOTSUPP)
+
+    def report(self) -> Message | None:
+        """The oldest of the error queue (MSG_ERRQUEUE, ip(7)): nothing, where there is none."""
+        return None
+
+    def hold_back(self, more: bool) -> None:
+        """What is written next is to wait for more (MSG_MORE), or not any longer."""
+        self.more = more
 
     def write(self, data: Buffer) -> int | None:
         raise fail(errno.EOPNOTSUPP)
@@ -185,6 +202,8 @@ def octets(data: Buffer) -> Buffer:
     if type(data) is bytes or type(data) is bytearray:
         return data
     view = memoryview(data)
+    if not view.contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 

@@ -71,7 +71,12 @@ async def connect(sock: Held, address: object) -> None:
     except resolver.UnknownName as unknown:
         begun = once(sock, core.connect, await _resolved(sock, unknown, address))
     if not begun:
-        await complete(sock, "connect", WRITE, core.connected)
+        try:
+            await complete(sock, "connect", WRITE, core.connected)
+        finally:
+            sock._runtime.enter()
+            core.settle()
+            sock._runtime.leave()
 
 
 async def receive_from(sock: Held, bufsize: int) -> tuple[bytes, resolver.Address]:

@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from functools import partial
 from socket import (
     AF_UNIX,
     IPPROTO_TCP,
-    MSG_DONTWAIT,
-    MSG_MORE,
-    MSG_OOB,
-    MSG_PEEK,
-    MSG_WAITALL,
+    MSG_TRUNC,
     SHUT_RD,
     SHUT_RDWR,
     SHUT_WR,
@@ -30,7 +25,7 @@ from socket import socket as kernel_socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer, Runtime
-from stack.socket import options, resolver
+from stack.socket import arguments, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending
 from stack.socket.files import Files
 from stack.socket.waiting import closed
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
     from stack.tcp.info import TcpInfo
 
 T = TypeVar("T")
-_STREAM_FLAGS = MSG_PEEK | MSG_DONTWAIT | MSG_WAITALL | MSG_OOB
+_TYPES, _PROTOCOLS = 11, 263  # Linux' SOCK_MAX, IPPROTO_MAX
 
 
 class socket(Files):  # noqa: N801 - the stdlib's name
@@ -77,13 +72,13 @@ class socket(Files):  # noqa: N801 - the stdlib's name
             self._adopt_descriptor(fileno)
             return
         resolver.refuse_family(family)
-        kind = SOCK_STREAM if type == -1 else type
-        nonblocking, kind = kind & SOCK_NONBLOCK, kind & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+        nonblocking, kind = split_type(type)
         if stack is None:
             from stack import default_stack
 
             stack = default_stack()
-        self._adopt(stack.runtime, attempts_for(stack, kind, max(proto, 0)), max(proto, 0))
+        proto = 0 if proto == -1 else arguments.integer(proto)
+        self._adopt(stack.runtime, attempts_for(stack, kind, proto), proto)
         if nonblocking:
             self._timeout = 0.0
 
@@ -100,7 +95,7 @@ class socket(Files):  # noqa: N801 - the stdlib's name
             self._once(self._core.bind, self._resolved(unknown, address))
 
     def listen(self, backlog: int = 128, /) -> None:
-        self._once(self._core.listen, backlog)
+        self._once(self._core.listen, arguments.integer(backlog))
 
     def accept(self) -> tuple[socket, resolver.Address]:
         connection: Connection = self._do("accept", READ, self._core.accept)
@@ -123,9 +118,19 @@ class socket(Files):  # noqa: N801 - the stdlib's name
                 return
             if self._timeout == 0.0:
                 raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
-            self._complete("connect", WRITE, core.connected)
+            self._finish_connecting()
         finally:
             runtime.leave()
+
+    def _finish_connecting(self) -> None:
+        """The gate is held. Who has a time-out is told of the end as those who do not wait at all: by an error that was
+        taken, so that as in Linux the socket still stands before it, and the next `connect` answers for it."""
+        core = self._core
+        try:
+            self._complete("connect", WRITE, core.connected)
+        finally:
+            if self._timeout is None:
+                core.settle()
 
     def connect_ex(self, address: object, /) -> int:
         try:
@@ -139,14 +144,12 @@ class socket(Files):  # noqa: N801 - the stdlib's name
         return 0
 
     def shutdown(self, how: int, /) -> None:
-        if how not in (SHUT_RD, SHUT_WR, SHUT_RDWR):
+        if arguments.integer(how) not in (SHUT_RD, SHUT_WR, SHUT_RDWR):
             raise options.invalid()
         self._once(self._core.shutdown, how)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        if bufsize < 0:
-            raise ValueError("negative buffersize in recv")
-        if flags:
+        if flags or type(bufsize) is not int or bufsize <= 0:
             return self._recv_flags(bufsize, flags)
         runtime = self._runtime
         runtime.enter()
@@ -160,35 +163,12 @@ class socket(Files):  # noqa: N801 - the stdlib's name
         finally:
             runtime.leave()
 
-    def _recv_flags(self, bufsize: int, flags: int) -> bytes:
-        core = self._core
-        if flags & ~_STREAM_FLAGS:
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-        if flags & MSG_OOB:  # as in Linux it never waits
-            return self._without_waiting(partial(core.read_urgent, bool(flags & MSG_PEEK)))[:bufsize]
-        if flags & MSG_WAITALL and core.kind == SOCK_STREAM and not flags & (MSG_PEEK | MSG_DONTWAIT):
-            return self._recv_all(bufsize)
-        attempt = partial(core.peek if flags & MSG_PEEK else core.read, bufsize)
-        if flags & MSG_DONTWAIT:
-            return self._without_waiting(attempt)
-        return self._do("recv", READ, attempt)
-
-    def _recv_all(self, bufsize: int) -> bytes:
-        parts: list[bytes] = []
-        missing = bufsize
-        while missing and (data := self.recv(missing)):
-            parts.append(data)
-            missing -= len(data)
-        return b"".join(parts)
-
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
         view = memoryview(buffer).cast("B")
-        if nbytes:
-            view = view[:nbytes]
-        if flags:
-            data = self._recv_flags(len(view), flags)
-            view[: len(data)] = data
-            return len(data)
+        if nbytes or flags or view.readonly or not view:
+            view = arguments.room(buffer, nbytes, "recv_into", "buffer too small for requested bytes")
+            if flags or not view:
+                return self._recv_into_flags(view, flags)
         runtime = self._runtime
         runtime.enter()
         try:
@@ -200,6 +180,12 @@ class socket(Files):  # noqa: N801 - the stdlib's name
             return count
         finally:
             runtime.leave()
+
+    def _recv_into_flags(self, view: memoryview, flags: int) -> int:
+        data = self._recv_flags(len(view), flags)
+        if not (flags & MSG_TRUNC and self._core.kind is SOCK_STREAM):
+            view[: len(data)] = data[: len(view)]
+        return len(data)
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:
         if flags:
@@ -215,24 +201,6 @@ class socket(Files):  # noqa: N801 - the stdlib's name
             return sent
         finally:
             runtime.leave()
-
-    def _send_flags(self, data: Buffer, flags: int) -> int:
-        if self._core.kind != SOCK_STREAM:
-            self._check_whole(flags)
-        if flags & MSG_MORE:
-            return self._with_more(self.send, data, flags)
-        attempt = partial(self._core.write_urgent if flags & MSG_OOB else self._core.write, data)
-        if flags & MSG_DONTWAIT:
-            return self._without_waiting(attempt)
-        return self._do("send", WRITE, attempt)
-
-    def _with_more(self, send: Callable[[Buffer, int], T], data: Buffer, flags: int) -> T:
-        """MSG_MORE: as if TCP_CORK were set for this call; the next without it lets go what was held back."""
-        self._core.more = True
-        try:
-            return send(data, flags & ~MSG_MORE)
-        finally:
-            self._core.more = False
 
     def configure(self, **settings: Any) -> None:
         """Set fields of TcpConfig, for this socket; a listener's connections begin with them. ValueError for what no
@@ -258,8 +226,8 @@ class socket(Files):  # noqa: N801 - the stdlib's name
         return made
 
     def sendall(self, data: Buffer, flags: int = 0, /) -> None:
-        if flags and flags & MSG_MORE:  # an IntFlag's & costs a microsecond
-            self._with_more(self.sendall, data, flags)
+        if flags:
+            self._sendall_flags(data, flags)
             return
         runtime = self._runtime
         runtime.enter()
@@ -287,12 +255,24 @@ class socket(Files):  # noqa: N801 - the stdlib's name
             if self._timeout == 0.0:
                 raise BlockingIOError(errno.EINPROGRESS, os.strerror(errno.EINPROGRESS))
             self._do("connect", WRITE, self._core.connected)
+            self._once(self._core.settle)
             return self.send(data)
         return sent
 
 
+def split_type(type: int) -> tuple[int, int]:
+    """SOCK_NONBLOCK, and the type without flags. Raises TypeError, OSError(EINVAL)."""
+    kind = SOCK_STREAM if type == -1 else arguments.integer(type)
+    nonblocking, kind = kind & SOCK_NONBLOCK, kind & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if not 0 <= kind < _TYPES:
+        raise options.invalid()
+    return nonblocking, kind
+
+
 def attempts_for(stack: Stack, kind: int, protocol: int) -> Attempts:
     """The endpoint of this kind. Raises OSError(EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENETDOWN)."""
+    if not 0 <= protocol < _PROTOCOLS:
+        raise options.invalid()
     if stack.closed:
         raise OSError(errno.ENETDOWN, f"the stack {stack.name!r} is closed")
     if kind == SOCK_STREAM:

@@ -11,6 +11,7 @@ from socket import (
     IPPROTO_ICMP,
     IPPROTO_IP,
     IPPROTO_UDP,
+    MSG_OOB,
     SO_REUSEADDR,
     SOCK_DGRAM,
     SOCK_RAW,
@@ -23,14 +24,14 @@ from netif.link import Buffer
 from netif.wire import icmp
 from stack.echo import Echo, EchoEndpoint
 from stack.socket import ip_level, options, resolver
-from stack.socket.attempts import Attempts, Message, fail
+from stack.socket.attempts import Attempts, Message, fail, octets
 from stack.socket.packets import FACTS, Packets
-from stack.udp import UdpEndpoint
+from stack.udp import LARGEST, UdpEndpoint
 
 if TYPE_CHECKING:
     from stack.stack import Stack
 
-UDP_SEGMENT = 103  # udp(7); not in the stdlib's module
+UDP_CORK, UDP_SEGMENT = 1, 103  # udp(7); not in the stdlib's module
 _ECHO = Struct("!BBHHH")  # type, code, checksum, identifier, sequence number
 
 
@@ -52,19 +53,24 @@ def datagram_for(stack: Stack, kind: int, protocol: int) -> Attempts:
 class Datagram(Packets):
     """A UDP socket."""
 
-    __slots__ = ("udp",)
+    __slots__ = ("cork", "pieces", "plain", "to", "udp")
     kind = SOCK_DGRAM
     protocol = IPPROTO_UDP
     facts = {
         **FACTS,
         (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
         (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
+        (IPPROTO_UDP, UDP_CORK): lambda core: int(core.cork),
         (IPPROTO_UDP, UDP_SEGMENT): lambda core: core.udp.segment,
     }
 
     def __init__(self, stack: Stack) -> None:
         self.udp = UdpEndpoint(stack)
         super().__init__(stack, self.udp)
+        self.cork = False  # UDP_CORK
+        self.pieces: list[bytes] | None = None  # of a datagram that waits for more
+        self.to: tuple[bytes, int] | None = None  # where its first piece is to go
+        self.plain = True  # what is sent is a datagram, and goes at once
 
     def bind(self, address: object) -> None:
         self.udp.bind(*resolver.parse_endpoint(address, self.stack.hosts, "bind"))
@@ -92,9 +98,52 @@ class Datagram(Packets):
         return *got, ip_level.ancillary(self.udp.wants, header, interface.index, here), len(queued[0]) > count
 
     def send_to(self, data: Buffer, address: object) -> int | None:
+        if type(data) is not bytes:
+            data = octets(data)
+        to = resolver.numeric(address) or self._to(address, "sendto")
+        return self.udp.send_to(data, to) if self.plain else self._send_piece(data, to)
+
+    def write(self, data: Buffer) -> int | None:
+        if type(data) is not bytes:
+            data = octets(data)
+        return self.udp.send_to(data) if self.plain else self._send_piece(data, self.udp.remote)
+
+    def _send_piece(self, data: Buffer, to: tuple[bytes, int] | None) -> int | None:
+        """Of a datagram that is made of what several calls hand over (MSG_MORE, UDP_CORK: udp(7)); the first says
+        where it goes. OSError: EPIPE, EDESTADDRREQ, EMSGSIZE."""
         if self.write_shut:
             raise fail(errno.EPIPE)
-        return self.udp.send_to(data, resolver.numeric(address) or self._to(address, "sendto"))
+        if to is None:
+            raise fail(errno.EDESTADDRREQ)
+        pieces = [*(self.pieces or ()), bytes(data)]
+        if sum(map(len, pieces)) > LARGEST:
+            self._keep(None)
+            raise fail(errno.EMSGSIZE)
+        if self.pieces is None:
+            self.to = to
+        if not (self.more or self.cork) and self.udp.send_to(b"".join(pieces), self.to) is None:
+            return None
+        self._keep(pieces if self.more or self.cork else None)
+        return len(data)
+
+    def hold_back(self, more: bool) -> None:
+        self.more = more
+        self._keep(self.pieces)
+
+    def set_cork(self, cork: bool) -> None:
+        self.cork = cork
+        if not cork and self.pieces is not None:
+            self.udp.send_to(b"".join(self.pieces), self.to)
+            self.pieces = None
+        self._keep(self.pieces)
+
+    def _keep(self, pieces: list[bytes] | None) -> None:
+        self.pieces = pieces
+        self.plain = not (pieces is not None or self.more or self.cork or self.write_shut)
+
+    def shutdown(self, how: int) -> None:
+        super().shutdown(how)
+        self._keep(self.pieces)
 
     def _to(self, address: object, call: str) -> tuple[bytes, int]:
         host, port = resolver.parse_endpoint(address, self.stack.hosts, call)
@@ -120,6 +169,8 @@ class Datagram(Packets):
         elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
             self.udp.no_checksum = bool(options.as_int(value))
             self.udp.reshaped()
+        elif (level, option) == (IPPROTO_UDP, UDP_CORK):
+            self.set_cork(bool(options.as_int(value)))
         elif (level, option) == (IPPROTO_UDP, UDP_SEGMENT):
             size = options.as_int(value)
             if not 0 <= size <= 0xFFFF:
@@ -136,6 +187,7 @@ class Ping(Attempts):
     __slots__ = ("echo",)
     kind = SOCK_DGRAM
     protocol = IPPROTO_ICMP
+    refused_in = int(MSG_OOB)
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)

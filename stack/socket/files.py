@@ -31,6 +31,7 @@ class Files(Messages):
         self._check_sendfile_params(file, offset, count)
         if self.gettimeout() == 0:
             raise ValueError("non-blocking sockets are not supported")
+        self.getsockname()  # OSError(EBADF), also where there is nothing to send
         if offset:
             file.seek(offset)
         sent = 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from functools import partial
-from socket import MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
+from socket import MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
 from typing import Any, NoReturn
 
 from netif.link import Buffer
 from stack.socket import arguments, resolver
-from stack.socket.attempts import READ, WRITE, fail
+from stack.socket.attempts import READ, WRITE, fail, octets
 from stack.socket.whole import Whole
 
 _PASSED = (1, 2)  # SCM_RIGHTS, SCM_CREDENTIALS: for AF_UNIX, of no effect elsewhere
@@ -50,12 +50,15 @@ class Messages(Whole):
         if ancbufsize < 0:
             raise ValueError("invalid ancillary data buffer length")
         core = self._core
-        if core.kind is SOCK_STREAM:
-            return self.recv(bufsize, flags), [], 0, None
-        self._check_whole(flags)
-        attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
-        message = self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("recvmsg", READ, attempt)
-        data, source, told, was_cut = message
+        if core.kind is SOCK_STREAM and not flags & MSG_ERRQUEUE:
+            return self._read(bufsize, flags), [], 0, None
+        if flags & core.refused_in:
+            raise fail(errno.EOPNOTSUPP)
+        if flags & MSG_ERRQUEUE:
+            data, source, told, was_cut = self._without_waiting(core.report)
+        else:
+            attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
+            data, source, told, was_cut = self._attempted("recvmsg", READ, attempt, flags)
         fits, cut = arguments.fitting(told, ancbufsize)
         return data, fits, cut | was_cut * int(MSG_TRUNC), resolver.format_endpoint(source)
 
@@ -63,16 +66,15 @@ class Messages(Whole):
         self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None, /
     ) -> int:
         """`ancdata`: IP_PKTINFO of a datagram, which chooses its source address and interface. OSError(EINVAL)."""
-        data = b"".join([arguments.readable(each) for each in arguments.gathered(buffers)])
+        data = b"".join([octets(each) for each in arguments.gathered(buffers)])
         said = arguments.said(ancdata)
         flags = arguments.integer(flags)
         if self._core.kind is SOCK_STREAM:
             if any(level == SOL_SOCKET and kind not in _PASSED for level, kind, _ in said):
                 raise fail(errno.EINVAL)
         elif said:
-            self._check_whole(flags)
-            attempt = partial(self._core.send_message, data, address, said)
-            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendmsg", WRITE, attempt)
+            self._check_out(flags)
+            return self._attempted("sendmsg", WRITE, partial(self._core.send_message, data, address, said), flags)
         return self.send(data, flags) if address is None else self.sendto(data, flags, address)
 
     def sendmsg_afalg(self, *arguments: Any, **options: Any) -> NoReturn:

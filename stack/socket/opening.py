@@ -100,10 +100,15 @@ class Opening(Attempts):
         if self.connection is not None:
             if not self.connecting:
                 raise fail(errno.EISCONN)
-            if self.connected():
-                return True
-            raise fail(errno.EALREADY)
+            try:
+                if self.connected() is None:
+                    raise fail(errno.EALREADY)
+            finally:
+                self.settle()
+            return True
         remote = resolver.parse_endpoint(address, self.stack.hosts, "connect")
+        if not remote[1]:
+            raise fail(errno.ECONNREFUSED)  # Linux asks, and is told so
         config = self._config()
         if config.fast_open_connect and self.stack.tcp.fast_open.recall(remote[0]) is not None:
             self.put_off = remote  # until there is something to send with the SYN (TCP_FASTOPEN_CONNECT)
@@ -136,16 +141,22 @@ class Opening(Attempts):
         if connection is None:
             raise fail(errno.ENOTCONN)
         if connection.connected():
-            self.connecting = False
             return True
         if (error := connection.take_error()) is not None:
-            self.connecting = False
-            self.endpoint = self.connection = None  # the socket may try again
-            self._bind_again()
             raise error
         if connection.all_acknowledged():  # another thread has closed it
             raise fail(errno.ECONNABORTED)
         return None
+
+    def settle(self) -> None:
+        """Whoever began to connect knows how it has ended, if it has."""
+        connection = self.connection
+        if connection is None or not self.connecting or connection.state is SYN_SENT:
+            return
+        self.connecting = False
+        if not connection.connected() and connection.state is CLOSED:
+            self.endpoint = self.connection = None  # the socket may try again
+            self._bind_again()
 
     def _live(self) -> Connection:
         connection = self.connection

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from netif.link import Buffer
 from stack.raw import RawEndpoint
 from stack.socket import ip_level, options
-from stack.socket.attempts import Attempts, fail
+from stack.socket.attempts import Attempts, fail, octets
 from stack.udp import UdpEndpoint
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Packets(Attempts):
     def write(self, data: Buffer) -> int | None:
         if self.write_shut:
             raise fail(errno.EPIPE)
-        return self.mailbox.send_to(data)
+        return self.mailbox.send_to(data if type(data) is bytes else octets(data))
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
         if (level, option) == options.DEVICE:

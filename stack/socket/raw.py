@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from socket import (
     IPPROTO_IP,
+    MSG_OOB,
     SOCK_RAW,
 )
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from netif.link import Buffer
 from netif.wire.ip import ICMP
 from stack.raw import RawEndpoint
 from stack.socket import ip_level, options, resolver
-from stack.socket.attempts import Message, fail
+from stack.socket.attempts import Message, fail, octets
 from stack.socket.packets import FACTS, Packets
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 class Raw(Packets):
     __slots__ = ("protocol", "raw")
     kind = SOCK_RAW
+    refused_in = int(MSG_OOB)
     facts = {
         **FACTS,
         (IPPROTO_IP, ip_level.IP_HDRINCL): lambda core: int(core.raw.header_included),
@@ -69,7 +71,7 @@ class Raw(Packets):
         if self.write_shut:
             raise fail(errno.EPIPE)
         host = self._host(address, "sendto")
-        return self.raw.send_to(data, resolver.LOOPBACK if host == resolver.ANY else host)
+        return self.raw.send_to(octets(data), resolver.LOOPBACK if host == resolver.ANY else host)
 
     def local_address(self) -> tuple[bytes, int]:
         return self.raw.local or resolver.ANY, self.protocol

@@ -12,6 +12,7 @@ import os
 import socket as _kernel
 from collections.abc import Generator, Mapping
 from functools import lru_cache
+from operator import index
 from socket import (
     AF_INET,
     AF_UNSPEC,
@@ -156,8 +157,10 @@ def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, i
         host = bytes(host).decode("ascii")
     if not isinstance(host, str):
         raise TypeError(f"{caller}(): host must be str, bytes or bytearray, not {type(host).__name__}")
+    if "\0" in host:
+        raise TypeError("host name must not contain null character")
     if not isinstance(port, int):
-        raise TypeError(f"'{type(port).__name__}' object cannot be interpreted as an integer")
+        port = index(port)
     if not 0 <= port <= 0xFFFF:
         raise OverflowError(f"{caller}(): port must be 0-65535.")
     return look_up(host, hosts), port
@@ -169,7 +172,7 @@ def format_endpoint(address: tuple[bytes, int]) -> Address:
 
 
 def refuse_family(family: int) -> None:
-    if family not in (-1, AF_INET):
+    if index(family) not in (-1, AF_INET):
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
 
 

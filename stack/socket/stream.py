@@ -39,7 +39,7 @@ from stack.socket.ip_level import IP_MTU
 from stack.socket.opening import Opening
 from stack.tcp.config import WITH_SYN
 from stack.tcp.info import TcpInfo
-from stack.tcp.states import CLOSED
+from stack.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
 
 if TYPE_CHECKING:
     from stack.interface import Interface
@@ -50,8 +50,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_RECEIVING = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2)
+
+
 class Stream(Opening):
     __slots__ = ()
+    refused_out = 0
 
     def accepted(self, connection: Connection) -> Attempts:
         made = Stream(self.stack, connection)
@@ -80,6 +84,12 @@ class Stream(Opening):
     def peek(self, count: int) -> bytes | None:
         data = self._live().peek(count)
         return b"" if data is None and self.read_shut else data
+
+    def peek_all(self, count: int) -> bytes | None:
+        data = self.peek(count)
+        if data is None or len(data) >= count or self.read_shut or self._live().state not in _RECEIVING:
+            return data
+        return None
 
     def write(self, data: Buffer) -> int | None:
         if type(data) is not bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from socket import AF_INET, SOL_SOCKET, AddressFamily, SocketKind, getdefaulttim
 from typing import Any, NoReturn, Self, TypeVar
 
 from netif.link import Runtime
-from stack.socket import descriptor, options, resolver
+from stack.socket import arguments, descriptor, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, enlist
 
 T = TypeVar("T")
@@ -239,15 +240,17 @@ class Waiting:
         os.set_inheritable(self.fileno(), inheritable)
 
     def settimeout(self, value: float | None, /) -> None:
-        if value is not None and value < 0:
-            raise ValueError("Timeout value out of range")
-        self._timeout = None if value is None else float(value)
+        seconds = arguments.seconds(value)
+        if self._closed:
+            raise closed()
+        self._timeout = seconds
 
     def gettimeout(self) -> float | None:
         return self._timeout
 
     def setblocking(self, flag: bool, /) -> None:
-        self.settimeout(None if flag else 0.0)
+        block = bool(flag) if sys.version_info >= (3, 12) else arguments.integer(flag)
+        self.settimeout(None if block else 0.0)
 
     def getblocking(self) -> bool:
         return self._timeout != 0.0

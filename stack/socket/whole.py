@@ -6,21 +6,18 @@ the same calls are `recv` and `send`. Knows names only as far as to have them lo
 
 from __future__ import annotations
 
-import errno
-import os
 from functools import partial
-from socket import MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_PEEK, SOCK_STREAM
+from socket import MSG_FASTOPEN, SOCK_STREAM
 from typing import Any
 
 from netif.link import Buffer
-from stack.socket import names, resolver
+from stack.socket import arguments, resolver
 from stack.socket.attempts import READ, WRITE
-from stack.socket.waiting import Waiting, closed
+from stack.socket.flags import Flagged
+from stack.socket.waiting import closed
 
-_NOT_WHOLE = int(MSG_MORE | MSG_OOB | MSG_ERRQUEUE)
 
-
-class Whole(Waiting):
+class Whole(Flagged):
     __slots__ = ()
 
     # of `socket`, for streams
@@ -38,8 +35,8 @@ class Whole(Waiting):
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
         core = self._core
-        if flags or core.kind is SOCK_STREAM:
-            return self._recvfrom_flags(bufsize, flags)
+        if flags or core.kind is SOCK_STREAM or type(bufsize) is not int or bufsize < 0:
+            return self._recvfrom_flags(bufsize, flags, "recvfrom")
         runtime = self._runtime
         runtime.enter()
         try:
@@ -52,22 +49,17 @@ class Whole(Waiting):
             runtime.leave()
         return got[0], resolver.format_endpoint(got[1])
 
-    def _recvfrom_flags(self, bufsize: int, flags: int) -> tuple[bytes, Any]:
-        core = self._core
-        if core.kind is SOCK_STREAM:
-            return self.recv(bufsize, flags), None
-        self._check_whole(flags)
-        attempt = partial(core.receive_from, bufsize, bool(flags & MSG_PEEK))
-        if flags & MSG_DONTWAIT:
-            data, source = self._without_waiting(attempt)
-        else:
-            data, source = self._do("recvfrom", READ, attempt)
+    def _recvfrom_flags(self, bufsize: int, flags: int, call: str) -> tuple[bytes, Any]:
+        bufsize, flags = arguments.size(bufsize, call), arguments.integer(flags)
+        if self._core.kind is SOCK_STREAM:
+            return self._read(bufsize, flags), None
+        data, source = self._receive(bufsize, flags, call)
         return data, resolver.format_endpoint(source)
 
     def recvfrom_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        view = memoryview(buffer).cast("B")
-        data, source = self.recvfrom(nbytes or len(view), flags)
-        view[: len(data)] = data
+        view = arguments.room(buffer, nbytes, "recvfrom_into", "nbytes is greater than the length of the buffer")
+        data, source = self.recvfrom(len(view), flags)
+        view[: len(data)] = data[: len(view)]
         return len(data), source
 
     # out
@@ -76,7 +68,7 @@ class Whole(Waiting):
         """`sendto(data, address)` or `sendto(data, flags, address)`."""
         core = self._core
         if len(flags_and_address) != 1 or core.kind is SOCK_STREAM:
-            return self._sendto_flags(data, *flags_and_address)
+            return self._sendto_with(data, *flags_and_address)
         address = flags_and_address[0]
         runtime = self._runtime
         try:
@@ -93,31 +85,13 @@ class Whole(Waiting):
         except resolver.UnknownName as unknown:
             return self.sendto(data, self._resolved(unknown, address))
 
-    def _sendto_flags(self, data: Buffer, *flags_and_address: Any) -> int:
+    def _sendto_with(self, data: Buffer, *flags_and_address: Any) -> int:
         if not 1 <= len(flags_and_address) <= 2:
             raise TypeError(f"sendto() takes 2 or 3 arguments ({1 + len(flags_and_address)} given)")
-        flags = flags_and_address[0] if len(flags_and_address) == 2 else 0
+        flags = arguments.integer(flags_and_address[0]) if len(flags_and_address) == 2 else 0
         address = flags_and_address[-1]
         if flags & MSG_FASTOPEN:
             return self._send_first(data, address)
         if self._core.kind is SOCK_STREAM:
             return self.send(data, flags)  # as in Linux, a connected stream ignores the address
-        self._check_whole(flags)
-        attempt = partial(self._core.send_to, data, address)
-        try:
-            return self._without_waiting(attempt) if flags & MSG_DONTWAIT else self._do("sendto", WRITE, attempt)
-        except resolver.UnknownName as unknown:
-            return self.sendto(data, flags, self._resolved(unknown, address))
-
-    # both
-
-    def _check_whole(self, flags: int) -> None:
-        """What only a stream can do, or nobody here: one datagram does not wait for the rest of another."""
-        if flags & _NOT_WHOLE:
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-    def _resolved(self, unknown: resolver.UnknownName, address: Any) -> resolver.Address:
-        """The address with its host looked up; as in the stdlib that takes its time, even where nothing else may."""
-        core = self._core
-        steps = resolver.address_of(unknown.host, core.stack.hosts)
-        return names.ask(core.stack, steps, getattr(core.endpoint, "interface", None)), address[1]
+        return self._sendto_flags(data, flags, address)

@@ -9,6 +9,7 @@ import pytest
 import stack.socket as socket
 
 PATIENCE = 20
+UDP_CORK = 1
 
 
 def open_udp(stack):
@@ -32,12 +33,11 @@ def test_datagrams_keep_their_boundaries(hosts):
         assert left.recvfrom(100) == (b"back", ("10.0.0.2", 7000))
 
 
-@pytest.mark.parametrize("flag", [socket.MSG_MORE, socket.MSG_OOB])
-def test_a_datagram_is_not_sent_in_parts_nor_urgently(hosts, flag):
+def test_a_datagram_is_not_sent_urgently(hosts):
     there = ("10.0.0.2", 4000)
     with open_udp(hosts.left) as s:
         s.connect(there)
-        for call in (partial(s.send, b"x", flag), partial(s.sendto, b"x", flag, there)):
+        for call in (partial(s.send, b"x", socket.MSG_OOB), partial(s.sendto, b"x", socket.MSG_OOB, there)):
             with pytest.raises(OSError, match="not supported"):
                 call()
 
@@ -97,3 +97,27 @@ def test_ping(hosts):
         assert (kind, code, sequence, data[8:]) == (0, 0, 3, b"payload")
         assert source == ("10.0.0.2", 0)
         assert ident == ping.getsockname()[1]
+
+
+def test_a_datagram_may_be_made_of_pieces(hosts):  # udp(7): UDP_CORK; send(2): MSG_MORE
+    with open_udp(hosts.left) as left, open_udp(hosts.right) as right, open_udp(hosts.right) as other:
+        right.bind(("", 7000))
+        other.bind(("", 7001))
+        there, elsewhere = ("10.0.0.2", 7000), ("10.0.0.2", 7001)
+        assert left.sendto(b"one", socket.MSG_MORE, there) == 3
+        assert left.sendto(b"two", socket.MSG_MORE, elsewhere) == 3  # the first said where it goes
+        assert left.sendto(b"three", elsewhere) == 5
+        assert right.recv(100) == b"onetwothree"
+        left.setsockopt(socket.IPPROTO_UDP, UDP_CORK, 1)
+        assert left.getsockopt(socket.IPPROTO_UDP, UDP_CORK) == 1
+        left.sendto(b"four", there)
+        left.sendto(b"five", there)
+        with pytest.raises(BlockingIOError):
+            right.recv(100, socket.MSG_DONTWAIT)
+        left.setsockopt(socket.IPPROTO_UDP, UDP_CORK, 0)
+        assert right.recv(100) == b"fourfive"
+        left.sendto(bytes(60_000), socket.MSG_MORE, there)
+        with pytest.raises(OSError, match="too long"):
+            left.sendto(bytes(6_000), there)
+        left.sendto(b"the rest is gone", there)
+        assert right.recv(100) == b"the rest is gone"

@@ -76,7 +76,7 @@ INLINE = kernel.SOL_SOCKET, kernel.SO_OOBINLINE, 1
 @contextlib.contextmanager
 def kernels():
     with kernel.create_server(("127.0.0.1", 0)) as listener:
-        client = kernel.create_connection(listener.getsockname())
+        client = kernel.create_connection(listener.getsockname(), PATIENCE)
         server, _ = listener.accept()
         with client, server:
             yield client, server
