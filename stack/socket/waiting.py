@@ -224,7 +224,7 @@ class Waiting:
         made._closed = True
         number = self._once(self._duplicate)
         made._adopt_descriptor(number)
-        made._timeout = self._timeout
+        made._timeout, made._proto = self._timeout, self._proto
         return made
 
     def _duplicate(self) -> int:
@@ -234,6 +234,8 @@ class Waiting:
 
     def get_inheritable(self) -> bool:
         """Of the descriptor. A program that inherits it can do nothing with it."""
+        if self._closed:
+            raise closed()
         return self._core.marker is not None and os.get_inheritable(self.fileno())
 
     def set_inheritable(self, inheritable: bool) -> None:
@@ -293,7 +295,8 @@ class Waiting:
     def __repr__(self) -> str:
         """In the stdlib's shape, then the host and what a connection is at."""
         mine, core = type(self), self._core
-        text = f"<{mine.__module__}.{mine.__qualname__}{' [closed]' if self._closed else ''}"
+        fd = f" fd={self.fileno()}," if self._closed or core.marker is not None else ""  # to look makes none
+        text = f"<{mine.__module__}.{mine.__qualname__}{' [closed]' if self._closed else ''}{fd}"
         text += f" family={self.family:d}, type={self.type:d}, proto={self.proto}"
         if self._closed:
             return text + ">"

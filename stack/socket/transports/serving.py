@@ -160,9 +160,7 @@ async def create_datagram_endpoint(
         asked = {"local_addr": local_addr, "remote_addr": remote_addr, **options}
         problems = ", ".join(f"{name}={value}" for name, value in asked.items() if value and name != "sock")
         if problems:
-            raise ValueError(
-                f"socket modifier keyword arguments can not be used when sock is specified. ({problems})"
-            )
+            raise ValueError(f"socket modifier keyword arguments can not be used when sock is specified. ({problems})")
         sock.setblocking(False)
     else:
         sock, remote = await _datagram_socket(stack, local_addr, remote_addr, options)
