@@ -40,6 +40,11 @@ def test_the_page_on_networks_in_a_process_runs():
         exec(compile(program, f"docs/lan.md {n}", "exec"), {"__name__": "lan"})
 
 
+def test_the_page_on_the_gateway_runs():
+    for n, program in enumerate(blocks("docs/gateway.md")):
+        exec(compile(program, f"docs/gateway.md {n}", "exec"), {"__name__": "gateway"})
+
+
 def test_the_readmes_first_program_runs():
     first = blocks("README.md")[0]
     assert "Lan(" in first

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from components.gateway.quay import Quay
 from stack.stats import Stats
 
-CONNECTIONS = 512  # of one door at once; of UDP, senders
 COUNTERS = {
     "opened": "connections, or senders of datagrams, that came through",
     "full": "times when one more had to wait or was turned away, for there were too many",

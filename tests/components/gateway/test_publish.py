@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -411,3 +412,38 @@ def test_curl_and_urllib_get_a_page_behind_thirty_per_cent_of_loss(lan):
         ["curl", "--silent", "--max-time", "20", f"http://{host_}:{port}/"], capture_output=True, check=True
     )
     assert len(got.stdout) == 16384
+
+
+def test_whoever_makes_the_gateway_first_chooses_its_cable(lan):
+    gateway = lan.host("gateway", delay="1ms")
+    host = lan.host("server")
+    host.spawn(echo(host))
+    with call(lan.publish(host, 7).address) as client:
+        client.sendall(b"hello")
+        assert client.recv(100) == b"hello"
+    assert lan.gateway.host is gateway
+
+
+WITHOUT_EPOLL = """
+import select
+del select.epoll
+import socket
+from components.lan import Lan
+
+with Lan(clock="real") as lan:
+    host = lan.host("server")
+    def serve():
+        with host.create_server(("", 7)) as listener:
+            connection, peer = listener.accept()
+            with connection:
+                connection.sendall(connection.recv(100))
+    host.spawn(serve)
+    with socket.create_connection(lan.publish(host, 7).address, 20) as client:
+        client.sendall(b"hello")
+        print(client.recv(100).decode())
+"""
+
+
+def test_a_selector_without_a_descriptor_does():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EPOLL], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "hello\n"
