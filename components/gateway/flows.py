@@ -45,11 +45,13 @@ class Flow(Onlooker):
                 queued = endpoint.take()
             except OSError:
                 if endpoint.closed:
+                    self.abort()
                     return
                 door.stats.count("unreachable")
                 continue
             if queued is None:
-                break
+                self.begin()
+                return
             if queued[2] is not None:
                 self.last = (queued[0][:QUOTED], *queued[2])
             door.use(self)
@@ -57,8 +59,6 @@ class Flow(Onlooker):
                 self.pass_on(queued[0])
             except OSError:
                 door.stats.count("undelivered")
-        if not endpoint.closed:
-            self.begin()
 
     def begin(self) -> None:
         if self.endpoint.readers is None or self not in self.endpoint.readers:

@@ -19,6 +19,7 @@ from components.gateway.pipe import Pipe
 from components.gateway.quay import READ, Quay
 from netif.events import Event, GotIp, LostIp
 from netif.lifecycle import Held
+from netif.link import Alarm
 from stack.stats import Stats
 from stack.udp import UdpEndpoint
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from components.lan import Host
 
 ACCEPTED = 16  # connections, or datagrams, taken at a time before others have their turn
+PAUSE = 0.1  # seconds until a connection is accepted again when there was no descriptor for it
 DATAGRAM = 65536  # bytes; none is larger
 
 
@@ -37,6 +39,7 @@ class Streams(Door):
         self._via, self._to, self._port = via, to, port
         self._sock = sock
         self._open = True
+        self._again: Alarm = quay.runtime.alarm(self.look)
 
     def look(self) -> None:
         """Is there anybody to accept, and may they come in?"""
@@ -51,9 +54,10 @@ class Streams(Door):
             try:
                 accepted = kernel.accept(self._sock)
             except OSError as error:
-                if error.errno in (EMFILE, ENFILE) and self.users:
+                if error.errno in (EMFILE, ENFILE):
                     self.stats.count("no_descriptor")
-                    self.quay.watch(self._sock, 0, self._arrived)  # until somebody leaves
+                    self.quay.forget(self._sock)
+                    self._again.at(self.quay.runtime.now() + PAUSE)
                     return
                 break
             self._let_in(accepted)
@@ -80,6 +84,7 @@ class Streams(Door):
     def close(self) -> None:
         if self._open:
             self._open = False
+            self._again.cancel()
             self.quay.forget(self._sock)
             self._sock.close()
 
@@ -119,14 +124,21 @@ class Datagrams(Flows):
             except OSError:
                 self.stats.count("unreachable")  # about an earlier one
                 continue
-            flow = self.by_key.get(source) or self._begin(source)
+            flow = self.by_key.get(source)
+            if flow is not None and flow.endpoint.remote != self._target():
+                flow.abort()  # the host has another address now
+                flow = None
+            flow = flow or self._begin(source)
             if flow is not None:
                 flow.arrived(data)
+
+    def _target(self) -> tuple[bytes, int]:
+        return self._to.netif.ip_info.ip.packed, self._port
 
     def _begin(self, source: Address) -> Flow | None:
         endpoint = UdpEndpoint(self._via.stack)
         try:
-            endpoint.connect(self._to.netif.ip_info.ip.packed, self._port)
+            endpoint.connect(*self._target())
         except OSError:
             self.stats.count("refused")
             endpoint.close()

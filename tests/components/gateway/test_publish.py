@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -422,6 +423,45 @@ def test_whoever_makes_the_gateway_first_chooses_its_cable(lan):
         client.sendall(b"hello")
         assert client.recv(100) == b"hello"
     assert lan.gateway.host is gateway
+
+
+def test_without_a_descriptor_a_client_waits_for_one(lan):
+    host = lan.host("server")
+    host.spawn(echo(host))
+    published = lan.publish(host, 7)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as client, socket.socket() as last:
+        client.settimeout(PATIENCE)
+        last_fd = last.fileno()
+        last.close()
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (last_fd, hard))  # none is free below it
+            client.connect(published.address)
+            lan.run_until(lambda: published.stats["no_descriptor"] > 0, PATIENCE)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        client.sendall(b"hello")
+        assert client.recv(100) == b"hello"
+
+
+def test_senders_find_a_host_whose_address_has_changed(lan):
+    host = lan.host("server")
+
+    def serve():
+        with host.socket(type=socket.SOCK_DGRAM) as s:
+            s.bind(("", 7))
+            while data := s.recvfrom(100):
+                s.sendto(*data)
+
+    host.spawn(serve)
+    published = lan.publish(host, 7, kind="udp")
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE)
+        for ip in ("10.0.0.1", "10.0.0.99"):
+            host.netif.set_ip_info(f"{ip}/24")
+            client.sendto(b"x", published.address)
+            assert client.recvfrom(100) == (b"x", published.address)
+    assert published.stats["opened"] == 2
 
 
 WITHOUT_EPOLL = """

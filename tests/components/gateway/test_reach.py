@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+import netif
 from components.lan import Lan
 from netif.events import GotIp
 from stack.tcp.config import TcpConfig
@@ -57,6 +58,16 @@ def test_it_may_have_another_port_there(lan, listening, aside):
     with lan.host("client").create_connection((broker.ip, 1883), PATIENCE) as s:
         s.shutdown(socket.SHUT_WR)
         assert read_all(s) == b"hello"
+
+
+def test_a_program_that_means_a_host_finds_it_by_its_name(lan, listening, aside):
+    """The gateway's own sockets stay the kernel's, whatever the name `socket` stands for meanwhile."""
+    aside(reply(listening))
+    with netif.use(lan.host("client")):
+        lan.reach(f"127.0.0.1:{listening.getsockname()[1]}", as_="broker")
+        with socket.create_connection(("broker", listening.getsockname()[1]), PATIENCE) as s:
+            s.shutdown(socket.SHUT_WR)
+            assert read_all(s) == b"hello"
 
 
 def test_every_port_of_it_leads_there_if_none_is_named(lan, listening, aside):
