@@ -51,7 +51,7 @@ class OnLoop:
         """By which this host speaks to that loop."""
         bell = self._bells.get(loop)
         if bell is None:
-            bell = self._bells[loop] = Bell()
+            bell = self._bells[loop] = Bell(self._stack.runtime.shared)
         return bell
 
     create_connection = _of_host(connecting.create_connection)

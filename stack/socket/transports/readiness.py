@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 
 
 class Bell:
-    """What one host has to say to one loop. From other threads many callbacks go by one wake-up of the loop."""
+    """What one host has to say to one loop. From other threads many callbacks go by one wake-up of the loop.
 
-    __slots__ = ("_rung", "_said")
+    `at_once`: a turn in the loop's own thread is a callback's; else the loop may be at rest there (virtual time)."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_at_once", "_rung", "_said")
+
+    def __init__(self, at_once: bool) -> None:
+        self._at_once = at_once
         self._said: deque[tuple[Callable[[], object], Context]] = deque()
         self._rung = False  # the loop will look
 
     def ring(self, loop: AbstractEventLoop, callback: Callable[[], object], context: Context) -> None:
         """The gate is held."""
         try:
-            if _get_running_loop() is loop:
+            if self._at_once and _get_running_loop() is loop:
                 loop.call_soon(callback, context=context)
                 return
             self._said.append((callback, context))

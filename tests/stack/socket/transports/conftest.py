@@ -119,7 +119,7 @@ def run_asyncio():
 
 
 async def meet(server, client, theirs=Echo, ours=Recorder, **options):
-    """(the server, the server's protocol, the client's protocol) of a fresh connection to port 7."""
+    """(the server, the server's protocol, the client's protocol) of a fresh connection to port 7. Hosts or stacks."""
     accepted = []
 
     def made():
@@ -127,9 +127,10 @@ async def meet(server, client, theirs=Echo, ours=Recorder, **options):
         return accepted[-1]
 
     serving = await server.aio.create_server(made, None, 7)
-    _, protocol = await client.aio.create_connection(ours, server.ip, 7, **options)
-    while not accepted or "made" not in accepted[0].said:
-        await asyncio.sleep(0)
+    _, protocol = await client.aio.create_connection(ours, "127.0.0.1" if server is client else server.ip, 7, **options)
+    while not accepted:
+        await asyncio.sleep(0.001)
+    await accepted[0].until(lambda: "made" in accepted[0].said)
     return serving, accepted[0], protocol
 
 
