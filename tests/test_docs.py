@@ -121,3 +121,8 @@ def test_the_page_on_serving_runs():
 def test_the_page_on_programs_as_they_are_runs():
     for n, program in enumerate(blocks("docs/use.md")):
         exec(compile(program, f"docs/use.md {n}", "exec"), {"__name__": "using"})
+
+
+def test_the_page_on_asyncio_runs():
+    program = "\n".join(blocks("docs/asyncio.md"))
+    exec(compile(program, "docs/asyncio.md", "exec"), {"__name__": "on_loops"})
