@@ -28,12 +28,17 @@ class User(Protocol):
     def abort(self) -> None: ...
 
 
+def checked(most: int) -> int:
+    """ValueError."""
+    if most < 1:
+        raise ValueError(f"connections={most}: take 1 or more")
+    return most
+
+
 class Door:
     def __init__(self, quay: Quay, most: int) -> None:
-        if most < 1:
-            raise ValueError(f"connections={most}: take 1 or more")
         self.quay = quay
-        self.most = most
+        self.most = checked(most)
         self.stats = Stats()
         self.users: dict[Any, None] = {}
 

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.gateway import kernel
+from components.gateway.door import checked
 from components.gateway.internet import Internet, name_server
 from components.gateway.kernel import Address, Allowed, Kind, Networks
 from components.gateway.outlet import Outlet
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 HOST = "gateway"
 
 
-class Closable(Protocol):
+class Opened(Protocol):
+    """What `close` ends, if it is not over."""
+
+    @property
+    def is_over(self) -> bool: ...
     def abort(self) -> None: ...
 
 
@@ -38,7 +43,7 @@ class Gateway:
         self.runtime: Any = lan.runtime
         with Held(self.runtime):
             self.quay = Quay(self.runtime)
-        self.opened: list[Closable] = []
+        self.opened: list[Opened] = []
         self.internet: Internet | None = None
         self._host: Host | None = None
 
@@ -61,14 +66,15 @@ class Gateway:
         address, _ = kernel.parse((bind, 1), "bind")
         via = self.host
         made = Published(self.quay, via, to, port, (address, at), kind, most)
-        self.opened.append(made)
+        self.opened = [one for one in self.opened if not one.is_over] + [made]
         return made
 
     def reach(self, address: str | Address, as_: str, port: int | None, allow: Networks, most: int, **how: Any) -> Host:
         there, number = kernel.parse(address, "reach")
         if not Allowed.parse(allow, "allow").takes(there):
             raise ValueError(f"reach: {there} is beyond this machine's loopback; allow={there!r} allows it")
-        here = port or number
+        here = number if port is None else kernel.parse((there, port), "port")[1]
+        checked(most)
 
         def target(_address: bytes, asked: int) -> Address | None:
             if here is None:

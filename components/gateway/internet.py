@@ -83,5 +83,9 @@ class Internet:
         netif.dhcps_config = attrs.evolve(netif.dhcps_config, offer_router=True, router=router, dns=names)
         netif.dhcps_start()
 
+    @property
+    def is_over(self) -> bool:
+        return False
+
     def abort(self) -> None:
         self._outlet.abort()

@@ -197,6 +197,11 @@ class Outlet:
         self.tcp = Dialling(quay, stack, target, most)
         self.udp = Sending(quay, stack, target, most)
 
+    @property
+    def is_over(self) -> bool:
+        """It lasts as long as its host."""
+        return False
+
     def abort(self) -> None:
         with Held(self._runtime):
             self.tcp.abort()

@@ -164,8 +164,9 @@ class Published:
         """OSError, ValueError."""
         if kind not in ("tcp", "udp"):
             raise ValueError(f"kind={kind!r}: write 'tcp' or 'udp'")
-        if not 0 < port < 65536:
-            raise ValueError(f"publish: {port} is no port; take 1 to 65535")
+        for number in (port, bind[1] or 1):
+            if not 0 < number < 65536:
+                raise ValueError(f"publish: {number} is no port; take 1 to 65535")
         self.host = to
         self.kind = kind
         sock = kernel.bound(*bind, kind)
@@ -176,6 +177,7 @@ class Published:
             sock.close()
             raise
         self._hosts = (via, to)
+        self._closed = False
         with Held(quay.runtime):
             self._door.look()
         for host in self._hosts:
@@ -191,12 +193,18 @@ class Published:
         """By the names in components/gateway/door.py."""
         return self._door.stats
 
+    @property
+    def is_over(self) -> bool:
+        """Closed, and nobody is here any more."""
+        return self._closed and not self._door.users
+
     def _readdressed(self, _event: Event) -> None:
         with Held(self._door.quay.runtime):
             self._door.look()
 
     def close(self) -> None:
         """Idempotent."""
+        self._closed = True
         for host in self._hosts:
             host.netif.unsubscribe(GotIp, self._readdressed)
             host.netif.unsubscribe(LostIp, self._readdressed)

@@ -373,6 +373,7 @@ def test_a_kernel_program_does_not_live_by_a_virtual_clock():
         ({"bind": "here"}, "bind: .* is no address"),
         ({"kind": "sctp"}, "kind='sctp': write 'tcp' or 'udp'"),
         ({"connections": 0}, "connections=0: take 1 or more"),
+        ({"port": 65536}, "publish: 65536 is no port; take 1 to 65535"),
     ],
 )
 def test_a_wish_that_cannot_be_is_refused_in_one_line(lan, options, complaint):
@@ -423,6 +424,13 @@ def test_whoever_makes_the_gateway_first_chooses_its_cable(lan):
         client.sendall(b"hello")
         assert client.recv(100) == b"hello"
     assert lan.gateway.host is gateway
+
+
+def test_a_port_that_is_closed_is_forgotten(lan):
+    host = lan.host("server")
+    for _ in range(5):
+        lan.publish(host, 7).close()
+    assert len(lan.gateway.opened) <= 2
 
 
 def test_without_a_descriptor_a_client_waits_for_one(lan):

@@ -17,6 +17,7 @@ from components.lan import Lan
 from netif.events import GotIp
 from stack.tcp.config import TcpConfig
 from stack.tcp.states import SYN_SENT
+from tapio import drop
 from tests.components.gateway.conftest import PATIENCE, digest, push, read_all
 
 RESET = struct.pack("ii", 1, 0)
@@ -210,6 +211,27 @@ def test_a_port_without_a_server_is_unreachable_for_datagrams(lan):
         s.send(b"anybody?")
         with pytest.raises(ConnectionRefusedError):
             s.recv(1)
+
+
+def test_a_host_that_vanishes_in_the_handshake_is_a_reset_at_the_server(lan, listening):
+    quick = TcpConfig(initial_rto=0.05, synack_retries=1)
+    server = lan.reach(name_of(listening), as_="server", tcp=quick, script=drop("SYN-ACK"))
+    with lan.host("client").socket() as s:
+        s.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            s.connect((server.ip, listening.getsockname()[1]))
+        connection, _peer = listening.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+
+
+@pytest.mark.parametrize("options", [{"connections": 0}, {"port": 70000}, {"port": 0}, {"allow": "here"}])
+def test_a_wish_that_cannot_be_leaves_no_host_behind(lan, options):
+    with pytest.raises(ValueError, match=r"take 1|write 'anywhere'"):
+        lan.reach("127.0.0.1:80", as_="server", **options)
+    assert not lan.hosts
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:80", "[2001:db8::1]:80"])
