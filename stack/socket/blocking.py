@@ -134,7 +134,7 @@ class socket(Files):  # noqa: N801 - the stdlib's name
 
     def connect_ex(self, address: object, /) -> int:
         try:
-            self.connect(address)
+            socket.connect(self, address)
         except TimeoutError as error:
             return error.errno or errno.EAGAIN
         except OSError as error:
