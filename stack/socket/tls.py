@@ -76,9 +76,12 @@ class TlsSocket(socket):
         made._connected = False
         made.server_side = server_side
         made.server_hostname = encoded
-        made._adopt(sock._runtime, sock._core)
+        if sock._core.marker is None:
+            made._adopt(sock._runtime, sock._core)
+            sock._closed = True
+        else:
+            made._adopt_descriptor(sock.detach())
         made._timeout = sock._timeout
-        sock._closed = True
         return made
 
     _context: Any

@@ -442,12 +442,12 @@ def test_hands_are_not_shaken_without_waiting_unless_asked(lan, ends):
     both(lan, lambda connection: None, client)
 
 
-def by_selector(wrapped, speak):
+def by_selector(wrapped, speak, selector_of=Selector):
     """An end that does each step when the Selector says so."""
 
     def run(connection):
         connection.setblocking(False)
-        with wrapped(connection, do_handshake_on_connect=False) as tls, Selector() as selector:
+        with wrapped(connection, do_handshake_on_connect=False) as tls, selector_of() as selector:
             selector.register(tls, selectors.EVENT_READ)
 
             def call(act, *arguments):
@@ -466,19 +466,43 @@ def by_selector(wrapped, speak):
     return run
 
 
-def test_without_waiting_by_a_selector(lan, ends):
-    data = random.Random(5).randbytes(1_000_000)
+def digesting(tls, call):
+    digest = hashlib.sha256()
+    while block := call(tls.recv, 1 << 16):
+        digest.update(block)
+    call(tls.unwrap)
+    return digest.digest()
 
-    def serve(tls, call):
-        digest = hashlib.sha256()
-        while block := call(tls.recv, 1 << 16):
-            digest.update(block)
-        call(tls.unwrap)
-        return digest.digest()
 
-    def ask(tls, call):
+def sending(data):
+    def speak(tls, call):
         assert call(tls.send, data) == len(data)
         call(tls.unwrap)
 
-    server, client = by_selector(ends.server, serve), by_selector(ends.client, ask)
+    return speak
+
+
+def test_without_waiting_by_a_selector(lan, ends):
+    data = random.Random(5).randbytes(1_000_000)
+    server, client = by_selector(ends.server, digesting), by_selector(ends.client, sending(data))
     assert both(lan, server, client, delay="3ms")[0] == hashlib.sha256(data).digest()
+
+
+def test_without_waiting_by_the_stdlibs_selectors(connection, hosts, ends):
+    plain_client, plain_server = connection
+    data = random.Random(5).randbytes(1_000_000)
+    client = by_selector(ends.client, sending(data), selectors.DefaultSelector)
+    server = by_selector(ends.server, digesting, selectors.DefaultSelector)
+    serving = hosts.run(lambda: server(plain_server))
+    client(plain_client)
+    assert serving.result(20) == hashlib.sha256(data).digest()
+
+
+def test_the_descriptor_goes_with_the_endpoint(connection, ends):
+    plain, _ = connection
+    number = plain.fileno()
+    with ends.client(plain, do_handshake_on_connect=False) as tls:
+        assert (tls.fileno(), plain.fileno()) == (number, -1)
+        with socket.socket(fileno=tls.detach()) as again:
+            assert again.fileno() == number
+            assert again.getpeername()
