@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netif.link import Buffer
@@ -77,7 +78,7 @@ class Channel:
     with one deadline for a call. Raises SSLError and its kin, TimeoutError, and what the endpoint raises."""
 
     __slots__ = (
-        "_core", "_header", "_incoming", "_lock", "_missing", "_outgoing", "_over", "_owner", "_runtime", "_unfinished",
+        "_core", "_dry", "_header", "_incoming", "_lock", "_missing", "_outgoing", "_owner", "_runtime", "_unfinished",
         "_unsent", "openssl",
     )  # fmt: skip
 
@@ -93,7 +94,7 @@ class Channel:
         self._lock = threading.RLock()  # a callback may ask its own socket
         self._header = b""  # of the record that is coming in
         self._missing = HEADER  # bytes of its header, or of its body
-        self._over = False  # OpenSSL answers reads by itself: the end, or an error
+        self._dry = False  # OpenSSL has nothing to read: another record has to come first
         self._unsent: Buffer = b""  # encrypted, and not taken by the endpoint yet
         self._unfinished = 0  # bytes encrypted of a write that gave up, and is to be repeated
 
@@ -123,9 +124,10 @@ class Channel:
 
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """At most one record: bytes, or their number when there is a `buffer` for them."""
-        size = min(size, MAX_PLAINTEXT)
+        if size > MAX_PLAINTEXT:
+            size = MAX_PLAINTEXT
         arguments = (size,) if buffer is None else (size, buffer)
-        return self._run("recv", lambda: self._read(arguments))
+        return self._run("recv", partial(self._read, *arguments))
 
     def write(self, data: Buffer) -> int:
         """All of it. When the time was out before, it goes on where it was: repeat it with the same bytes."""
@@ -177,7 +179,7 @@ class Channel:
             except ssl.SSLWantWriteError:
                 raise
             except ssl.SSLError:
-                self._over = True
+                self._dry = False  # it says so again
                 with suppress(OSError):
                     self.flush()  # the alert
                 raise
@@ -196,13 +198,12 @@ class Channel:
         if not self.flush():
             raise want(WRITE)
 
-    def _read(self, arguments: tuple[Any, ...]) -> Any:
-        openssl = self.openssl
-        if not self._incoming.pending and not self._over and not openssl.pending() and not self._fetch():
+    def _read(self, size: int, *buffer: Any) -> Any:
+        if self._dry and not self._fetch():
             raise want(READ)  # which OpenSSL would say, too
-        got = openssl.read(*arguments)
-        if not got:
-            self._over = True
+        self._dry = False
+        got = self.openssl.read(size, *buffer)
+        self._dry = 0 < (got if buffer else len(got)) < size  # less than was asked for: all of the record
         if self._outgoing.pending:
             self.flush()  # the answer to a KeyUpdate
         return got
