@@ -69,7 +69,7 @@ class TlsSocket(socket):
     def _over(cls, sock: socket, context: Any, server_side: bool, host: str | bytes | None, session: Any) -> TlsSocket:
         """In the place of `sock`, which is as if detached."""
         encoded = context._encode_hostname(host)
-        made = cls.__new__(cls)
+        made: TlsSocket = cls.__new__(cls)
         made._context = context
         made._session = session
         made._sslobj = None
