@@ -125,7 +125,7 @@ class Channel:
     def read(self, size: int = 1024, buffer: Any = None) -> Any:
         """At most one record: bytes, or their number when there is a `buffer` for them."""
         if size > MAX_PLAINTEXT:
-            size = MAX_PLAINTEXT
+            size = MAX_PLAINTEXT + 1  # no record has so many: what comes is all of it
         arguments = (size,) if buffer is None else (size, buffer)
         return self._run("recv", partial(self._read, *arguments))
 

@@ -173,7 +173,7 @@ MISUSES: dict[str, Callable[[Ends], object]] = {
     "after close": lambda e: each(
         lambda s: s.close(), lambda s: s.recv(1), lambda s: s.read(1), lambda s: s.send(b"x"), lambda s: s.write(b"x"),
         lambda s: s.sendall(b"x"), lambda s: s.pending(), lambda s: s.version(), lambda s: s.unwrap(),
-        lambda s: s.getpeercert(), lambda s: s.cipher(), lambda s: s.fileno(),
+        lambda s: s.getpeercert(), lambda s: s.cipher(), lambda s: s.do_handshake(), lambda s: s.fileno(),
         lambda s: s.close(), lambda s: s.shutdown(kernel.SHUT_WR), lambda s: s.session,
     )(e.tls()),
     "after shutdown": lambda e: each(
