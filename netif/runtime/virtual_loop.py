@@ -47,6 +47,7 @@ class OrderedFuture(asyncio.Future[Any]):
     """A future that hashes by age."""
 
     age = 0
+    waiter: VirtualWaiter | None = None  # which it is behind
 
     def __hash__(self) -> int:
         return self.age
@@ -92,7 +93,6 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
         self._asyncgens = InOrder()
         self._age = 0
         self._adopted: dict[Task, asyncio.Task[Any]] = {}
-        self._awaited: WeakKeyDictionary[Any, VirtualWaiter] = WeakKeyDictionary()  # by their futures
 
     def __repr__(self) -> str:
         return f"<VirtualLoop at {self.time():.6f} s{', closed' if self.is_closed() else ''}>"
@@ -170,8 +170,8 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
 
     def expect(self, waiter: VirtualWaiter) -> asyncio.Future[Any]:
         """The future that `waiter` finishes."""
-        future = self.create_future()
-        self._awaited[future] = waiter
+        future = OrderedFuture(loop=self)
+        future.age, future.waiter = self._next_age(), waiter
         return future
 
     def waits(self) -> list[str]:
@@ -190,7 +190,7 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
                 inner = inner or awaited.__qualname__
             awaited = _beneath(awaited)
         future = getattr(task, "_fut_waiter", None)
-        waiter = self._awaited.get(future) if future is not None else None
+        waiter = getattr(future, "waiter", None)
         what = repr(future) if waiter is None else repr(waiter)
         return f"in {inner if inner and waiter is None else what}{place}"
 

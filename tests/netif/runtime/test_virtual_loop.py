@@ -461,7 +461,7 @@ import asyncio, hashlib
 from netif.runtime import VirtualRuntime
 from tests.netif.runtime.toys import two_hosts
 
-litter = [object() for _ in range(hash("x") % 1000)]  # so that memory is laid out differently
+litter = [bytes(16 * size) for _ in range(hash("x") % 97) for size in range(32)]  # memory is laid out differently
 runtime = VirtualRuntime(seed="replay")
 log = []
 dice = runtime.dice("scene")
