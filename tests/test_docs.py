@@ -126,3 +126,8 @@ def test_the_page_on_programs_as_they_are_runs():
 def test_the_page_on_asyncio_runs():
     program = "\n".join(blocks("docs/asyncio.md"))
     exec(compile(program, "docs/asyncio.md", "exec"), {"__name__": "on_loops"})
+
+
+def test_the_page_on_sockets_runs():
+    for n, program in enumerate(blocks("docs/sockets.md")):
+        exec(compile(program, f"docs/sockets.md {n}", "exec"), {"__name__": "sockets"})

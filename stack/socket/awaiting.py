@@ -44,6 +44,8 @@ async def complete(sock: Held, operation: str, side: int, attempt: Callable[[], 
             finally:
                 endpoint.forget(waiter)
     finally:
+        if core.marker is not None:  # it may be younger than the attempt
+            core.marker.look()
         runtime.leave()
 
 

@@ -298,7 +298,9 @@ class Feed(Onlooker):
         self._connection.forget(self)
         self._connection.forget(self._room)
         if not self._socket._closed:
+            core, marker = self._socket._core, self._socket._core.marker
             self._socket._closed = True
-            if self._connection.state is not CLOSED:
-                self._socket._core.close()
+            last = marker is None or marker.close(marker.number_of(id(self._socket)))
+            if last and self._connection.state is not CLOSED:
+                core.close()
         self._protocol.connection_lost(error)

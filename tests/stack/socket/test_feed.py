@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from array import array
 from collections.abc import Callable, Iterator
@@ -285,6 +286,16 @@ def test_abort_resets(lan, fed):
         client.recv(1)
     assert protocol.said == ["made", ("lost", None)]
     assert server.fileno() == -1
+
+
+def test_its_descriptor_ends_with_it(lan, fed):
+    client, _, server = fed(Recorder())
+    number = server.fileno()
+    client.close()
+    lan.run_for(1.0)
+    assert server.fileno() == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
 
 
 def test_half_closed_it_may_write_on(lan, fed):
