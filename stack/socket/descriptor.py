@@ -14,7 +14,7 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache, partial, wraps
-from inspect import isfunction
+from types import FunctionType
 from typing import Any, TypeAlias, TypeVar
 
 from netif.runtime.forking import descendants, let_go
@@ -275,7 +275,9 @@ def mirrored(kind: type[Attempts]) -> type[Attempts]:
     operations = {
         name: _looked_after(operation)
         for name in dir(kind)
-        if not name.startswith("_") and name not in _QUESTIONS and isfunction(operation := getattr(kind, name))
+        if not name.startswith("_")
+        and name not in _QUESTIONS
+        and isinstance(operation := getattr(kind, name), FunctionType)
     }
     return type(kind.__name__, (kind,), {"__slots__": (), **operations})
 

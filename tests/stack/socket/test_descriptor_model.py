@@ -214,7 +214,7 @@ def run(seed: str, steps: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_said_is_what_a_call_does(seed):
-    run(f"short {seed}", 700)
+    run(f"short {seed}", 300)
 
 
 @pytest.mark.slow

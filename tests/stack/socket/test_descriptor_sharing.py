@@ -348,6 +348,45 @@ def test_a_reader_that_was_blocked_before_leaves_the_marker_true(ends):
     assert readable(server) == []
 
 
+def test_threads_that_share_a_socket_by_select_lose_nothing(hosts):
+    with hosts.left.socket(type=ours.SOCK_DGRAM) as ear, hosts.right.socket(type=ours.SOCK_DGRAM) as mouth:
+        ear.bind(("", 7003))
+        ear.setblocking(False)
+        heard: list[bytes] = []
+
+        def listen() -> None:
+            while select.select([ear], [], [], PATIENCE)[0]:
+                try:
+                    data = ear.recv(9)
+                except BlockingIOError:  # the other was first
+                    continue
+                if not data:
+                    return
+                heard.append(data)
+
+        def talk() -> None:
+            for n in range(300):
+                mouth.sendto(b"%d" % n, ("10.0.0.1", 7003))
+
+        listeners = [Call(listen) for _ in range(2)]
+        hosts.run(talk).result(PATIENCE)
+        for _ in listeners:
+            mouth.sendto(b"", ("10.0.0.1", 7003))
+        assert [each.ended() for each in listeners] == [None, None]
+        assert sorted(heard, key=int) == [b"%d" % n for n in range(300)]
+        assert readable(ear) == []
+
+
+def test_numbers_are_made_and_closed_by_many_threads_at_once(hosts):
+    def live() -> None:
+        for _ in range(30):
+            with hosts.left.socket(type=ours.SOCK_DGRAM) as s, s.dup() as other:
+                assert select.select([], [s, other], [], PATIENCE)[1] == [s, other]
+                ours.close(other.detach())
+
+    assert [each.ended() for each in [Call(live) for _ in range(4)]] == [None] * 4
+
+
 class TestFork:
     def in_a_child(self, check: Callable[[], None]) -> None:
         reading, writing = os.pipe()
