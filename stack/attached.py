@@ -15,10 +15,10 @@ from netif.wire.igmp import ALL_HOSTS
 from stack.igmp import Igmp
 from stack.interface import Interface
 from stack.multicast import EVERYBODY, Filter
-from stack.reachability import Watch
 
 if TYPE_CHECKING:
     from netif.reachability import ReachabilityPolicy
+    from stack.reachability import Watch
     from stack.stack import Stack
 
 
@@ -78,7 +78,11 @@ class AttachedInterface(Interface):
         that."""
         if self._watch is not None:
             self._watch.close()
-        self._watch = None if policy is None else Watch(self, policy, told)
+            self._watch = None
+        if policy is not None:
+            from stack.reachability import Watch
+
+            self._watch = Watch(self, policy, told)
 
     def probe(self, address: bytes) -> None:
         """Ask on the link, where neighbours can be asked, whether one is there."""

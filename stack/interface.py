@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 
 from netif.errors import InvalidParams, NetifError, NoMem, NotFound
 from netif.link import Buffer, LinkCaps, Offload, StaticRoute, Waiter
-from netif.router import ForwardingCounters, NaptEntry
 from netif.wire.ip import ANY, BROADCAST, format_address, prefix_length_of
 from stack.failure import failure
 from stack.forwarding.counters import Tally, summed
 from stack.multicast import Filter, Groups
-from stack.napt.table import Portmap
 from stack.routing import Neighbour, Route
 from stack.subnet import Subnet, subnet
 
 if TYPE_CHECKING:
+    from netif.router import ForwardingCounters, NaptEntry
     from stack.endpoint import Endpoint
     from stack.igmp import Igmp
     from stack.ip import Handler
@@ -251,6 +250,8 @@ class Interface:
 
     def add_portmap(self, protocol: int, port: int, address: bytes, inside_port: int) -> None:
         """What comes for `port` goes to that host. InvalidParams, NoMem."""
+        from stack.napt.table import Portmap
+
         table = self.stack.forwarding.translate().table
         table.add_portmap(Portmap(self, port, (protocol, address, inside_port)))
 

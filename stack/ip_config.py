@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import attrs
 
+from netif.value import Value
 
-@attrs.frozen(kw_only=True)
-class IpConfig:
+
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class IpConfig(Value):
     accept_redirects: bool = (
         True  # RFC 1122 3.2.2.2 MUST, Linux's default for a host; see `redirects` for what is believed
     )

@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+from netif.value import Value
+
 LITTLE = 16 << 10  # bytes of each buffer and queue while all sockets together hold too much
 
 
@@ -18,8 +20,8 @@ def bound(default: float, counter: str) -> Any:
     return attrs.field(default=default, metadata={"counter": counter}, validator=attrs.validators.ge(0))
 
 
-@attrs.frozen(kw_only=True)
-class Limits:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class Limits(Value):
     arp_entries: int = bound(1024, "arp_table_full")
     arp_queue_frames: int = bound(16, "arp_queue_full")  # waiting for one hop
     arp_queue_bytes: int = bound(64 << 10, "arp_queue_full")

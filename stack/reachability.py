@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from netif.link import Buffer
-from netif.reachability import ReachabilityPolicy
 from netif.wire.icmp import ECHO_REPLY
 from stack.echo import EchoEndpoint
 
 if TYPE_CHECKING:
+    from netif.reachability import ReachabilityPolicy
     from stack.attached import AttachedInterface
 
 

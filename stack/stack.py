@@ -31,7 +31,6 @@ from stack.ip import Ip
 from stack.ip_config import IpConfig
 from stack.limits import Limits
 from stack.loopback import LoopbackInterface
-from stack.napt.config import NaptConfig
 from stack.overhearing import Overhearing
 from stack.raw import Raw
 from stack.stats import Stats
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from netif.link import Attachment
     from stack.dns.config import DnsConfig
     from stack.dns.resolver import Resolver
+    from stack.napt.config import NaptConfig
     from stack.socket import blocking
     from stack.socket.aio import HostAio
 
@@ -89,7 +89,7 @@ class Stack(naming.Sources, Overhearing):
         self.memory = Account(self.limits.socket_memory, above, partial(self.stats.count, "socket_memory_pressure"))
         self.trace: Trace | None = None
         self.tcp_events: Hook | None = None  # for the connections that are made from now on
-        self.napt_config = NaptConfig() if napt is None else napt
+        self.napt_config = napt
         self.forwarding = Forwarding(self, forwarding)
         self.dhcp_leases: dict[str, tuple[GivenLease, ...]] = {}  # of servers that have stopped, by interface
         self.dns_config = dns

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from netif.link import Buffer
+from netif.value import Value
 from netif.wire.ip import ANY, emit
 from stack.failure import failure
 from stack.multicast import NOBODY, Filter, is_multicast
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 
-@attrs.frozen
-class Place:
+@attrs.frozen(eq=False, repr=False)
+class Place(Value):
     """Which interface: by its index, else by an address of ours there, else the one that leads to the group."""
 
     address: bytes = ANY

@@ -6,7 +6,6 @@ What it opens (a TAP, a socket) stays in that namespace and works from any threa
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import threading
@@ -63,6 +62,8 @@ def _opened(netns: str) -> int:
 
 def _enter(netns: str, fd: int) -> None:
     """Move the calling thread there."""
+    import ctypes  # most stay in the namespace where they are
+
     setns = getattr(ctypes.CDLL(None, use_errno=True), "setns", None)  # Python has os.setns from 3.12 on only
     if setns is None:
         raise WireError(errno.ENOSYS, f"the network namespace {netns} cannot be entered: only Linux has them")

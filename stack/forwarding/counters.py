@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from netif.router import ForwardingCounters
+if TYPE_CHECKING:
+    from netif.router import ForwardingCounters
 
 
 class Tally:
@@ -22,6 +24,8 @@ class Tally:
 
 
 def summed(tallies: Iterable[Tally | None]) -> ForwardingCounters:
+    from netif.router import ForwardingCounters
+
     frames = octets = 0
     dropped: dict[str, int] = {}
     for tally in tallies:

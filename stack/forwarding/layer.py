@@ -11,18 +11,18 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from netif.link import Buffer, Offload
-from netif.router import ForwardingCounters
 from netif.wire import Malformed, ethernet, icmp, ip_options
 from netif.wire.ip import ANY, UDP
 from stack.forwarding.counters import Tally, summed
 from stack.forwarding.output import Passage, emit
 from stack.forwarding.packet import Packet
 from stack.limits import Rates
-from stack.napt.translator import Napt
 from stack.routing import Route
 
 if TYPE_CHECKING:
+    from netif.router import ForwardingCounters
     from stack.interface import Interface
+    from stack.napt.translator import Napt
     from stack.stack import Stack
 
 REDIRECTS = 1  # a second to one host: it has been told
@@ -72,7 +72,10 @@ class Forwarding:
     def translate(self) -> Napt:
         """What does it for the interfaces that are `inside`."""
         if self.napt is None:
-            self.napt = Napt(self.stack, self.stack.napt_config)
+            from stack.napt.config import NaptConfig
+            from stack.napt.translator import Napt
+
+            self.napt = Napt(self.stack, self.stack.napt_config or NaptConfig())
             self.hook()
         return self.napt
 

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from netif.errors import InvalidParams
+from netif.value import Value
 
 
 def _least(seconds: float) -> Any:
@@ -24,8 +25,8 @@ def _ports(_instance: object, _field: object, value: tuple[int, int]) -> None:
         raise InvalidParams(f"NaptConfig.ports: {value!r} is no range of ports; write it as in (1024, 65535)")
 
 
-@attrs.frozen(kw_only=True)
-class NaptConfig:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class NaptConfig(Value):
     """Seconds since the last packet that counts: out for UDP and ICMP, either way for TCP."""
 
     udp: float = attrs.field(default=300.0, validator=_least(120.0))  # RFC 4787 REQ-5

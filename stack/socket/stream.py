@@ -38,13 +38,13 @@ from stack.socket.attempts import Attempts, fail, octets
 from stack.socket.ip_level import IP_MTU
 from stack.socket.opening import Opening
 from stack.tcp.config import WITH_SYN
-from stack.tcp.info import TcpInfo
 from stack.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
 
 if TYPE_CHECKING:
     from stack.interface import Interface
     from stack.tcp.connection import Connection
     from stack.tcp.events import Hook
+    from stack.tcp.info import TcpInfo
 
 
 T = TypeVar("T")
@@ -186,6 +186,8 @@ class Stream(Opening):
             self._change(name, value)
 
     def info(self) -> TcpInfo:
+        from stack.tcp.info import TcpInfo
+
         if self.connection is not None:
             return TcpInfo.of(self.connection)
         return TcpInfo(state=CLOSED) if self.listener is None else TcpInfo.of_listener(self.listener)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import attrs
 from attrs.validators import and_, ge, in_, instance_of, le, optional
 
+from netif.value import Value
 from stack.tcp.congestion import CONTROLS, Factory
 
 
@@ -42,8 +43,8 @@ WITH_SYN = frozenset(
 )
 
 
-@attrs.frozen(kw_only=True)
-class TcpConfig:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class TcpConfig(Value):
     receive_buffer: int | None = attrs.field(default=None, validator=optional(ge(256)))  # None: tuned (autotuning.py)
     receive_buffer_initial: int = attrs.field(default=512 << 10, validator=ge(256))
     receive_buffer_max: int = attrs.field(default=6 << 20, validator=ge(256))

@@ -13,12 +13,11 @@ import attrs
 
 from netif.link import Buffer
 from stack.failure import failure
-from stack.tcp import arrival, fast, fast_out, fastopen, urgent
+from stack.tcp import arrival, fast, fast_out, fastopen, figures, urgent
 from stack.tcp.autotuning import NEVER, grow_send
 from stack.tcp.congestion import control, follow
 from stack.tcp.ecn import CODE_POINT
 from stack.tcp.events import tell
-from stack.tcp.info import TcpInfo
 from stack.tcp.segment import Segment
 from stack.tcp.sender import OPEN, QUEUED
 from stack.tcp.states import (
@@ -375,8 +374,7 @@ class Connection(ControlBlock):
             self.idle_at = self.last_heard + config.keepalive_idle
         self.stack.owe(self)
 
-    def info(self) -> TcpInfo:
-        return TcpInfo.of(self)
+    info = figures.info
 
     # what the stack tells it
 

@@ -8,8 +8,8 @@ Knows addresses, numbers and the time; no listener, no table, no header.
 from __future__ import annotations
 
 from bisect import bisect_right
-from hashlib import blake2s
 
+from netif.blake2 import blake2s
 from netif.link import Dice
 from netif.wire.options import MAX_WINDOW_SCALE, Options
 from netif.wire.tcp import CWR, ECE

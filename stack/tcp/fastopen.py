@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from hashlib import blake2s
 from typing import TYPE_CHECKING
 
+from netif.blake2 import blake2s
 from netif.link import Buffer, Dice
 from stack.failure import failure
 from stack.tcp.handshake import DEFAULT_MSS, own_mss

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stack.tcp.connection import Connection
+    from stack.tcp.info import TcpInfo
 
 IDLE, BUSY, RECEIVER_LIMITED, BUFFER_LIMITED = range(4)  # what a sender does, or waits for
 
@@ -75,3 +76,10 @@ class Figures:
         """Seconds so far."""
         spans = (0.0, self.busy, self.receiver_limited, self.buffer_limited)
         return spans[what] + (now - self.since if what == self.what else 0.0)
+
+
+def info(connection: Connection) -> TcpInfo:
+    """All of it, in a value that is imported when somebody asks."""
+    from stack.tcp.info import TcpInfo
+
+    return TcpInfo.of(connection)

@@ -4,8 +4,7 @@ scales (RFC 7323 2). Plain functions of what both sides said; sends nothing.
 
 from __future__ import annotations
 
-from hashlib import blake2s
-
+from netif.blake2 import blake2s
 from netif.link import Dice
 from netif.wire.options import MAX_WINDOW_SCALE, Options
 from stack.seq import MASK
