@@ -20,7 +20,7 @@ BROKERS = """
     quick = TcpConfig(initial_rto=0.1, min_rto=0.05, max_rto=0.4)
     with Lan(seed=1, clock="real", dhcp=True) as lan:  # with this seed the lease loses one message, for three seconds
         lan.host("gateway", ip="10.0.0.254", tcp=quick)
-        broker = lan.reach("127.0.0.1:1883", as_="broker", loss="30%", delay="2ms", tcp=quick)
+        broker = lan.reach("127.0.0.1:1883", as_="broker", loss="30%", only="ip", delay="2ms", tcp=quick)
         with lan.publish(broker, 1883) as door:
             at = ["-h", door.address[0], "-p", str(door.port), "-q", "1"]
             for n in range(3):

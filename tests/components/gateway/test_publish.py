@@ -405,7 +405,7 @@ def pages(host):
 
 
 def test_curl_and_urllib_get_a_page_behind_thirty_per_cent_of_loss(lan):
-    host = lan.host("web", loss=("30%", 0), tcp=TcpConfig(initial_rto=0.05, min_rto=0.02, max_rto=0.2))
+    host = lan.host("web", loss=("30%", 0), only="tcp", tcp=TcpConfig(initial_rto=0.05, min_rto=0.02, max_rto=0.2))
     host.spawn(pages(host))
     host_, port = lan.publish(host, 80).address
     with urllib.request.urlopen(f"http://{host_}:{port}/", timeout=PATIENCE) as page:
