@@ -64,10 +64,15 @@ async def resolve(
     return found
 
 
+def refuse_secure(sock: Any) -> None:
+    """TLS is for transports to do. TypeError."""
+    if hasattr(sock, "do_handshake"):
+        raise TypeError("Socket cannot be of type SSLSocket")
+
+
 def check_socket(sock: Any, kind: int, words: str) -> None:
     """Raises TypeError, ValueError."""
-    if isinstance(sock, ssl_module.SSLSocket):
-        raise TypeError("Socket cannot be of type SSLSocket")
+    refuse_secure(sock)
     if not isinstance(sock, socket):
         raise ValueError(f"{sock!r} is no socket of one of our hosts: give it to the loop's own method")
     if sock.type != kind:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 from netif.link import Buffer
 from stack.socket import awaiting, resolver
 from stack.socket.attempts import READ, WRITE, Sending
+from stack.socket.transports.connecting import refuse_secure
 
 if TYPE_CHECKING:
     from stack.socket.blocking import socket
@@ -18,6 +19,7 @@ BLOCK = 256 << 10  # bytes of a file that are read at once
 
 
 def _check(loop: AbstractEventLoop, sock: socket) -> None:
+    refuse_secure(sock)
     if loop.get_debug() and sock.gettimeout() != 0:
         raise ValueError("the socket must be non-blocking")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import AbstractEventLoop
+from asyncio.log import logger
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -40,7 +41,12 @@ class Accepting:
     def _ready(self) -> None:
         self._watch.due = False
         for _ in range(max(self._backlog, 1)):
-            connection = self._accept()
+            try:
+                connection = self._accept()
+            except OSError as error:  # the host has gone
+                logger.debug("%r ends: %s", self._server, error)
+                self._sock.close()
+                return
             if connection is None:
                 return
             accepted = type(self._sock)._of(self._sock._runtime, self._sock._core.accepted(connection))
@@ -55,7 +61,7 @@ class Accepting:
         try:
             if sock._closed:
                 return None
-            connection = sock._core.accept()  # raises where the host has gone: the loop tells, and it is over
+            connection = sock._core.accept()
             if connection is None:
                 self._watch.stand()
             return connection

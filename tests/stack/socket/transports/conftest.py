@@ -102,6 +102,7 @@ class Run:
             async with asyncio.timeout(PATIENCE):
                 async with Lan(seed=1, clock=clock) as lan:
                     await scene(lan.host("server"), lan.host("client", **faults))
+                await asyncio.sleep(0)  # what the end of the network had to say
 
         with asyncio.Runner(loop_factory=self.factory, debug=debug) as runner:
             runner.run(whole())

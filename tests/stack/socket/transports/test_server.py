@@ -10,6 +10,16 @@ import pytest
 from tests.stack.socket.transports.conftest import Echo, Recorder, hang_up, meet
 
 
+class Secure:
+    """A socket that does TLS by itself."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def do_handshake(self):
+        raise NotImplementedError
+
+
 def test_port_0_is_chosen_and_told(run):
     async def scene(server, client):
         async with await server.aio.create_server(Echo, server.ip, 0) as serving:
@@ -216,6 +226,24 @@ def test_a_connection_accepted_by_hand(run_asyncio):
     assert run_asyncio(scene) == []
 
 
+def test_the_network_ends_under_a_server_and_its_clients(run, caplog):
+    protocols = []
+
+    async def scene(server, client):
+        serving, *both = await meet(server, client)
+        protocols.extend(both)
+        held.append(serving)
+        both[1].transport.write(b"x" * 100)
+        await both[1].has(100)
+
+    held = []
+    assert run(scene) == []
+    for protocol in protocols:
+        assert [said for said in protocol.said if said[0] == "lost"] == protocol.said[-1:]
+    assert [view.fileno() for view in held[0].sockets] == [-1]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_what_cannot_be_asked_for(run_asyncio):
     import socket as kernel
 
@@ -229,6 +257,7 @@ def test_what_cannot_be_asked_for(run_asyncio):
                 ({"port": 7, "ssl_handshake_timeout": 1}, ValueError, "only meaningful with ssl"),
                 ({"port": 7, "ssl_shutdown_timeout": 1}, ValueError, "only meaningful with ssl"),
                 ({"sock": foreign}, ValueError, "no socket of one of our hosts"),
+                ({"sock": Secure(ours)}, TypeError, "cannot be of type SSLSocket"),
                 ({"host": "nobody.test", "port": 7}, OSError, "not known"),
                 ({"host": "::1", "port": 7}, OSError, "not supported"),
             ]:

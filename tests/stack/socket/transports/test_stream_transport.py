@@ -334,6 +334,7 @@ def test_what_a_transport_tells_of_itself(run):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert server.ip in repr(transport)
+        assert sock.fileno() >= 0
         await hang_up(serving, ours, theirs)
         assert "closed" in repr(transport)
 
