@@ -80,7 +80,7 @@ class StreamTransport(EndpointTransport):
             logger.debug("%r %s", self, what)
 
     def _look(self) -> None:
-        if self.is_reading() and not self._ended:
+        if self.is_reading():
             self._runtime.enter()
             try:
                 self._reads.look()

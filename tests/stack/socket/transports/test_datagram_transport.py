@@ -103,6 +103,11 @@ def test_a_port_where_nobody_listens_is_told(run):
         (error,) = asks.errors
         assert isinstance(error, ConnectionRefusedError)
         assert not transport.is_closing()
+        serving, _ = await server.aio.create_datagram_endpoint(Answers, (server.ip, 53))
+        transport.sendto(b"now?")
+        await asks.has(2)
+        assert asks.got == [(b"NOW?", (server.ip, 53))]
+        serving.close()
         transport.close()
         await asks.ended
 

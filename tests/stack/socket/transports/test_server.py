@@ -105,14 +105,18 @@ def test_serve_forever_ends_when_it_is_cancelled(run):
 def test_closing_it_leaves_the_clients(run):
     async def scene(server, client):
         serving, echo, ours = await meet(server, client)
+        early = asyncio.create_task(serving.wait_closed())
+        await asyncio.sleep(0)
         serving.close()
         serving.close()
         waiting = asyncio.create_task(serving.wait_closed())
         ours.transport.write(b"still served")
         assert await ours.has(12) == b"still served"
         assert waiting.done() == (sys.version_info < (3, 12))
+        assert not early.done()
         ours.transport.close()
         await echo.ended
+        await early
         await waiting
         await serving.wait_closed()
 
