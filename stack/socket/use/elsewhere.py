@@ -66,6 +66,11 @@ class Undecided(host_socket):
         super().setsockopt(level, option, value, *(() if optlen is None else (optlen,)))
         self._given[level, option] = (value,) if optlen is None else (value, optlen)
 
+    def decide(self, address: object) -> None:
+        """It will be connected there: if the host cannot, it turns over now."""
+        if self._is_elsewhere(address):
+            self._turn_over()
+
     def connect(self, address: object, /) -> None:
         if self._is_elsewhere(address):
             self._turn_over()

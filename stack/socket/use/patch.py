@@ -7,14 +7,12 @@ there, whatever raised meanwhile. Knows no host: what is put there asks for itse
 from __future__ import annotations
 
 import socket
-import ssl  # noqa: F401 - which derives a class from the stdlib's socket at its import
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
-from stack.socket.use import threads
+from stack.socket.use import loops, threads
 from stack.socket.use.names import replacements
 
 _NONE: Any = object()
@@ -55,8 +53,8 @@ class Patch:
     def _put_all(self) -> None:
         for name, value in self._ours.items():
             self._put(socket, name, value)
-        self._put(threading.Thread, "start", threads.start(threading.Thread.start))
-        self._put(ThreadPoolExecutor, "submit", threads.submit(ThreadPoolExecutor.submit))
+        for place, name, value in (*threads.hooks(), *loops.hooks()):
+            self._put(place, name, value)
 
     def _put(self, place: Any, name: str, value: Any) -> None:
         self._undone.setdefault(place, {})[name] = vars(place).get(name, _NONE)

@@ -1,20 +1,28 @@
 """Threads started in a scope mean what their starter means; work handed to a pool, what whoever handed it over means.
 
-Knows `threading.Thread` and `concurrent.futures.ThreadPoolExecutor`, and with them asyncio's executors. A thread that
-is begun by `_thread` alone, as a C extension's, begins outside of every scope.
+Knows `threading.Thread`, `concurrent.futures.ThreadPoolExecutor` and the virtual clock's executor, and with them those
+of asyncio. A thread that is begun by `_thread` alone, as a C extension's, begins outside of every scope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import wraps
 from threading import Thread
 from typing import Any, TypeVar
 
+from netif.runtime.executor import SpawningExecutor
 from stack.socket.use.meaning import Meaning, current, resume
 
 T = TypeVar("T")
+
+
+def hooks() -> Iterator[tuple[Any, str, Any]]:
+    """(class, name, what is to stand there)."""
+    yield Thread, "start", start(Thread.start)
+    for executor in (ThreadPoolExecutor, SpawningExecutor):
+        yield executor, "submit", submit(executor.submit)
 
 
 def start(stdlibs: Callable[[Thread], None]) -> Callable[[Thread], None]:
@@ -47,7 +55,7 @@ def submit(stdlibs: Callable[..., Future[T]]) -> Callable[..., Future[T]]:
     """`ThreadPoolExecutor.submit`: its threads serve whoever comes, in a scope or not."""
 
     @wraps(stdlibs)
-    def hand_over(self: ThreadPoolExecutor, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+    def hand_over(self: Executor, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         return stdlibs(self, _meaning_it, current(), fn, *args, **kwargs)
 
     return hand_over

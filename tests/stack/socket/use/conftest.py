@@ -1,16 +1,20 @@
 """Two hosts on a Lan, "server" and "client", on the virtual clock: `scene`, and `run` for what they do."""
 
-import contextlib
+import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
+import uvloop
 
 import netif
 from netif import Host, Lan
+from netif.runtime.executor import SpawningExecutor
 
 
 class Scene(NamedTuple):
@@ -35,8 +39,9 @@ def scene() -> Iterator[Scene]:
 
 def everything() -> dict[str, Any]:
     """Whatever a scope may put something in the place of."""
-    places = {"socket": socket, "Thread": threading.Thread, "ThreadPoolExecutor": ThreadPoolExecutor}
-    return {f"{place}.{name}": value for place, where in places.items() for name, value in vars(where).items()}
+    loops = [asyncio.BaseEventLoop, asyncio.SelectorEventLoop.__base__, uvloop.Loop]
+    places = [socket, threading.Thread, ThreadPoolExecutor, SpawningExecutor, ssl.SSLContext, *loops]
+    return {f"{place}.{name}": value for place in places for name, value in vars(place).items()}
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +53,17 @@ def left_as_it_was() -> Iterator[None]:
     assert [name for name in before if before[name] is not after[name]] == []
 
 
-@pytest.fixture
-def hold() -> Iterator[contextlib.ExitStack]:
-    with contextlib.ExitStack() as held:
-        yield held
+class Authority(NamedTuple):
+    """One for the tests, whose word the client takes for the name "server"."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    issuer = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    issuer.issue_cert("server").configure_cert(server)
+    issuer.configure_trust(client)
+    return Authority(server, client)
