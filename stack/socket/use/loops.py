@@ -1,4 +1,4 @@
-"""What event loops do with a host's sockets in a scope: asyncio's names lead to `transports`.
+"""What event loops and TLS do with a host's sockets in a scope: asyncio's names lead to `transports`, ssl's to `tls`.
 
 Whoever brings a socket is asked whose it is; where there is none yet, the scope says whose it will be. It is the loops'
 classes that are patched: asyncio's own, from which others derive, and uvloop's, if that has been imported. Look-ups of
@@ -8,6 +8,7 @@ names go through executors, which `threads` knows.
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from asyncio import AbstractEventLoop, BaseEventLoop
 from asyncio.selector_events import BaseSelectorEventLoop
@@ -27,6 +28,7 @@ _KERNELS_FAMILIES = (getattr(socket, "AF_UNIX", None),)
 
 def hooks() -> Iterator[tuple[Any, str, Any]]:
     """(class, name, what is to stand there)."""
+    yield ssl.SSLContext, "wrap_socket", wrap_socket(ssl.SSLContext.wrap_socket)
     uvloop = getattr(sys.modules.get("uvloop"), "Loop", None)
     places: list[Any] = [BaseEventLoop, BaseSelectorEventLoop, *([] if uvloop is None else [uvloop])]
     for place in places:
@@ -37,6 +39,20 @@ def hooks() -> Iterator[tuple[Any, str, Any]]:
     if uvloop is not None:  # which has a resolver of its own
         for name in ("getaddrinfo", "getnameinfo"):
             yield uvloop, name, looking_up(name, getattr(uvloop, name))
+
+
+def wrap_socket(stdlibs: Callable[..., Any]) -> Callable[..., Any]:
+    """`SSLContext.wrap_socket`: the stdlib's would do its I/O on the descriptor."""
+
+    @wraps(stdlibs)
+    def wrap(self: ssl.SSLContext, sock: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_hosts(sock):
+            return stdlibs(self, sock, *args, **kwargs)
+        from stack.socket import tls
+
+        return tls.wrap(self, sock, *args, **kwargs)
+
+    return wrap
 
 
 _MAKING = "create_connection create_server create_datagram_endpoint"

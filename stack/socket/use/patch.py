@@ -25,8 +25,9 @@ class Patch:
         self._lock = threading.Lock()
         self._ours: dict[str, Any] = replacements()
         self._scopes = 0
+        self._stood: list[tuple[Any, str, Any]] = []  # what stood there: module or class, name, value
         self._listed: dict[ModuleType, int] = {}  # how many open scopes have listed it
-        self._undone: dict[Any, dict[str, Any]] = {}  # by module or class: what stood there
+        self._bound: dict[ModuleType, list[tuple[Any, str, Any]]] = {}  # what its names were bound to
 
     def open(self, modules: Iterable[ModuleType]) -> None:
         with self._lock:
@@ -36,7 +37,7 @@ class Patch:
             for module in modules:
                 self._listed[module] = self._listed.get(module, 0) + 1
                 if self._listed[module] == 1:
-                    self._rebind(module)
+                    self._bound[module] = self._rebind(module)
 
     def close(self, modules: Iterable[ModuleType]) -> None:
         with self._lock:
@@ -44,38 +45,40 @@ class Patch:
                 self._listed[module] -= 1
                 if not self._listed[module]:
                     del self._listed[module]
-                    self._restore(module)
+                    restore(self._bound.pop(module))
             self._scopes -= 1
             if not self._scopes:
-                for place in list(self._undone):
-                    self._restore(place)
+                restore(self._stood)
+                self._stood.clear()
 
     def _put_all(self) -> None:
-        for name, value in self._ours.items():
-            self._put(socket, name, value)
-        for place, name, value in (*threads.hooks(), *loops.hooks()):
-            self._put(place, name, value)
+        ours = ((socket, name, value) for name, value in self._ours.items())
+        for place, name, value in (*ours, *threads.hooks(), *loops.hooks()):
+            self._stood.append(put(place, name, value))
 
-    def _put(self, place: Any, name: str, value: Any) -> None:
-        self._undone.setdefault(place, {})[name] = vars(place).get(name, _NONE)
-        setattr(place, name, value)
-
-    def _restore(self, place: Any) -> None:
-        for name, value in self._undone.pop(place, {}).items():
-            if value is _NONE:
-                delattr(place, name)
-            else:
-                setattr(place, name, value)
-
-    def _rebind(self, module: ModuleType) -> None:
+    def _rebind(self, module: ModuleType) -> list[tuple[Any, str, Any]]:
         """Its names, whatever it calls them, that are bound to what stood in the stdlib's."""
-        before = self._undone[socket]
+        before = {name: value for place, name, value in self._stood if place is socket}
         ours = {id(before[name]): value for name, value in self._ours.items() if name != "has_ipv6"}
-        for name, value in list(vars(module).items()):
-            if id(value) in ours:
-                self._put(module, name, ours[id(value)])
-            elif name == "has_ipv6" and value is before[name]:
-                self._put(module, name, self._ours[name])
+        bound = [put(module, name, ours[id(value)]) for name, value in list(vars(module).items()) if id(value) in ours]
+        if vars(module).get("has_ipv6") is before["has_ipv6"]:
+            bound.append(put(module, "has_ipv6", self._ours["has_ipv6"]))
+        return bound
+
+
+def put(place: Any, name: str, value: Any) -> tuple[Any, str, Any]:
+    """What is to be restored."""
+    stood = vars(place).get(name, _NONE)
+    setattr(place, name, value)
+    return place, name, stood
+
+
+def restore(stood: list[tuple[Any, str, Any]]) -> None:
+    for place, name, value in stood:
+        if value is _NONE:
+            delattr(place, name)
+        else:
+            setattr(place, name, value)
 
 
 PATCH = Patch()

@@ -141,7 +141,7 @@ def test_smtplib_sends_mail_and_says_who_it_is(scene):
 
     scene.run(send, partial(converse, "220 server", answers, 25, heard))
     assert heard[0] == f"ehlo [{scene.client.ip}]"
-    assert heard[1:4] == ["mail FROM:<a@client>", "rcpt TO:<b@server>", "data"]
+    assert [line.lower() for line in heard[1:4]] == ["mail from:<a@client>", "rcpt to:<b@server>", "data"]
     assert ".." in heard
 
 

@@ -277,6 +277,19 @@ def test_a_module_is_led_here_until_the_last_scope_that_lists_it_ends(hosts, lis
         assert listed.socket is KERNELS
 
 
+def test_the_stdlibs_module_may_be_listed_itself(hosts):
+    with netif.use(hosts[0]):
+        with netif.use(hosts[1], modules=["socket"]):
+            assert meant() == "right"
+        assert meant() == "left"
+
+
+def test_a_host_is_not_renamed_by_its_programs_nor_the_machine(hosts):
+    with netif.use(hosts[0]), pytest.raises(PermissionError):
+        socket.sethostname("else")
+    assert socket.gethostname() == KERNELS_NAME
+
+
 def test_modules_are_named_too_and_must_be_there(hosts):
     with netif.use(hosts[0], modules=["socketserver"]):
         assert meant() == "left"
