@@ -1,5 +1,6 @@
 """`elsewhere="kernel"`: what a host cannot reach is reached by the kernel, from a namespace."""
 
+import asyncio
 import errno
 import socket
 import threading
@@ -7,6 +8,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import uvloop
 
 import netif
 from netif import Stack
@@ -85,6 +87,9 @@ def test_datagrams_pass_and_an_attempt_that_does_not_wait(ns, host, listener):
             with netif.use(host, elsewhere="kernel"), socket.socket(type=socket.SOCK_DGRAM) as asking:
                 assert asking.sendto(b"hello", far.getsockname()) == 5
                 assert far.recv(10) == b"hello"
+            with netif.use(host, elsewhere="kernel"), socket.socket(type=socket.SOCK_DGRAM) as asking:
+                assert asking.sendmsg([b"he", b"llo"], [], 0, far.getsockname()) == 5
+                assert far.recv(10) == b"hello"
         with socket.socket() as asking:
             asking.setblocking(False)
             assert asking.connect_ex(listener.getsockname()) in (0, errno.EINPROGRESS)
@@ -140,3 +145,46 @@ def test_urllib_fetches_from_the_kernel(ns, host):
         serving.start()
         assert ns.call(lambda: fetch(server.server_port)) == b"the kernel's"
         serving.join()
+
+
+@pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
+def test_asyncios_connections_pass_and_the_near_ones_do_not(ns, host, listener, factory):
+    async def answer(reader, writer):
+        writer.write(socket.gethostname().encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async def ask(where):
+        reader, writer = await asyncio.open_connection(*where)
+        said = await reader.read()
+        writer.close()
+        return said
+
+    async def main():
+        near = await asyncio.start_server(answer, "127.0.0.1", 0)
+        accepting = asyncio.to_thread(listener.accept)
+        far, (accepted, _), said = await asyncio.gather(
+            asyncio.open_connection(*listener.getsockname()), accepting, ask(near.sockets[0].getsockname())
+        )
+        assert said == b"host"
+        reader, writer = far
+        with accepted:
+            accepted.sendall(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            writer.close()
+            await writer.wait_closed()
+        loop = asyncio.get_running_loop()
+        with socket.socket() as asking:
+            asking.setblocking(False)
+            await loop.sock_connect(asking, listener.getsockname())
+            listener.accept()[0].close()
+            assert await loop.sock_recv(asking, 10) == b""
+        near.close()
+        await near.wait_closed()
+
+    @netif.use(host, elsewhere="kernel")
+    def run():
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(main())
+
+    ns.call(run)

@@ -66,23 +66,28 @@ class Undecided(host_socket):
         super().setsockopt(level, option, value, *(() if optlen is None else (optlen,)))
         self._given[level, option] = (value,) if optlen is None else (value, optlen)
 
-    def decide(self, address: object) -> None:
-        """It will be connected there: if the host cannot, it turns over now."""
-        if self._is_elsewhere(address):
+    def decide(self, address: object) -> bool:
+        """It is to go there: if the host has no way, it turns over now. True: it has."""
+        elsewhere = self._is_elsewhere(address)
+        if elsewhere:
             self._turn_over()
+        return elsewhere
 
-    def connect(self, address: object, /) -> None:
-        if self._is_elsewhere(address):
-            self._turn_over()
-            self.connect(address)
-        else:
-            super().connect(address)
+    def connect(self, address: Any, /) -> None:
+        return self.kernels.connect(address) if self.decide(address) else super().connect(address)
+
+    def connect_ex(self, address: Any, /) -> int:
+        return self.kernels.connect_ex(address) if self.decide(address) else super().connect_ex(address)
 
     def sendto(self, data: Buffer, *flags_and_address: Any) -> int:
-        if flags_and_address and self.type != SOCK_STREAM and self._is_elsewhere(flags_and_address[-1]):
-            self._turn_over()
-            return self.sendto(data, *flags_and_address)
+        if flags_and_address and self.type != SOCK_STREAM and self.decide(flags_and_address[-1]):
+            return self.kernels.sendto(data, *flags_and_address)
         return super().sendto(data, *flags_and_address)
+
+    def sendmsg(self, *buffers_and_address: Any) -> int:
+        if len(buffers_and_address) == 4 and self.type != SOCK_STREAM and self.decide(buffers_and_address[3]):
+            return self.kernels.sendmsg(*buffers_and_address)
+        return super().sendmsg(*buffers_and_address)
 
     def _is_elsewhere(self, address: Any) -> bool:
         """What is no address is for the host's own to complain about."""
