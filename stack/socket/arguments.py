@@ -69,6 +69,17 @@ def seconds(value: Any) -> float | None:
     return float(time)
 
 
+def option_value(value: Any, length: int | None) -> Any:
+    """What setsockopt was given: an int, or bytes; None with a length is NULL. Raises TypeError, OSError(EFAULT)."""
+    if value is None and length is not None:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    if length is not None:
+        raise TypeError("socket option should be integer, bytes-like object or None")
+    if hasattr(value, "__index__") and -_LARGEST - 1 <= index(value) <= _LARGEST:
+        return index(value)
+    return value if isinstance(value, bytes) else memoryview(octets(value)).tobytes()
+
+
 def gathered(buffers: Iterable[Any], call: str = "sendmsg() argument 1") -> list[Any]:
     """Raises TypeError, OSError."""
     try:

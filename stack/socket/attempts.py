@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from socket import MSG_OOB, SocketKind
+from collections.abc import Callable, Mapping
+from socket import IPPROTO_IP, MSG_OOB, SOL_SOCKET, SocketKind
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from netif.link import Buffer, Waiter
@@ -46,10 +46,12 @@ def fail(number: int) -> OSError:
 class Attempts:
     """An endpoint's operations. What a kind of socket does not have raises EOPNOTSUPP, as in the kernel."""
 
-    __slots__ = ("endpoint", "marker", "more", "stack")
+    __slots__ = ("endpoint", "kept", "marker", "more", "stack")
     kind: SocketKind
     protocol: int
     endpoint: Endpoint | None
+    levels: tuple[int, ...] = (SOL_SOCKET, IPPROTO_IP)  # of which there are options
+    keeps: Mapping[tuple[int, int], Any] = {}  # options that stay without effect (`kept`)
     refused_in = 0  # flags of recv(2) that raise EOPNOTSUPP
     refused_out = int(MSG_OOB)  # and of send(2)
 
@@ -57,6 +59,7 @@ class Attempts:
         self.stack = stack
         self.endpoint = None
         self.marker: Marker | None = None  # what fileno() answers, once it was asked
+        self.kept: dict[tuple[int, int], Any] | None = None  # those of them that were set
         self.more = False  # MSG_MORE: what is written next does not end a segment
 
     def readable(self) -> bool:

@@ -56,6 +56,7 @@ class Datagram(Packets):
     __slots__ = ("cork", "pieces", "plain", "to", "udp")
     kind = SOCK_DGRAM
     protocol = IPPROTO_UDP
+    levels = (SOL_SOCKET, IPPROTO_IP, IPPROTO_UDP)
     facts = {
         **FACTS,
         (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from socket import (
     IP_TOS,
@@ -133,8 +134,8 @@ STREAM: dict[tuple[int, int], Field] = {
     (IPPROTO_IP, IP_TTL): ("ttl", lambda n: time_to_live(n), int),
     (IPPROTO_IP, IP_TOS): ("tos", _type_of_service, int),
     (SOL_SOCKET, SO_OOBINLINE): ("oob_inline", bool, int),
-    (IPPROTO_TCP, TCP_FASTOPEN): ("fast_open_queue", lambda n: max(n, 0), int),
-    (IPPROTO_TCP, TCP_FASTOPEN_CONNECT): ("fast_open_connect", bool, int),
+    (IPPROTO_TCP, TCP_FASTOPEN): ("fast_open_queue", _among(0, 0x7FFFFFFF), int),
+    (IPPROTO_TCP, TCP_FASTOPEN_CONNECT): ("fast_open_connect", lambda n: bool(_among(0, 1)(n)), int),
     (IPPROTO_TCP, TCP_NODELAY): ("nodelay", bool, int),
     (IPPROTO_TCP, TCP_CORK): ("cork", bool, int),
     (IPPROTO_TCP, TCP_KEEPIDLE): ("keepalive_idle", _seconds, int),
@@ -145,7 +146,7 @@ STREAM: dict[tuple[int, int], Field] = {
     (IPPROTO_TCP, TCP_MAXSEG): ("mss", _segment_size, lambda mss: mss or 536),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): ("user_timeout", _user_timeout, lambda t: int((t or 0) * 1000)),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): ("window_clamp", lambda n: max(n, 1152) if n else None, lambda n: n or 0),
-    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): ("notsent_lowat", lambda n: n & 0xFFFFFFFF or None, lambda n: n or 0),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): ("notsent_lowat", lambda n: n & 0xFFFFFFFF or None, lambda n: signed(n or 0)),
 }
 TIMEOUTS = (SO_RCVTIMEO, SO_SNDTIMEO)
 DEVICE = (SOL_SOCKET, SO_BINDTODEVICE)
@@ -163,11 +164,21 @@ def emit_linger(linger: float | None) -> bytes:
     return LINGER.pack(linger is not None, int(linger or 0))
 
 
+def signed(number: int) -> int:
+    """An unsigned C int as the stdlib reads it."""
+    return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def _octets(value: Value) -> bytes:
+    """A string option's bytes; an int's own, as C hands it over."""
+    return value.to_bytes(4, sys.byteorder, signed=value < 0) if isinstance(value, int) else bytes(value)
+
+
 def parse_congestion(value: Value, controls: Mapping[str, Factory]) -> str | Factory:
     """A control's name as its bytes -> what TcpConfig takes. OSError(ENOENT) if there is none, as Linux."""
-    if isinstance(value, int):
+    if not isinstance(value, int) and not len(value):
         raise invalid()
-    name = bytes(value).partition(b"\0")[0].decode("ascii", "replace")
+    name = _octets(value).partition(b"\0")[0].decode("ascii", "replace")
     if name not in controls:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     return name if name in CONTROLS else controls[name]
@@ -180,9 +191,7 @@ def emit_congestion(choice: str | Factory) -> bytes:
 
 def parse_device(value: Value, stack: Stack) -> Interface | None:
     """SO_BINDTODEVICE: an impl name or an if_key, to the end or to a zero byte; empty: none. OSError(ENODEV)."""
-    if isinstance(value, int):
-        raise invalid()
-    name = bytes(value).partition(b"\0")[0].decode("utf-8", "replace")
+    name = _octets(value).partition(b"\0")[0].decode("utf-8", "replace")
     return stack.interface(name) if name else None
 
 
@@ -196,6 +205,10 @@ def parse_timeval(value: Value) -> float | None:
         raise invalid()
     seconds, micros = TIMEVAL.unpack_from(value)
     return (seconds + micros / 1e6) or None
+
+
+def emit_timeval(timeout: float | None) -> bytes:
+    return TIMEVAL.pack(int(timeout or 0), int((timeout or 0) % 1 * 1e6))
 
 
 def time_to_live(value: int) -> int:

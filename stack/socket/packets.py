@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from netif.link import Buffer
 from stack.raw import RawEndpoint
-from stack.socket import ip_level, options
+from stack.socket import ip_level, kept, options
 from stack.socket.attempts import Attempts, fail, octets
 from stack.udp import UdpEndpoint
 
@@ -32,6 +32,7 @@ Facts = dict[tuple[int, int], Callable[[Any], int | bytes]]
 
 class Packets(Attempts):
     __slots__ = ("buffer_asked", "mailbox", "read_shut", "write_shut")
+    keeps = kept.OF_PACKETS
     facts: ClassVar[Facts]  # what getsockopt answers, but for IP's options
 
     def __init__(self, stack: Stack, mailbox: UdpEndpoint | RawEndpoint) -> None:
@@ -70,25 +71,25 @@ class Packets(Attempts):
         if (level, option) == options.DEVICE:
             self.mailbox.bind_device(options.parse_device(value, self.stack))
             return
-        if level == IPPROTO_IP:
+        if level == IPPROTO_IP and (level, option) not in self.keeps:
             ip_level.set_option(self.mailbox, option, value)
             self.mailbox.reshaped()
             return
-        number = options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_BROADCAST):
-            self.mailbox.allow_broadcast(bool(number))
+            self.mailbox.allow_broadcast(bool(options.as_int(value)))
         elif (level, option) == (SOL_SOCKET, SO_RCVBUF):
+            number = options.as_int(value)
             self.buffer_asked = True
             self.mailbox.queue_limit = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
         else:
-            raise options.unsupported()
+            kept.keep(self, level, option, value)
 
     def get_option(self, level: int, option: int) -> int | bytes:
         fact = self.facts.get((level, option))
         if fact is not None:
             return fact(self)
-        if level != IPPROTO_IP:
-            raise options.unsupported()
+        if level != IPPROTO_IP or (level, option) in self.keeps:
+            return kept.recall(self, level, option)
         return ip_level.get_option(self.mailbox, option)
 
     def take_error(self) -> int:

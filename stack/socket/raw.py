@@ -10,6 +10,7 @@ from socket import (
     IPPROTO_IP,
     MSG_OOB,
     SOCK_RAW,
+    SOL_SOCKET,
 )
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 class Raw(Packets):
     __slots__ = ("protocol", "raw")
     kind = SOCK_RAW
+    levels = (SOL_SOCKET, IPPROTO_IP, ip_level.SOL_RAW)
     refused_in = int(MSG_OOB)
     facts = {
         **FACTS,

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from netif.link import Buffer
-from stack.socket import options, resolver
+from stack.socket import kept, options, resolver
 from stack.socket.attempts import Attempts, fail, octets
 from stack.socket.ip_level import IP_MTU
 from stack.socket.opening import Opening
@@ -55,6 +55,8 @@ _RECEIVING = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2)
 
 class Stream(Opening):
     __slots__ = ()
+    levels = (SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP)
+    keeps = kept.OF_STREAMS
     refused_out = 0
 
     def accepted(self, connection: Connection) -> Attempts:
@@ -158,7 +160,10 @@ class Stream(Opening):
         if (level, option) == _CONGESTION:
             self._change("congestion", options.parse_congestion(value, self.stack.tcp.controls))
             return
-        number = options.as_int(value)
+        if (level, option) not in _SET and (level, option) not in options.STREAM:
+            kept.keep(self, level, option, value)
+            return
+        number = options.as_number(value) if level == IPPROTO_IP else options.as_int(value)
         if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.reuse = bool(number)
             return
@@ -171,10 +176,7 @@ class Stream(Opening):
             return
         if (level, option) == _CLAMP and not number and self.endpoint is not None:
             raise options.invalid()  # as Linux: it may be taken back only while there is no connection
-        field = options.STREAM.get((level, option))
-        if field is None:
-            raise options.unsupported()
-        name, meaning, _ = field
+        name, meaning, _ = options.STREAM[level, option]
         self._change(name, meaning(number))
 
     def configure(self, settings: dict[str, Any]) -> None:
@@ -235,7 +237,7 @@ class Stream(Opening):
             return int((self._config().quickack if self.connection is None else self.connection.quick) > 0)
         field = options.STREAM.get((level, option))
         if field is None:
-            raise options.unsupported()
+            return kept.recall(self, level, option)
         if (level, option) == _MAXSEG and self.connection is not None:
             return self.connection.sender.mss
         config = self.connection.config if self.connection is not None else self._config()
@@ -280,6 +282,7 @@ class Stream(Opening):
 
 
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
+_SET = {(SOL_SOCKET, SO_REUSEADDR), (SOL_SOCKET, SO_RCVBUF), (SOL_SOCKET, SO_SNDBUF), (IPPROTO_TCP, TCP_QUICKACK)}
 _CLAMP = (IPPROTO_TCP, TCP_WINDOW_CLAMP)
 _INFO = (IPPROTO_TCP, TCP_INFO)
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)

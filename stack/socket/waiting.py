@@ -21,6 +21,7 @@ from stack.socket import arguments, descriptor, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, enlist
 
 T = TypeVar("T")
+_LONGEST_OPTION = 1024  # bytes, as the stdlib has it
 _CLOSE_WHEN_FILES_ARE = 1 << 30  # in _io_refs: closed by its owner while files made of it are open
 
 
@@ -258,22 +259,25 @@ class Waiting:
         return self._timeout != 0.0
 
     def setsockopt(self, level: int, option: int, value: options.Value | None, optlen: int | None = None, /) -> None:
-        if value is None:
-            raise options.unsupported()
-        if isinstance(value, str):
-            raise TypeError("a bytes-like object is required, not 'str'")
+        set_to = arguments.option_value(value, optlen)
+        if arguments.integer(level) not in self._core.levels:
+            raise closed() if self._closed else options.unsupported()
         if level == SOL_SOCKET and option in options.TIMEOUTS:
-            self._timeout = options.parse_timeval(value)
+            self._timeout = self._once(options.parse_timeval, set_to)
             return
-        self._once(self._core.set_option, level, option, value)
+        self._once(self._core.set_option, level, arguments.integer(option), set_to)
 
     def getsockopt(self, level: int, option: int, buflen: int = 0, /) -> Any:
+        if not 0 <= arguments.integer(buflen) <= _LONGEST_OPTION:
+            raise OSError("getsockopt buflen out of range")
+        if arguments.integer(level) not in self._core.levels:
+            raise closed() if self._closed else OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         if level == SOL_SOCKET and option in options.TIMEOUTS:
-            value: int | bytes = options.TIMEVAL.pack(int(self._timeout or 0), int((self._timeout or 0) % 1 * 1e6))
+            value: int | bytes = self._once(options.emit_timeval, self._timeout)
         else:
-            value = self._once(self._core.get_option, level, option)
+            value = self._once(self._core.get_option, level, arguments.integer(option))
         if buflen:
-            return (value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=True))[:buflen]
+            return (value if isinstance(value, bytes) else value.to_bytes(4, "little", signed=value < 0))[:buflen]
         return value if isinstance(value, int) else int.from_bytes(value[:4], "little", signed=True)
 
     def __enter__(self) -> Self:
