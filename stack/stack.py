@@ -34,6 +34,7 @@ from stack.loopback import LoopbackInterface
 from stack.overhearing import Overhearing
 from stack.raw import Raw
 from stack.stats import Stats
+from stack.tcp import sharing
 from stack.tcp.config import TcpConfig
 from stack.tcp.events import Hook
 from stack.tcp.layer import Tcp
@@ -373,7 +374,7 @@ class Stack(naming.Sources, Overhearing):
         bound = [*self.icmp.sockets.values(), *(one for held in self.udp.ports.values() for one in held)]
         bound += (one for held in self.raw.listeners.values() for one in held)
         bound += self.l2taps.values()
-        for endpoint in [*self.tcp.listeners.values(), *bound]:
+        for endpoint in [*sharing.everyone(self.tcp), *bound]:
             endpoint.abort(error)
         self.flush(self.runtime.now())
         self.memory.close()

@@ -38,7 +38,7 @@ LARGEST = 65535 - 20 - HEADER_LENGTH  # bytes of payload
 class UdpEndpoint(Mailbox[Queued]):
     """One UDP socket. `local` has port 0 until it is bound; `remote` is None unless it is connected."""
 
-    __slots__ = ("_chosen", "_made", "local", "no_checksum", "remote", "reuse", "segment")
+    __slots__ = ("_chosen", "_made", "local", "no_checksum", "remote", "reuse", "segment", "shares")
     queue_full = "udp_queue_full"
 
     def __init__(self, stack: Stack, *, address_length: int = 4) -> None:
@@ -46,6 +46,7 @@ class UdpEndpoint(Mailbox[Queued]):
         self.local: Address = (_ANY[address_length], 0)
         self.remote: Address | None = None
         self.reuse = False
+        self.shares = False  # SO_REUSEPORT: each sender's datagrams go to one of those that share an address
         self.no_checksum = False  # send none (RFC 1122 4.1.3.4 MAY)
         self.segment = 0  # bytes of each datagram into which what is sent at once is cut; 0: it is one
         self._chosen = self.local[0]  # the address that `bind` was given

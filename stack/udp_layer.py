@@ -6,6 +6,7 @@ sent to a group goes to every socket that fits. Keys are addresses of 4 or 16 by
 
 from __future__ import annotations
 
+from binascii import crc32
 from collections.abc import Callable
 from errno import EADDRINUSE
 from typing import TYPE_CHECKING, TypeVar
@@ -60,7 +61,7 @@ class Udp:
                 endpoint = held[0]
                 if endpoint.interface is not None or len(held) > 1:
                     anyhow = False
-                    endpoint = self._among(interface, dst, dport)
+                    endpoint = self._among(interface, dst, dport, src, sport)
         if endpoint is None and self.unclaimed is not None:
             endpoint = self.unclaimed((dst, dport), (src, sport))
         if endpoint is not None:
@@ -77,15 +78,15 @@ class Udp:
         if len(dst) == 4:
             self.stack.icmp.unreachable(interface, icmp.PORT_UNREACHABLE, src, dst, frame, interface.link_length)
 
-    def _among(self, interface: Interface, dst: bytes, dport: int) -> UdpEndpoint | None:
+    def _among(self, interface: Interface, dst: bytes, dport: int, src: bytes, sport: int) -> UdpEndpoint | None:
         """Bound to the address before bound to any; of those, bound to this interface before bound to none; the last
-        one of those."""
+        one of those, or the one that has this sender among those that share it."""
         for address in (dst, _ANY[len(dst)]):
             held = self._bound.get((address, dport), ())
             here = [one for one in held if one.interface is not None and one.interface.name == interface.name]
             fits = here or [one for one in held if one.interface is None]
             if fits:
-                return fits[-1]
+                return fits[crc32(src, sport) % len(fits)] if fits[-1].shares else fits[-1]
         return None
 
     def receive_group(
@@ -167,6 +168,7 @@ class Udp:
         return all(
             other is endpoint
             or (endpoint.reuse and other.reuse)
+            or (endpoint.shares and other.shares)
             or (endpoint.interface and other.interface and endpoint.interface is not other.interface)
             or len(other.local[0]) != len(address)
             or (other.local[0] != address and any(other.local[0]) and any(address))

@@ -13,6 +13,7 @@ from socket import (
     IPPROTO_UDP,
     MSG_OOB,
     SO_REUSEADDR,
+    SO_REUSEPORT,
     SOCK_DGRAM,
     SOCK_RAW,
     SOL_SOCKET,
@@ -60,6 +61,7 @@ class Datagram(Packets):
     facts = {
         **FACTS,
         (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
+        (SOL_SOCKET, SO_REUSEPORT): lambda core: int(core.udp.shares),
         (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
         (IPPROTO_UDP, UDP_CORK): lambda core: int(core.cork),
         (IPPROTO_UDP, UDP_SEGMENT): lambda core: core.udp.segment,
@@ -167,6 +169,8 @@ class Datagram(Packets):
     def set_option(self, level: int, option: int, value: options.Value) -> None:
         if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.udp.reuse = bool(options.as_int(value))
+        elif (level, option) == (SOL_SOCKET, SO_REUSEPORT):
+            self.udp.shares = bool(options.as_int(value))
         elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
             self.udp.no_checksum = bool(options.as_int(value))
             self.udp.reshaped()

@@ -43,6 +43,8 @@ def set_option(groups: Subscriptions, option: int, value: options.Value) -> None
     setter = _SETTERS.get(option)
     if setter is None:
         raise options.unsupported()
+    if not isinstance(value, int) and not len(value):
+        raise options.invalid()
     setter(groups, option, value)
 
 

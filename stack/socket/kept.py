@@ -17,6 +17,8 @@ from socket import (
     SO_LINGER,
     SO_OOBINLINE,
     SO_RCVLOWAT,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
     SO_SNDBUF,
     SO_SNDLOWAT,
     SOL_SOCKET,
@@ -87,6 +89,8 @@ OF_STREAMS: Kept = {
 OF_PACKETS: Kept = {
     **_OF_ALL,
     (SOL_SOCKET, SO_SNDBUF): (212992, _send_buffer),
+    (SOL_SOCKET, SO_REUSEADDR): (0, _flag),
+    (SOL_SOCKET, SO_REUSEPORT): (0, _flag),
     (SOL_SOCKET, SO_KEEPALIVE): (0, _flag),
     (SOL_SOCKET, SO_OOBINLINE): (0, _flag),
     (SOL_SOCKET, SO_RCVLOWAT): (1, _low_water),

@@ -43,6 +43,7 @@ class Opening(Attempts):
         "put_off",
         "read_shut",
         "reuse",
+        "reuse_port",
     )
     kind = SOCK_STREAM
     protocol = IPPROTO_TCP
@@ -59,7 +60,7 @@ class Opening(Attempts):
         self.linger: float | None = None
         self.connecting = False
         self.read_shut = False
-        self.reuse = False
+        self.reuse = self.reuse_port = False
         self.impatient = False  # a read takes what there is (SO_RCVLOWAT)
         self.observer: Hook | None = None
 
@@ -70,7 +71,7 @@ class Opening(Attempts):
         if self.bound or self.endpoint is not None:
             raise fail(errno.EINVAL)
         local = resolver.parse_endpoint(address, self.stack.hosts, "bind")
-        self.bound = self.stack.tcp.bind(local, self.reuse)
+        self.bound = self.stack.tcp.bind(local, self.reuse or self.reuse_port)
         self.chosen = local if local[1] else None
 
     def listen(self, backlog: int) -> None:
@@ -80,7 +81,9 @@ class Opening(Attempts):
             self.listener.backlog = max(backlog, 0)
             return
         local = self.bound or self.stack.tcp.bind((resolver.ANY, 0), self.reuse)
-        self.listener = self.stack.tcp.listen(local, max(backlog, 0), self._config(), interface=self.interface)
+        self.listener = self.stack.tcp.listen(
+            local, max(backlog, 0), self._config(), interface=self.interface, shares=self.reuse_port
+        )
         self.listener.on_event = self.observer
         self.bound = None
         self.endpoint = self.listener

@@ -75,7 +75,7 @@ def as_int(value: Value) -> int:
 
 def as_number(value: Value) -> int:
     """The same for options of IP, of which a single byte will do."""
-    return bytes(value)[0] if not isinstance(value, int) and 0 < len(value) < 4 else as_int(value)
+    return int((bytes(value) or b"\0")[0]) if not isinstance(value, int) and len(value) < 4 else as_int(value)
 
 
 def buffer_size(option: int, value: int, limits: Limits, stats: Stats) -> int:

@@ -18,6 +18,7 @@ from socket import (
     SO_PROTOCOL,
     SO_RCVBUF,
     SO_REUSEADDR,
+    SO_REUSEPORT,
     SO_SNDBUF,
     SO_TYPE,
     SOCK_STREAM,
@@ -167,6 +168,9 @@ class Stream(Opening):
         if (level, option) == (SOL_SOCKET, SO_REUSEADDR):
             self.reuse = bool(number)
             return
+        if (level, option) == (SOL_SOCKET, SO_REUSEPORT):
+            self.reuse_port = bool(number)
+            return
         if level == SOL_SOCKET and option in _BUFFERS:
             size = options.buffer_size(option, number, self.stack.limits, self.stack.stats)
             self._change(_BUFFERS[option], size)
@@ -282,7 +286,13 @@ class Stream(Opening):
 
 
 _BUFFERS = {SO_RCVBUF: "receive_buffer", SO_SNDBUF: "send_buffer"}
-_SET = {(SOL_SOCKET, SO_REUSEADDR), (SOL_SOCKET, SO_RCVBUF), (SOL_SOCKET, SO_SNDBUF), (IPPROTO_TCP, TCP_QUICKACK)}
+_SET = {
+    (SOL_SOCKET, SO_REUSEADDR),
+    (SOL_SOCKET, SO_REUSEPORT),
+    (SOL_SOCKET, SO_RCVBUF),
+    (SOL_SOCKET, SO_SNDBUF),
+    (IPPROTO_TCP, TCP_QUICKACK),
+}
 _CLAMP = (IPPROTO_TCP, TCP_WINDOW_CLAMP)
 _INFO = (IPPROTO_TCP, TCP_INFO)
 _MAXSEG = (IPPROTO_TCP, TCP_MAXSEG)
@@ -293,6 +303,7 @@ _FACTS: dict[int, Callable[[Stream], int | bytes]] = {
     SO_DOMAIN: lambda core: int(AF_INET),
     SO_PROTOCOL: lambda core: IPPROTO_TCP,
     SO_ACCEPTCONN: lambda core: int(core.listener is not None),
+    SO_REUSEPORT: lambda core: int(core.reuse_port),
     SO_REUSEADDR: lambda core: int(core.reuse),
     SO_LINGER: lambda core: options.emit_linger(core.linger),
     SO_ERROR: Stream.take_error,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from netif.wire import options
 from netif.wire.tcp import ACK, ECE, SYN
 from stack.seq import MASK
+from stack.tcp import sharing
 from stack.tcp.cookies import PERIOD, PERIODS, recall, remember
 from stack.tcp.ecn import agreed
 from stack.tcp.handshake import own_mss, peer_mss, window_shift
@@ -38,7 +39,7 @@ def leave(listener: Listener, connection: Connection) -> None:
 def _share(listener: Listener) -> bool:
     """In a full table: has this listener less than its share of it?"""
     layer = listener.layer
-    return len(listener.half_open) < layer.max_half_open // len(layer.listeners)
+    return len(listener.half_open) < layer.max_half_open // len(sharing.everyone(layer))
 
 
 def make_room(listener: Listener) -> bool:
@@ -48,7 +49,7 @@ def make_room(listener: Listener) -> bool:
         return True
     if not _share(listener):
         return False
-    greediest = max(layer.listeners.values(), key=lambda one: len(one.half_open))
+    greediest = max(sharing.everyone(layer), key=lambda one: len(one.half_open))
     layer.stack.stats.count("half_open_evicted")
     next(iter(greediest.half_open)).drop(None)
     return True

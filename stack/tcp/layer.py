@@ -17,7 +17,7 @@ from stack.failure import failure
 from stack.limits import Rate
 from stack.reports import Report, path_narrowed
 from stack.seq import MASK
-from stack.tcp import fast, fastopen, half_open
+from stack.tcp import fast, fastopen, half_open, sharing
 from stack.tcp.config import TcpConfig
 from stack.tcp.congestion import CONTROLS, Factory, NewReno
 from stack.tcp.connection import Connection
@@ -200,20 +200,20 @@ class Tcp:
         config: TcpConfig | None = None,
         reuse: bool = False,
         interface: Interface | None = None,
+        shares: bool = False,
     ) -> Listener:
         """A passive open, on one interface or on all. Takes over what `bind` reserved, or binds. OSError: EADDRINUSE,
         EADDRNOTAVAIL."""
         at = (local[0] or _ANY[4], local[1])
-        if key_of(at, interface) in self.listeners:
-            raise failure(errno.EADDRINUSE)
+        sharing.check(self.listeners.get(key_of(at, interface)), shares)
         if at not in self.ports.reserved:
             at = self.bind(local, reuse)
-        listener = Listener(self, at, backlog, config or self.config, interface)
-        self.listeners[listener.key] = listener
+        listener = Listener(self, at, backlog, config or self.config, interface, shares)
+        sharing.enter(listener)
         return listener
 
     def unlisten(self, listener: Listener) -> None:
-        del self.listeners[listener.key]
+        sharing.leave(listener)
         self.ports.release(listener.local)
 
     def connect(

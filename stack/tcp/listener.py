@@ -16,7 +16,7 @@ from netif.wire.ip import format_address
 from netif.wire.tcp import ACK, FIN, RST, SYN
 from stack.endpoint import Endpoint, Onlooker
 from stack.failure import failure
-from stack.tcp import fastopen, half_open
+from stack.tcp import fastopen, half_open, sharing
 from stack.tcp.config import TcpConfig
 from stack.tcp.connection import Connection
 from stack.tcp.fastopen import Pending
@@ -46,10 +46,12 @@ class Listener(Endpoint):
         "interface",
         "layer",
         "local",
+        "mates",
         "on_event",
         "pending",
         "pressed_at",
         "queue",
+        "shares",
         "state",
     )
 
@@ -60,11 +62,14 @@ class Listener(Endpoint):
         backlog: int,
         config: TcpConfig,
         interface: Interface | None = None,
+        shares: bool = False,
     ) -> None:
         super().__init__(layer.stack)
         self.layer = layer
         self.local = local
         self.interface = interface  # the one it is bound to
+        self.shares = shares  # others may listen here as well, which do so too
+        self.mates: list[Listener] | None = None  # those that do, this one among them
         self.backlog = backlog
         self.config = config
         self.state: State = LISTEN
@@ -93,9 +98,9 @@ class Listener(Endpoint):
         listeners, key = self.layer.listeners, key_of(self.local, interface)
         if listeners.get(key, self) is not self:
             raise failure(EADDRINUSE)
-        del listeners[self.key]
+        sharing.leave(self)
         self.interface = interface
-        listeners[key] = self
+        sharing.enter(self)
 
     def readable(self) -> bool:
         return bool(self.queue) or self.state is CLOSED
@@ -141,7 +146,9 @@ class Listener(Endpoint):
         """RFC 9293 3.10.7.2; `iss` where an earlier connection's sequence numbers must not come again."""
         flags = segment.flags
         stack = self.stack
-        if flags & (RST | ACK | SYN) == ACK:
+        if self.mates is not None and (mate := sharing.chosen(self, remote)) is not self:
+            mate.segment_arrives(local, remote, segment, iss)
+        elif flags & (RST | ACK | SYN) == ACK:
             if not half_open.take_cookie(self, local, remote, segment):
                 stack.drop("tcp_no_connection", self)
                 self.layer.refuse(local, remote, segment)
