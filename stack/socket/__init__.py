@@ -161,13 +161,22 @@ def if_nameindex(*, stack: Stack | None = None) -> list[tuple[int, str]]:
 
 
 def if_nametoindex(name: str, /, *, stack: Stack | None = None) -> int:
-    """By impl name or if_key. OSError(ENODEV)."""
-    return _host(stack).interface(name).index
+    """By impl name or if_key. Raises OSError."""
+    known = _host(stack)
+    try:
+        return known.interface(_os.fsdecode(name)).index
+    except OSError:
+        raise OSError("no interface with this name") from None
 
 
 def if_indextoname(index: int, /, *, stack: Stack | None = None) -> str:
-    """OSError(ENODEV)."""
-    return _host(stack).interface(index).impl_name
+    """OSError(ENXIO), OverflowError."""
+    if index < 0:
+        raise OverflowError("can't convert negative value to unsigned int")
+    link = _host(stack).links.get(index)
+    if link is None:
+        raise OSError(_errno.ENXIO, _os.strerror(_errno.ENXIO))
+    return link.impl_name
 
 
 def _host(stack: Stack | None) -> Stack:

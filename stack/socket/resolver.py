@@ -15,30 +15,27 @@ from functools import lru_cache
 from operator import index
 from socket import (
     AF_INET,
-    AF_UNSPEC,
+    AF_INET6,
     AI_CANONNAME,
     AI_NUMERICHOST,
-    AI_NUMERICSERV,
     AI_PASSIVE,
     NI_DGRAM,
     NI_NAMEREQD,
     NI_NUMERICHOST,
     NI_NUMERICSERV,
-    SOCK_DGRAM,
-    SOCK_RAW,
-    SOCK_STREAM,
     AddressFamily,
     SocketKind,
     gaierror,
     herror,
 )
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from netif.wire import ip
 from netif.wire.ip import ANY as ANY
 from netif.wire.ip import BROADCAST
 from stack.dns.hosts import LOOPBACK as LOOPBACK
 from stack.dns.hosts import known, names_of
+from stack.socket import hints
 
 if TYPE_CHECKING:
     from stack.dns.findings import Finding
@@ -48,25 +45,6 @@ Address = tuple[str, int]
 AddressInfo: TypeAlias = tuple[AddressFamily, SocketKind, int, str, Address]
 Hosts: TypeAlias = Mapping[str, bytes]
 
-_KINDS: tuple[tuple[int, int], ...] = (
-    (SOCK_STREAM, _kernel.IPPROTO_TCP),
-    (SOCK_DGRAM, _kernel.IPPROTO_UDP),
-    (SOCK_RAW, 0),
-)
-_SERVICES = {  # where the system has no list
-    "tcp": {"domain": 53, "echo": 7, "ftp": 21, "http": 80, "https": 443, "mqtt": 1883, "smtp": 25, "ssh": 22},
-    "udp": {"domain": 53, "echo": 7, "ntp": 123, "tftp": 69},
-}
-_WORDS = {
-    _kernel.EAI_ADDRFAMILY: "Address family for hostname not supported",
-    _kernel.EAI_AGAIN: "Temporary failure in name resolution",
-    _kernel.EAI_FAIL: "Non-recoverable failure in name resolution",
-    _kernel.EAI_FAMILY: "ai_family not supported",
-    _kernel.EAI_NODATA: "No address associated with hostname",
-    _kernel.EAI_NONAME: "Name or service not known",
-    _kernel.EAI_SERVICE: "Servname not supported for ai_socktype",
-    _kernel.EAI_SOCKTYPE: "ai_socktype not supported",
-}
 _OUTCOMES = {  # of a question to the DNS
     "NO_DATA": (_kernel.EAI_NODATA, ""),
     "NO_NAME": (_kernel.EAI_NONAME, ""),
@@ -91,12 +69,8 @@ class UnknownName(gaierror):
     """`host` is no literal and not in the hosts table: who can wait may ask the DNS."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(_kernel.EAI_NONAME, f"{_WORDS[_kernel.EAI_NONAME]}: {host!r}")
+        super().__init__(_kernel.EAI_NONAME, f"{hints.WORDS[_kernel.EAI_NONAME]}: {host!r}")
         self.host = host
-
-
-def _fail(number: int, about: str = "") -> NoReturn:
-    raise gaierror(number, _WORDS[number] + about)
 
 
 # addresses as arguments
@@ -190,11 +164,11 @@ def getaddrinfo(
     hosts: Hosts,
 ) -> Steps[list[AddressInfo]]:
     """IPv4 answers only, in the stdlib's shape and order. Raises gaierror."""
-    if family not in (AF_UNSPEC, AF_INET):
-        _fail(_kernel.EAI_FAMILY)
-    if host is None and port is None:
-        _fail(_kernel.EAI_NONAME)
-    ports = _ports(port, type, proto, flags)
+    hints.check(host, port, family, flags)
+    ports = hints.ports_for(port, type, proto, flags)
+    if family == AF_INET6:
+        numeric = host is not None and literal(_text(host)) is not None
+        hints.fail(_kernel.EAI_ADDRFAMILY if numeric else _kernel.EAI_FAMILY)
     if host is None:
         canonical, addresses = "", [ANY if flags & AI_PASSIVE else LOOPBACK]
     else:
@@ -213,7 +187,14 @@ def _text(host: str | bytes) -> str:
     try:
         return host if isinstance(host, str) else host.decode("ascii")
     except UnicodeDecodeError:
-        _fail(_kernel.EAI_NONAME, f": {host!r}")
+        hints.fail(_kernel.EAI_NONAME, f": {host!r}")
+
+
+def _whole_text(host: str | bytes) -> str:
+    text = _text(host)
+    if "\0" in text:
+        raise TypeError("host name must not contain null character")
+    return text
 
 
 def _addresses(host: str, hosts: Hosts, numeric: bool = False) -> Steps[tuple[str, list[bytes]]]:
@@ -221,15 +202,15 @@ def _addresses(host: str, hosts: Hosts, numeric: bool = False) -> Steps[tuple[st
     if (address := literal(host)) is not None:
         return host, [address]
     if ":" in host:
-        _fail(_kernel.EAI_ADDRFAMILY, f": {host!r}")  # IPv6's: we speak IPv4 alone
+        hints.fail(_kernel.EAI_ADDRFAMILY, f": {host!r}")  # IPv6's: we speak IPv4 alone
     if numeric or not host:
-        _fail(_kernel.EAI_NONAME, f": {host!r}")
+        hints.fail(_kernel.EAI_NONAME, f": {host!r}")
     if (address := known(host, hosts)) is not None:
         return host, [address]
     finding = yield Wanted(host, "A")
     if not finding.records:
         number, why = _OUTCOMES[finding.outcome.name]
-        _fail(number, f": {host!r}{why}")
+        hints.fail(number, f": {host!r}{why}")
     return format_name(finding.canonical), list(dict.fromkeys(record.data for record in finding.records))
 
 
@@ -239,51 +220,9 @@ def format_name(name: bytes) -> str:
     return dns.format_name(name)
 
 
-def _ports(port: str | bytes | int | None, type: int, proto: int, flags: int) -> list[tuple[int, int, int]]:
-    """[(kind, protocol, port)] of the sockets that fit; as glibc has it, the first if the caller narrows them."""
-    fitting = [
-        (kind, protocol or proto)
-        for kind, protocol in _KINDS
-        if type in (0, kind) and (not proto or not protocol or proto == protocol)
-    ]
-    if not fitting:
-        _fail(_kernel.EAI_SOCKTYPE)
-    if type or proto:
-        fitting = fitting[:1]
-        if fitting[0][0] == SOCK_RAW and port is not None:
-            _fail(_kernel.EAI_SERVICE)
-    ports = [
-        (kind, protocol, number)
-        for kind, protocol in fitting
-        if (number := _port_number(port, kind, flags)) is not None
-    ]
-    if not ports:
-        _fail(_kernel.EAI_SERVICE)
-    return ports
-
-
-def _port_number(port: str | bytes | int | None, kind: int, flags: int) -> int | None:
-    if port is None:
-        return 0
-    if isinstance(port, int):
-        return port if port >= 0 else None
-    text = port.decode("ascii") if isinstance(port, bytes) else port
-    if text.isascii() and text.isdigit():
-        return int(text)
-    if flags & AI_NUMERICSERV:
-        _fail(_kernel.EAI_NONAME)
-    if kind == SOCK_RAW:
-        return None
-    transport = "tcp" if kind == SOCK_STREAM else "udp"
-    try:
-        return _kernel.getservbyname(text, transport)
-    except OSError:
-        return _SERVICES[transport].get(text)
-
-
 def address_of(host: str | bytes, hosts: Hosts) -> Steps[str]:
     """The first address of a host, as gethostbyname and an address argument have it."""
-    host = _text(host)
+    host = _whole_text(host)
     if host in ("", "<broadcast>"):
         return ip.format_address(look_up(host, hosts))
     _, addresses = yield from _addresses(host, hosts)
@@ -292,7 +231,9 @@ def address_of(host: str | bytes, hosts: Hosts) -> Steps[str]:
 
 def gethostbyname_ex(host: str | bytes, hosts: Hosts) -> Steps[tuple[str, list[str], list[str]]]:
     """(canonical name, aliases, addresses)."""
-    host = _text(host)
+    host = _whole_text(host)
+    if host in ("", "<broadcast>"):
+        raise herror(3, "Unknown server error")
     canonical, addresses = yield from _addresses(host, hosts)
     asked = host.removesuffix(".")
     aliases = [asked] if asked.lower() != canonical.lower() else []
@@ -321,20 +262,20 @@ def _names(address: bytes, hosts: Hosts) -> Steps[list[str]]:
 
 def getnameinfo(sockaddr: tuple[str, int], flags: int, hosts: Hosts) -> Steps[tuple[str, str]]:
     """Names where they are known and not refused by NI_NUMERICHOST and NI_NUMERICSERV, else numbers."""
-    host, port = sockaddr[0], sockaddr[1] & 0xFFFF
+    host, port = hints.check_name(sockaddr, flags)
     address = literal(host)
     if address is None:
-        _fail(_kernel.EAI_NONAME, f": {host!r}")
+        hints.fail(_kernel.EAI_NONAME, f": {host!r}")
     names = [] if flags & NI_NUMERICHOST else (yield from _names(address, hosts))
     if not names and flags & NI_NAMEREQD:
-        _fail(_kernel.EAI_NONAME, f": {host!r}")
+        hints.fail(_kernel.EAI_NONAME, f": {host!r}")
     service = str(port)
     if not flags & NI_NUMERICSERV:
         transport = "udp" if flags & NI_DGRAM else "tcp"
         try:
             service = _kernel.getservbyport(port, transport)
         except OSError:
-            service = next((name for name, number in _SERVICES[transport].items() if number == port), service)
+            service = next((name for name, number in hints.SERVICES[transport].items() if number == port), service)
     return names[0] if names else ip.format_address(address), service
 
 

@@ -56,10 +56,3 @@ def test_getaddrinfo_of_numbers_answers_as_the_stdlib(hosts, arguments):
 def test_a_descriptor_is_refused():
     with pytest.raises(OSError, match="descriptor"):
         ours.socket(fileno=3)
-
-
-def test_ipv6_is_refused(hosts):
-    with pytest.raises(OSError) as caught:
-        hosts.left.socket(ours.AF_INET6)
-    assert caught.value.errno == __import__("errno").EAFNOSUPPORT
-    assert not ours.has_ipv6
