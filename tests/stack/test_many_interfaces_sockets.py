@@ -82,7 +82,7 @@ def test_a_device_is_set_told_and_cleared(two: Uplinks, kind: int, protocol: int
         assert s.getsockopt(SOL_SOCKET, SO_BINDTODEVICE, 16) == b"en2\0"
         s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"")
         assert s.getsockopt(SOL_SOCKET, SO_BINDTODEVICE, 16) == b""
-        with pytest.raises(OSError, match="Invalid argument"):
+        with pytest.raises(OSError, match="No such device"):  # as Linux, which reads its bytes
             s.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, 1)
 
 
@@ -295,10 +295,10 @@ def test_the_stdlib_s_names_for_interfaces(two: Uplinks):
     assert if_nameindex(stack=host) == [(1, "lo0"), (2, "en1"), (3, "en2")]
     assert [if_nametoindex(name, stack=host) for name in ("lo0", "en2", "wifi")] == [1, 3, 3]
     assert if_indextoname(2, stack=host) == "en1"
-    for wrong in (lambda: if_nametoindex("en9", stack=host), lambda: if_indextoname(9, stack=host)):
-        with pytest.raises(OSError) as caught:
-            wrong()
-        assert caught.value.errno == errno.ENODEV
+    with pytest.raises(OSError, match="no interface with this name"):
+        if_nametoindex("en9", stack=host)
+    with pytest.raises(OSError, match="No such device or address"):
+        if_indextoname(9, stack=host)
 
 
 def test_a_datagram_tells_its_interface_and_our_address_there(two: Uplinks):

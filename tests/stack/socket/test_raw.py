@@ -39,7 +39,7 @@ def test_a_raw_socket_pings(hosts):
         raw.settimeout(5)
         assert (raw.type, raw.proto) == (RAW, 1)
         assert raw.getsockname() == ("0.0.0.0", 1)
-        raw.setsockopt(SOL_RAW, ICMP_FILTER, ~(1 << icmp.ECHO_REPLY) & 0xFFFFFFFF)
+        raw.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("@I", ~(1 << icmp.ECHO_REPLY) & 0xFFFFFFFF))
         raw.sendto(icmp.emit(icmp.ECHO, 0, 0x00070001, b"hello"), (THERE, 0))
         data, source = raw.recvfrom(2000)
         assert source == (THERE, 0)
