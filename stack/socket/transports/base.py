@@ -139,8 +139,8 @@ class EndpointTransport(_FlowControlMixin):
             self._lost = True
             self._runtime.enter()
             try:
-                self._reads.forget()
-                self._writes.forget()
+                self._reads.end()
+                self._writes.end()
             finally:
                 self._runtime.leave()
             self._sock.close()

@@ -52,6 +52,10 @@ class Bell:
             loop.call_soon(callback, context=context)
 
 
+def _nobody() -> None:
+    """Who is called when all is over."""
+
+
 class Watch(Onlooker):
     """Calls back, once, when this side of a socket may go on. The callback says that it is no longer `due`."""
 
@@ -99,7 +103,9 @@ class Watch(Onlooker):
         elif endpoint.writers is None or self not in endpoint.writers:
             endpoint.wait_writable(self)
 
-    def forget(self) -> None:
+    def end(self) -> None:
+        """Call nobody any more; hold nobody."""
+        self._callback = _nobody
         endpoint = self._core.endpoint
         if endpoint is not None:
             endpoint.forget(self)

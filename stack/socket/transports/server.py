@@ -70,7 +70,7 @@ class Accepting:
 
     def close(self) -> None:
         if not self._sock._closed:
-            self._sock._once(self._watch.forget)
+            self._sock._once(self._watch.end)
             self._sock.close()
 
 
@@ -187,6 +187,7 @@ class Server(asyncio.AbstractServer):
             return
         for accepting in self._accepting:
             accepting.close()
+        self._accepting.clear()
         for sock in sockets:
             sock.close()
         self._serving = False
