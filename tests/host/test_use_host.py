@@ -3,11 +3,14 @@
 import asyncio
 import errno
 import socket
+import ssl
 import threading
 import urllib.request
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import trustme
 import uvloop
 
 import netif
@@ -124,7 +127,7 @@ def test_unless_it_was_said_nothing_passes(ns, host, listener):
     ns.call(talk)
 
 
-def test_urllib_fetches_from_the_kernel(ns, host):
+def test_urllib_fetches_from_the_kernel_with_tls_and_without(ns, host):
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -135,16 +138,24 @@ def test_urllib_fetches_from_the_kernel(ns, host):
             pass
 
     @netif.use(host, elsewhere="kernel")
-    def fetch(port: int) -> bytes:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://{THERE}:{port}/", timeout=20) as answer:
+    def fetch(url: str, context: ssl.SSLContext) -> bytes:
+        handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        with urllib.request.build_opener(*handlers).open(url, timeout=20) as answer:
             return answer.read()
 
-    with ns.call(lambda: HTTPServer((THERE, 0), Page)) as server:
-        serving = threading.Thread(target=server.handle_request)
-        serving.start()
-        assert ns.call(lambda: fetch(server.server_port)) == b"the kernel's"
-        serving.join()
+    issuer = trustme.CA()
+    contexts = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    issuer.issue_cert(THERE).configure_cert(contexts[0])
+    issuer.configure_trust(contexts[1])
+    for scheme in ("http", "https"):
+        with ns.call(lambda: HTTPServer((THERE, 0), Page)) as server:
+            if scheme == "https":
+                server.socket = contexts[0].wrap_socket(server.socket, server_side=True)
+            url = f"{scheme}://{THERE}:{server.server_port}/"
+            serving = threading.Thread(target=server.handle_request)
+            serving.start()
+            assert ns.call(partial(fetch, url, contexts[1])) == b"the kernel's"
+            serving.join()
 
 
 @pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
