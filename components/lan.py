@@ -90,7 +90,7 @@ class Host:
         """Run `fn` as this host's application: on a virtual clock only spawned code may block."""
         name = f"{self.name}/{getattr(fn, '__name__', 'task')}"
         if inspect.iscoroutinefunction(fn):
-            return self.stack.runtime.spawn(fn, name)
+            return self.stack.runtime.spawn(partial(self._run_async, fn), name)
         return self.stack.runtime.spawn(partial(self._run, fn), name)
 
     def _run(self, fn: Callable[[], Any]) -> Any:
@@ -100,6 +100,15 @@ class Host:
             if not self.lan.closing:
                 raise
             return None  # the network went away under it: the end of the Lan, not a failure
+
+    async def _run_async(self, fn: Callable[[], Any]) -> Any:
+        try:
+            return await fn()
+        except (OSError, ExceptionGroup) as error:
+            others = None if isinstance(error, OSError) else error.split(OSError)[1]
+            if others is not None or not self.lan.closing:
+                raise
+            return None
 
     def socket(self, *arguments: Any, **options: Any) -> blocking.socket:
         return self.stack.socket(*arguments, **options)

@@ -178,6 +178,12 @@ class Looping(Strands):
         waiter.woken = False
         return woken
 
+    def sleep(self, seconds: float) -> None:
+        if self._current is not None or get_ident() not in self._enrolled:
+            super().sleep(seconds)
+        else:
+            self.rest(self.waiter("sleep", self), self._now + max(0.0, seconds))
+
     def look_until(self, look: Callable[[], Any], timeout: float | None) -> Any:
         """What `look` found: it is asked again after each turn, and when others may have done something that is none,
         until one of the lists that it answers holds something or `timeout` seconds have passed."""

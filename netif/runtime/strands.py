@@ -27,6 +27,7 @@ from netif.runtime.baton import (
 )
 from netif.runtime.interrupts import Interrupts
 from netif.runtime.joining import Joining
+from netif.runtime.places import where
 from netif.runtime.tasks import Task, TaskEnded
 
 
@@ -234,5 +235,5 @@ class Strands(Joining):
             if strand.loop is not None:
                 names += strand.loop.waits()
             elif strand.waiter is not None:
-                names.append(f"{name} waits in {strand.waiter!r}")
+                names.append(f"{name} waits in {strand.waiter!r}{where(strand)}")
         return tuple(names)

@@ -14,20 +14,19 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from heapq import heappush
 from math import ulp
-from os.path import basename
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from netif.runtime.baton import VirtualWaiter
 from netif.runtime.executor import SpawningExecutor
+from netif.runtime.places import is_programs, place
+from netif.runtime.real_time_only import INSTEAD, RealTimeOnly, refuse, refuse_descriptor
 from netif.runtime.tasks import Task, TaskEnded
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from netif.runtime.virtual import VirtualRuntime
-
-OURS = frozenset({"asyncio", "netif", "stack", "contextlib"})  # packages in which nobody looks for the line that waits
 
 _Loop: Any = asyncio.BaseEventLoop  # what a subclass needs of it is not in its typed surface
 
@@ -79,7 +78,7 @@ class InOrder(WeakKeyDictionary[Any, None]):
         return self.keys()
 
 
-class VirtualLoop(_Loop):  # type: ignore[misc]
+class VirtualLoop(_Loop, RealTimeOnly):  # type: ignore[misc]
     """Made by `VirtualRuntime.new_event_loop`. Runs in the program's thread, or in a spawned function."""
 
     _default_executor: Any
@@ -182,17 +181,17 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
     def _what(self, task: asyncio.Task[Any]) -> str:
         """The line of the program that awaits, and what: of our sockets the operation, else asyncio's function."""
         awaited: Any = task.get_coro()
-        place, inner = "", ""
+        where, inner = "", ""
         while (frame := _frame(awaited)) is not None:
-            if frame.f_globals.get("__name__", "").partition(".")[0] not in OURS:
-                place, inner = f" at {awaited.__qualname__} ({basename(frame.f_code.co_filename)}:{frame.f_lineno})", ""
+            if is_programs(frame):
+                where, inner = place(awaited.__qualname__, frame), ""
             else:
                 inner = inner or awaited.__qualname__
             awaited = _beneath(awaited)
         future = getattr(task, "_fut_waiter", None)
         waiter = getattr(future, "waiter", None)
         what = repr(future) if waiter is None else repr(waiter)
-        return f"in {inner if inner and waiter is None else what}{place}"
+        return f"in {inner if inner and waiter is None else what}{where}"
 
     # functions in threads
 
@@ -222,34 +221,27 @@ class VirtualLoop(_Loop):  # type: ignore[misc]
             text = f"functions of the executor still run after {timeout} s of virtual time"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    # what needs the kernel
+    # what needs the kernel, and is nobody's operation
 
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
-        _refuse_descriptor(fd)
+    async def _ensure_resolved(self, address: Any, **options: Any) -> NoReturn:
+        """The first thing that the loop's own create_connection and its like do about an address."""
+        refuse(f"the kernel's sockets live in real time: {INSTEAD}")
 
-    def add_writer(self, fd: Any, callback: Any, *args: Any) -> None:
-        _refuse_descriptor(fd)
+    def _make_socket_transport(self, sock: Any, *arguments: Any, **options: Any) -> NoReturn:
+        refuse_descriptor(sock)
 
-    def remove_reader(self, fd: Any) -> bool:
-        return False  # there is none
+    _make_ssl_transport = _make_datagram_transport = _make_socket_transport
 
-    def remove_writer(self, fd: Any) -> bool:
-        return False
-
-    def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:
-        _refuse("signals come in real time: use signal.signal")
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        return False
+    def _start_serving(self, protocol_factory: Any, sock: Any, *arguments: Any, **options: Any) -> NoReturn:
+        refuse_descriptor(sock)
 
     async def _make_subprocess_transport(self, *arguments: Any, **options: Any) -> NoReturn:
-        _refuse("a process runs in real time: use a real clock")
+        refuse("a process runs in real time: use a real clock")
 
     def _make_read_pipe_transport(self, pipe: Any, *arguments: Any, **options: Any) -> NoReturn:
-        _refuse_descriptor(pipe)
+        refuse_descriptor(pipe)
 
-    def _make_write_pipe_transport(self, pipe: Any, *arguments: Any, **options: Any) -> NoReturn:
-        _refuse_descriptor(pipe)
+    _make_write_pipe_transport = _make_read_pipe_transport
 
 
 def _settle(future: asyncio.Future[Any]) -> None:
@@ -270,11 +262,3 @@ def _beneath(awaited: Any) -> Any:
 def _check_executor(executor: Any) -> None:
     if executor is not None and not isinstance(executor, SpawningExecutor):
         raise ValueError(f"{executor!r} has threads of the kernel, which a virtual clock cannot wait for: pass None")
-
-
-def _refuse_descriptor(fd: Any) -> NoReturn:
-    _refuse(f"the kernel says when {fd!r} is ready, and that in real time: use a host's sockets, or a real clock")
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise NotImplementedError(f"on a virtual clock: {reason}")

@@ -66,6 +66,25 @@ def test_a_coroutine_is_run_to_its_end_on_any_clock(clock):
         assert (port, passed >= 0.01) == (7, True)
 
 
+def test_a_coroutine_that_loses_its_network_at_the_end_is_no_failure():
+    with Lan(seed=7) as lan:
+        server, client = lan.host("server"), lan.host("client")
+
+        async def serve():
+            listener = server.aio.listen(("", 7))
+            async with asyncio.TaskGroup() as group:
+                group.create_task((await listener.accept())[0].recv(100))
+
+        async def ask():
+            async with client.aio.connect((server.ip, 7)) as s:
+                await s.recv(100)
+
+        server.spawn(serve)
+        client.spawn(ask)
+        lan.run_for(1)
+        client.netif.power_off()
+
+
 def test_hosts_await_in_virtual_time():
     with Lan(seed=7) as lan:
         server, client = lan.host("server"), lan.host("client", loss="5%", delay="20ms")

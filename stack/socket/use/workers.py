@@ -11,6 +11,7 @@ import threading
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -52,11 +53,14 @@ def _start(stdlibs: Callable[[Thread], None]) -> Callable[[Thread], None]:
     @wraps(stdlibs)
     def start(self: Thread) -> None:
         runtime = clock_asked()
-        if runtime is None or self.ident is not None:  # the stdlib refuses to start it twice
+        if runtime is None or self.ident is not None:
+            stdlibs(self)
+            return
+        self._started = Started()  # type: ignore[attr-defined]
+        if _waits_for_the_kernel(self):
             stdlibs(self)
             return
         task, live, begin = runtime.enlist(partial(run_program, self, self.run), self.name)
-        self._started = Started()  # type: ignore[attr-defined]
         self.run = partial(_live, self, live)  # type: ignore[method-assign]
         try:
             stdlibs(self)
@@ -67,6 +71,11 @@ def _start(stdlibs: Callable[[Thread], None]) -> Callable[[Thread], None]:
         begin()
 
     return start
+
+
+def _waits_for_the_kernel(thread: Thread) -> bool:
+    """A pool that was made before the scope has a queue that nobody can wait for in virtual time."""
+    return any(isinstance(each, SimpleQueue) for each in getattr(thread, "_args", ()))
 
 
 def _live(thread: Thread, live: Callable[[], None]) -> None:

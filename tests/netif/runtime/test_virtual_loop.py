@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -192,7 +193,7 @@ def test_a_deadlock_names_what_every_task_waits_for_and_where(virtual):
     assert "the reader waits in get of <Box anna/left> at " in text
     assert "Host.aget (toys.py:" in text
     assert "the dreamer waits in Event.wait at " in text
-    assert "a thread waits in get of <Box anna/right>" in text
+    assert "a thread waits in get of <Box anna/right> at get (toys.py:" in text
     assert "TaskGroup" in text
     assert len(caught.value.waiters) == 4
 
@@ -361,7 +362,7 @@ def test_a_loop_does_not_run_the_clock_by_other_means(virtual):
     ("call", "says"),
     [
         (lambda loop: loop.add_reader(0, print), "the kernel says when 0 is ready"),
-        (lambda loop: loop.add_writer(0, print), "use a host's sockets, or a real clock"),
+        (lambda loop: loop.add_writer(0, print), r"use host.aio, netif.use\(host\), or a real clock"),
         (lambda loop: loop.add_signal_handler(signal.SIGTERM, print), "signals come in real time"),
     ],
     ids=["reader", "writer", "signal"],
@@ -373,6 +374,30 @@ def test_what_needs_the_kernel_is_refused_in_one_line(virtual, call, says):
         return str(caught.value)
 
     assert "\n" not in virtual.run(main())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda loop, sock: loop.create_connection(asyncio.Protocol, "127.0.0.1", 9),
+        lambda loop, sock: loop.create_connection(asyncio.Protocol, sock=sock),
+        lambda loop, sock: loop.create_server(asyncio.Protocol, "127.0.0.1", 0),
+        lambda loop, sock: loop.create_server(asyncio.Protocol, sock=sock),
+        lambda loop, sock: loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0)),
+        lambda loop, sock: loop.sock_connect(sock, ("127.0.0.1", 9)),
+        lambda loop, sock: loop.sock_recv(sock, 100),
+        lambda loop, sock: loop.sock_sendall(sock, b"hello"),
+        lambda loop, sock: asyncio.open_connection("127.0.0.1", 9),
+    ],
+)
+def test_the_kernels_sockets_are_refused(virtual, call):
+    async def main():
+        with pytest.raises(NotImplementedError, match=r"on a virtual clock: .*use host.aio"):
+            await call(asyncio.get_running_loop(), sock)
+
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        virtual.run(main())
 
 
 def test_a_process_is_refused(virtual):

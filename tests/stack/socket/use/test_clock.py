@@ -74,6 +74,13 @@ class TestTime:
             assert ticks == [1, 2]
         assert lan.now() == 2.5
 
+    def test_a_lan_sleeps_for_whoever_may_wait(self, lan, host):
+        with netif.use(host, clock=True):
+            lan.sleep(5)
+        assert lan.now() == 5
+        with pytest.raises(RuntimeError, match="spawned"):
+            lan.sleep(5)
+
     def test_outside_of_the_scope_time_is_the_stdlibs(self, host):
         names = ["time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"]
         before = {name: getattr(time, name) for name in names}
@@ -294,6 +301,37 @@ class TestWaiting:
         task = host.spawn(program)
         with pytest.raises(Deadlock, match="the helper waits in acquire of <locked lock"):
             lan.run_until(task.done)
+
+    def test_what_is_built_on_locks_may_be_older_than_the_scope(self, host):
+        event, items, condition = threading.Event(), queue.Queue(), threading.Condition()
+
+        def program():
+            threading.Timer(5, event.set).start()
+            threading.Timer(10, items.put, ["item"]).start()
+            assert event.wait(30)
+            assert items.get(timeout=30) == "item"
+            with condition:
+                assert not condition.wait(20)
+            return time.monotonic()
+
+        assert spawned(host, program) == 30
+
+    def test_a_pool_that_is_older_than_the_scope_stays_the_kernels(self, host):
+        def program():
+            future = pool.submit(lambda: 42)
+            while not future.done():  # in real time: the clock stands still
+                pass
+            return future.result()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            assert spawned(host, program) == 42
+
+    def test_a_deadlock_says_in_which_line_a_thread_waits(self, host):
+        def program():
+            threading.Event().wait()
+
+        with pytest.raises(Deadlock, match=r"waits in acquire of <locked lock.*> at program \(test_clock.py:\d+\)"):
+            spawned(host, program)
 
     def test_a_deadlock_of_the_programs_own_thread(self, host):
         with netif.use(host, clock=True), pytest.raises(Deadlock, match="the program waits in acquire"):
