@@ -39,6 +39,7 @@ def hooks() -> Iterator[tuple[Any, str, Any]]:
     if uvloop is not None:  # which has a resolver of its own
         for name in ("getaddrinfo", "getnameinfo"):
             yield uvloop, name, looking_up(name, getattr(uvloop, name))
+        yield uvloop, "start_tls", securing(uvloop.start_tls)
 
 
 def wrap_socket(stdlibs: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,6 +127,20 @@ def given(name: str, stdlibs: Method) -> Method:
         return await ours(self, *args, **kwargs)
 
     return act
+
+
+def securing(uvloops: Method) -> Method:
+    """`start_tls`, where it knows its own transports only; asyncio's takes any that says it may."""
+
+    @wraps(uvloops)
+    async def start_tls(self: AbstractEventLoop, transport: Any, *args: Any, **kwargs: Any) -> Any:
+        if not getattr(transport, "_start_tls_compatible", False):
+            return await uvloops(self, transport, *args, **kwargs)
+        from stack.socket.transports import secure
+
+        return await secure.start_tls(self, transport, *args, **kwargs)
+
+    return start_tls
 
 
 def looking_up(name: str, stdlibs: Method) -> Method:
