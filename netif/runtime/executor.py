@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ WORKERS = 32  # at once, as asyncio's own executor has at most; the others wait 
 
 
 class SpawningExecutor(Executor):
-    """Runs what is submitted in spawned functions, first come first served."""
+    """Runs what is submitted in spawned functions, first come first served; in the context of whoever submits it."""
 
     def __init__(self, runtime: VirtualRuntime, max_workers: int = WORKERS) -> None:
         self._runtime = runtime
@@ -35,7 +36,7 @@ class SpawningExecutor(Executor):
         if self._shut:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future: Future[Any] = Future()
-        self._waiting.append((future, partial(fn, *args, **kwargs)))
+        self._waiting.append((future, partial(copy_context().run, fn, *args, **kwargs)))
         if self._workers < self._max_workers:
             self._workers += 1
             self._runtime.spawn(self._work, f"worker-{self._workers}")

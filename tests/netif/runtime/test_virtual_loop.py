@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
 
 from netif.runtime import Deadlock, VirtualRuntime
+from netif.runtime.executor import SpawningExecutor
 from tests.netif.runtime.toys import two_hosts
 
 
@@ -160,6 +162,22 @@ def test_more_threads_than_workers_take_their_turn(virtual):
         return virtual.now()
 
     assert virtual.run(main()) == 3  # 32, 32 and 6
+
+
+def test_a_worker_has_the_context_of_whoever_gave_it_the_work(virtual):
+    who = ContextVar("who")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(SpawningExecutor(virtual, max_workers=1))
+
+        async def ask(name):
+            who.set(name)
+            return await loop.run_in_executor(None, lambda: (virtual.sleep(1), who.get())[1])
+
+        return await asyncio.gather(ask("anna"), ask("bert"))
+
+    assert virtual.run(main()) == ["anna", "bert"]
 
 
 def test_the_end_waits_for_threads_as_asyncio_run_does(virtual):
