@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno as _errno
 import os as _os
 import socket as _kernel
+import sys as _sys
 from types import FunctionType as _Function
 from types import ModuleType as _Module
 from typing import TYPE_CHECKING, Any
@@ -173,7 +174,9 @@ def if_indextoname(index: int, /, *, stack: Stack | None = None) -> str:
     """OSError(ENXIO), OverflowError."""
     if index < 0:
         raise OverflowError("can't convert negative value to unsigned int")
-    link = _host(stack).links.get(index)
+    if index >= (1 << 32 if _sys.version_info >= (3, 13) else 1 << 64):
+        raise OverflowError("index is too large")
+    link = _host(stack).links.get(index & 0xFFFFFFFF)
     if link is None:
         raise OSError(_errno.ENXIO, _os.strerror(_errno.ENXIO))
     return link.impl_name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket as _kernel
+import sys
 from operator import index
 from socket import (
     AF_INET,
@@ -44,7 +45,7 @@ WORDS = {
 _FLAGS = 0x7FF  # of getaddrinfo, and of getnameinfo, that glibc knows
 _NAME_FLAGS = 0xFF
 _NUMBER = re.compile(r"\s*([+-]?)([0-9]*)\Z", re.ASCII)  # as C's strtoul reads it
-_LARGEST = 1 << 64
+_LONG = 1 << 63  # beyond a C long
 
 
 def fail(number: int, about: str = "") -> NoReturn:
@@ -58,7 +59,7 @@ def check(host: object, port: Any, family: int, flags: int) -> None:
     if port is not None and not isinstance(port, str | bytes):
         if not isinstance(port, int):
             raise OSError("Int or String expected")
-        if not -_LARGEST >> 1 <= port < _LARGEST >> 1:
+        if sys.version_info < (3, 12) and not -_LONG <= port < _LONG:
             raise OverflowError("Python int too large to convert to C long")
     if flags & ~_FLAGS or (flags & AI_CANONNAME and host is None):
         fail(_kernel.EAI_BADFLAGS)
@@ -112,7 +113,7 @@ def _port_number(port: str | bytes | int | None, kind: int, flags: int) -> int |
         return 0
     number = _number(port)
     if number is not None:
-        return number & 0xFFFF if 0 <= number < _LARGEST >> 1 else None
+        return number & 0xFFFF if 0 <= number < _LONG else None
     text = port.decode("ascii", "replace") if isinstance(port, bytes) else str(port)
     if kind == SOCK_RAW:
         return None

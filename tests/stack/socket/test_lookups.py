@@ -94,7 +94,7 @@ def test_the_older_functions(hosts, name, host):
 
 
 def test_interfaces_by_number_and_name(hosts):
-    for name, wrong in (("if_nametoindex", ["nosuch", 5]), ("if_indextoname", [99999, "1", -1, 1 << 40])):
+    for name, wrong in (("if_nametoindex", ["nosuch", 5]), ("if_indextoname", [99999, "1", -1, 1 << 40, 1 << 70])):
         mine = partial(getattr(ours, name), stack=hosts.left)
         assert differ(mine, getattr(kernel, name), [(each,) for each in wrong]) == []
 
