@@ -199,13 +199,13 @@ class Channel:
             raise want(WRITE)
 
     def _read(self, size: int, *buffer: Any) -> Any:
-        if self._dry and not self._fetch():
-            raise want(READ)  # which OpenSSL would say, too
-        self._dry = False
+        if self._dry:
+            raise want(READ)  # which OpenSSL would say, too, but later
         got = self.openssl.read(size, *buffer)
         self._dry = 0 < (got if buffer else len(got)) < size  # less than was asked for: all of the record
         if self._outgoing.pending:
-            self.flush()  # the answer to a KeyUpdate
+            with suppress(OSError):  # which the next write will find, too
+                self.flush()  # the answer to a KeyUpdate
         return got
 
     def flush(self) -> bool:
@@ -238,9 +238,11 @@ class Channel:
                     if data is None:
                         return False
                     incoming.write_eof()
+                    self._dry = False
                     return True
                 incoming.write(data)
                 if self._came(data):
+                    self._dry = False
                     return True
         finally:
             runtime.leave()
@@ -287,7 +289,6 @@ class Channel:
                 woken: bool = runtime.wait(waiter, deadline)
             finally:
                 endpoint.forget(waiter)
-            self._check_open()
             return woken
         finally:
             runtime.leave()

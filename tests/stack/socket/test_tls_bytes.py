@@ -7,6 +7,7 @@ import hashlib
 import random
 import selectors
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -430,6 +431,28 @@ def test_a_deadlock_names_the_reader(ends):
 
 
 # without waiting
+
+
+def test_what_comes_while_a_read_is_under_way_is_found(connection, hosts, ends):
+    plain_client, plain_server = connection
+    count = 300
+
+    def serve():
+        with ends.server(plain_server) as tls:
+            for _ in range(count):
+                tls.sendall(tls.recv(100))
+
+    serving = hosts.run(serve)
+    with ends.client(plain_client) as tls:
+        tls.setblocking(False)
+        for number in range(count):
+            message, got, patience = b"%d" % number, None, time.monotonic() + 10
+            tls.send(message)
+            while got is None and time.monotonic() < patience:
+                with suppress(ssl.SSLWantReadError):
+                    got = tls.recv(100)
+            assert got == message
+    serving.result(20)
 
 
 def test_hands_are_not_shaken_without_waiting_unless_asked(lan, ends):
