@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from collections.abc import Callable, Coroutine
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from netif.runtime.baton import FAILED, INTERRUPTED, NOTHING_LEFT, TRUE, Deadlock, Strand, VirtualWaiter
@@ -45,7 +46,8 @@ class Looping(Strands):
         if self.closed or asyncio._get_running_loop() is not None:
             main.close()
             raise RuntimeError("this runtime is closed" if self.closed else "a loop runs here already: await it there")
-        self.interrupts.install()
+        if current_thread() is main_thread():
+            self.interrupts.restore()  # asyncio's handler, which cancels `main`, wants the default; ours goes over it
         with asyncio.Runner(debug=debug, loop_factory=self.new_event_loop) as runner:
             return runner.run(main)
 
@@ -76,6 +78,7 @@ class Looping(Strands):
         me.loop = None
         if me is self._runner:
             self._current = None
+            self.interrupts.restore()  # whoever put theirs below ours as the loop began takes it away
 
     def stir(self, waiter: VirtualWaiter) -> None:
         """Its loop has something to do. From any thread, with the gate held or free."""
