@@ -10,6 +10,7 @@ import fcntl
 import os
 import socket
 import time
+from array import array
 from contextlib import ExitStack
 from struct import Struct
 
@@ -102,11 +103,10 @@ class Control:
 
     def driver(self) -> tuple[str, str]:
         """(driver, bus) as ethtool names them; a TAP is ("tun", "tap"), a TUN ("tun", "tun")."""
-        info = bytearray(_DRVINFO_SIZE)
+        info = array("B", bytes(_DRVINFO_SIZE))
         _DRVINFO.pack_into(info, 0, ETHTOOL_GDRVINFO, b"", b"", b"", b"")
-        address = _address_of(info)
         try:
-            self._ask(SIOCETHTOOL, _IFREQ_POINTER.pack(self._bytes(), address))
+            self._ask(SIOCETHTOOL, _IFREQ_POINTER.pack(self._bytes(), info.buffer_info()[0]))
         except OSError:
             return "", ""
         _, driver, _, _, bus = _DRVINFO.unpack_from(info)
@@ -188,9 +188,3 @@ class Unseen:
 
     def close(self) -> None:
         """It holds nothing."""
-
-
-def _address_of(buffer: bytearray) -> int:
-    import ctypes  # a failure's diagnosis is the only place that needs it
-
-    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
