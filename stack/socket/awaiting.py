@@ -83,7 +83,7 @@ async def connect(sock: Held, address: object) -> None:
 
 async def receive_from(sock: Held, bufsize: int) -> tuple[bytes, resolver.Address]:
     data, source = await complete(sock, "recvfrom", READ, partial(sock._core.receive_from, bufsize, False))
-    return data, resolver.format_endpoint(source)
+    return data, resolver.format_source(source)
 
 
 async def send_to(sock: Held, data: Buffer, address: object) -> int:

@@ -60,7 +60,7 @@ class Messages(Whole):
             attempt = partial(core.receive_message, bufsize, bool(flags & MSG_PEEK))
             data, source, told, was_cut = self._attempted("recvmsg", READ, attempt, flags)
         fits, cut = arguments.fitting(told, ancbufsize)
-        return data, fits, cut | was_cut * int(MSG_TRUNC), resolver.format_endpoint(source)
+        return data, fits, cut | was_cut * int(MSG_TRUNC), resolver.format_source(source)
 
     def sendmsg(
         self, buffers: Iterable[Buffer], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None, /

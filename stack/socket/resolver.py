@@ -140,9 +140,11 @@ def parse_endpoint(address: object, hosts: Hosts, caller: str) -> tuple[bytes, i
     return look_up(host, hosts), port
 
 
-@lru_cache(maxsize=1024)
 def format_endpoint(address: tuple[bytes, int]) -> Address:
     return ip.format_address(address[0]), address[1]
+
+
+format_source = lru_cache(maxsize=1024)(format_endpoint)  # of datagrams, many of which come from few
 
 
 def refuse_family(family: int) -> None:

@@ -47,14 +47,14 @@ class Whole(Flagged):
                 got = self._complete("recvfrom", READ, partial(core.receive_from, bufsize, False))
         finally:
             runtime.leave()
-        return got[0], resolver.format_endpoint(got[1])
+        return got[0], resolver.format_source(got[1])
 
     def _recvfrom_flags(self, bufsize: int, flags: int, call: str) -> tuple[bytes, Any]:
         bufsize, flags = arguments.size(bufsize, call), arguments.integer(flags)
         if self._core.kind is SOCK_STREAM:
             return self._read(bufsize, flags), None
         data, source = self._receive(bufsize, flags, call)
-        return data, resolver.format_endpoint(source)
+        return data, resolver.format_source(source)
 
     def recvfrom_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         view = arguments.room(buffer, nbytes, "recvfrom_into", "nbytes is greater than the length of the buffer")

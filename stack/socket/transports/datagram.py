@@ -68,7 +68,7 @@ class DatagramTransport(EndpointTransport, asyncio.DatagramTransport):
                 self._protocol.error_received(error)
             return
         if got is not None:
-            self._protocol.datagram_received(got[0], resolver.format_endpoint(got[1]))
+            self._protocol.datagram_received(got[0], resolver.format_source(got[1]))
 
     def _receive(self) -> tuple[bytes, tuple[bytes, int]] | None:
         """The oldest, and be called for the next."""
