@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from types import ModuleType, TracebackType
@@ -135,13 +135,15 @@ class Lan(Doors):
         pcapng: str | PathLike[str] | None = None,
         comments: bool = False,
         trace: TextIO | bool | None = None,
+        sinks: Iterable[Any] = (),
         strict: bool = True,
         dhcp: Leases = False,
         uplink: Driver | str | None = None,
     ) -> None:
         """`pcapng`: a file to write all frames to; `comments`: each with what became of it (docs/capture.md);
-        `trace`: where to print them (True: stdout). `dhcp`: the first address is that of a host "dhcp", which gives
-        the others theirs; how these ask for them may be said; "uplink": whoever gives addresses is out there.
+        `trace`: where to print them (True: stdout); `sinks`: who else is told of them, as a Sniff's are. `dhcp`: the
+        first address is that of a host "dhcp", which gives the others theirs; how these ask for them may be said;
+        "uplink": whoever gives addresses is out there.
         `uplink`: a driver that the switch is joined to, or the name of a wire (docs/wires.md)."""
         try:
             self.network = IPv4Network(subnet)
@@ -154,7 +156,7 @@ class Lan(Doors):
         self.switch = Switch()
         self.closing = False
         self.runtime: Any = make_runtime(clock, seed, strict)
-        self.sinks: list[Any] = []
+        self.sinks: list[Any] = [SentFrames(sink) for sink in sinks]
         epoch = 0.0 if clock == "virtual" else time.time() - self.runtime.now()
         self._writer = PcapngWriter(pcapng, epoch=epoch) if pcapng is not None else None
         self._comments = Comments(self._writer) if self._writer is not None and comments else None
@@ -204,7 +206,7 @@ class Lan(Doors):
         address = None if self.dhcp is not None and ip is None else self._take(ip)
         bounds: Bounds = {} if offload else {"gso_max": 0, "tx_checksum": False, "rx_checksum": False}
         port = self.switch.port(vlan=vlan, **bounds)
-        driver: Driver = impair(port, tx=tx, rx=rx, script=script, **faults)
+        driver: Driver = impair(self.plugged(name, port), tx=tx, rx=rx, script=script, **faults)
         if self.sinks:
             driver = cable(driver, self.sinks, name)
         stack = Stack(name, runtime=self.runtime, tcp=tcp, limits=limits, ip=ip_config)
@@ -219,6 +221,10 @@ class Lan(Doors):
             self.names[name] = address.packed
         host = self.hosts[name] = Host(self, name, stack, netif)
         return self._led(host)
+
+    def plugged(self, name: str, port: Driver) -> Driver:
+        """What a new host's cable ends in, that leads to `port` of the switch: here, the port itself."""
+        return port
 
     def _asking(self, driver: Driver, stack: Stack, mac: str | None, mtu: int | None) -> Netif:
         """It has an address, and its name is known, once the server has given it one."""

@@ -1,8 +1,8 @@
 """What is to happen to which frame, said in words: `drop("3rd SYN")`, `late("2nd out data", 0.05)`.
 
 A script is any callable (direction, frame, index) -> verdict, `index` counting the frames of that direction from 1; a
-`Rule` is one written as text: [in|out] [every] [Nth] FRAMES. Without Nth it holds for all; Nth counts both directions
-unless one is named. FRAMES are one of `filter`'s kinds, or any filter: `drop("2nd tcp port 80")`.
+`Rule` is one written as text: [in|out] [every] [Nth | first N] FRAMES. Without a number it holds for all; both
+directions are counted unless one is named. FRAMES are one of `filter`'s kinds, or any filter: `drop("2nd tcp")`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ Verdict: TypeAlias = Fate | float | bytes | None
 """None: nothing said, loss and delay apply; a number: that many seconds later than its time; bytes: these instead."""
 Script: TypeAlias = Callable[[Direction, bytes, int], Verdict]
 
-_RULE = re.compile(r"(?:(in|out)\s+)?(every\s+)?(?:(\d+)(?:st|nd|rd|th)\s+)?(?:(in|out)\s+)?(.+)", re.IGNORECASE)
+_RULE = re.compile(
+    r"(?:(in|out)\s+)?(every\s+)?(?:(\d+)(?:st|nd|rd|th)\s+)?(?:(in|out)\s+)?(?:first\s+(\d+)\s+)?(.+)", re.IGNORECASE
+)
 
 
 def kinds_of(frame: Buffer) -> tuple[str, ...]:
@@ -52,6 +54,7 @@ class Rule:
     direction: str | None = None
     every: bool = False
     nth: int = 0  # 0: all
+    first: int = 0  # so many, and no more; 0: all
 
     def begin(self, link: int = HEADER_LENGTH) -> Script:
         """The rule as a script that has seen nothing yet, for frames with so many bytes in front of IP."""
@@ -64,6 +67,8 @@ class Rule:
             seen += 1
             if self.nth and (seen % self.nth if self.every else seen != self.nth):
                 return None
+            if self.first and seen > self.first:
+                return None
             return self.verdict
 
         return script
@@ -74,16 +79,24 @@ def rule(verdict: Fate | float, text: str) -> Rule:
     match = _RULE.fullmatch(text.strip())
     why = ""
     try:
-        frames = filter_of(match[5]) if match else None
+        frames = filter_of(match[6]) if match else None
     except ValueError as error:
         frames, why = None, f"{error}; "
-    if match is None or frames is None or (match[1] and match[4]) or (match[2] and not match[3]) or match[3] == "0":
+    if match is None or frames is None or _contradicts(match):
         raise ValueError(
-            f"{text!r} names no frames: {why}write [in|out] [every] [Nth] KIND, as in '3rd SYN' or 'out every 2nd"
-            f" data'; KIND is one of {' '.join(KINDS)}, or a filter such as 'tcp port 80'"
+            f"{text!r} names no frames: {why}write [in|out] [every] [Nth] KIND, as in '3rd SYN', 'first 3 SYN' or 'out"
+            f" every 2nd data'; KIND is one of {' '.join(KINDS)}, or a filter such as 'tcp port 80'"
         )
     direction = match[1] or match[4]
-    return Rule(verdict, frames, direction.lower() if direction else None, bool(match[2]), int(match[3] or 0))
+    nth, first = int(match[3] or 0), int(match[5] or 0)
+    return Rule(verdict, frames, direction.lower() if direction else None, bool(match[2]), nth, first)
+
+
+def _contradicts(match: re.Match[str]) -> bool:
+    """Two directions, `every` without a number, two numbers, or a zeroth frame."""
+    before, every, nth, behind, first, _ = match.groups()
+    numbers = [int(number) for number in (nth, first) if number]
+    return bool((before and behind) or (every and not nth) or len(numbers) > 1 or 0 in numbers)
 
 
 def drop(text: str) -> Rule:

@@ -1,0 +1,41 @@
+"""What is said of a test that failed: its seed and how to repeat it in one line, the last frames, and the capture."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from components.pytest_plugin.making import FAILED, PLACE, Place, plain
+
+FRAMES = 20
+
+
+def tell(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add a section to the report of a failure; remember that there was one."""
+    place = item.stash.get(PLACE, None)
+    if report.when == "setup":
+        item.stash[FAILED] = False
+    if report.failed:
+        item.stash[FAILED] = True
+        if place is not None:
+            report.sections.append(("netif", section(item, place)))
+    if report.when == "teardown" and place is not None:
+        del item.stash[PLACE]  # the Lan goes with the test
+
+
+def section(item: pytest.Item, place: Place) -> str:
+    count, frames = len(place.lan.trace), place.lan.trace.tail(FRAMES)
+    which = f"the last {FRAMES} of {count} frames" if count > FRAMES else f"frames, {count} in all"
+    return f"seed {place.seed}; to repeat: {command(item, place)}\n{which}:\n{frames}\ncapture: {place.capture}"
+
+
+def command(item: pytest.Item, place: Place) -> str:
+    """What repeats the test as it was."""
+    words = ["pytest", plain(item.nodeid, place.seed)]
+    option = item.config.getoption
+    if option("netif_driver") != "pair":
+        words += ["--netif-driver", option("netif_driver")]
+    if not place.is_marked:
+        words += ["--netif-seed", str(place.seed)]
+    return shlex.join(words)

@@ -1,0 +1,140 @@
+"""What was said on a Lan: every frame once, from its sender, in order, with its text in the project's notation.
+
+A bounded memory (`FRAMES`, `BYTES`): the oldest go, and are counted. Frames are read when somebody asks for them, and
+not while the Lan runs. Refuses to know what anybody expects (`trace`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeAlias
+
+import attrs
+
+from components.testing.kinds import Repeats
+from netif.link import Buffer, Offload
+from netif.wire import ip
+from netif.wire.notation import Relative, SegmentText, parse_segment
+from tapio.filter import Facts, look
+from tapio.script import Direction
+
+Naming: TypeAlias = Callable[[bytes], str | None]  # the name of the host with that address
+
+FRAMES = 100_000  # that are remembered
+BYTES = 64 << 20
+_ADDRESS = re.compile(r"\b(\d+\.\d+\.\d+\.\d+)(?=[\s.:]|$)")
+
+
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Seen:
+    """One frame: when, from whom, its bytes, and what it says."""
+
+    time: float  # seconds, of the Lan's clock
+    sender: str  # the host that put it on the wire
+    frame: bytes
+    text: str  # as in "client.49152 > server.7: S. 0:0(0) ack 1 win 65535 <mss 1460>"
+    is_repeated: bool  # a retransmission
+    fate: str  # the fault that it met, as in "drop('1st SYN')"; else ""
+    _name_of: Naming
+    _began: float
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Its kinds, hosts and ports (`tapio.filter`)."""
+        return look(self.frame)
+
+    @cached_property
+    def segment(self) -> SegmentText | None:
+        """Of a TCP segment: flags, seq, end, ack, window, options, length, counted from the connection's beginning."""
+        if "tcp" not in self.facts.kinds or not self.facts.ports:
+            return None
+        return parse_segment(self.text.partition(": ")[2])
+
+    @property
+    def src(self) -> str:
+        """A host's name, or an address, of whoever IP or ARP says sent it; else ""."""
+        return self._end(0)
+
+    @property
+    def dst(self) -> str:
+        return self._end(1)
+
+    @property
+    def sport(self) -> int | None:
+        return self.facts.ports[0] if self.facts.ports else None
+
+    @property
+    def dport(self) -> int | None:
+        return self.facts.ports[1] if self.facts.ports else None
+
+    def _end(self, side: int) -> str:
+        if not self.facts.hosts:
+            return ""
+        address = self.facts.hosts[side]
+        return self._name_of(address) or ip.format_address(address)
+
+    def __str__(self) -> str:
+        return f"{self.time - self._began:.6f} {self.text}" + (f"  [{self.fate}]" if self.fate else "")
+
+    def __repr__(self) -> str:
+        return f"<Seen {self}>"
+
+
+class Record:
+    """A sink of a Sniff that remembers. `remark` is said of the frame that is noted next."""
+
+    def __init__(self, name_of: Naming, *, frames: int = FRAMES, size: int = BYTES) -> None:
+        self.forgotten = 0  # frames
+        self.count = 0  # of all frames
+        self.remark = ""
+        self.began = 0.0  # times are shown from here on
+        self._name_of = name_of
+        self._frames, self._size = frames, size
+        self._raw: deque[tuple[float, str, bytes, str]] = deque()  # not yet read
+        self._seen: deque[Seen] = deque()
+        self._bytes = 0
+        self._relative = Relative()
+        self._repeats = Repeats()
+
+    def frame(
+        self, direction: Direction, when: float, buffers: tuple[Buffer, ...], offload: Offload | None, interface: str
+    ) -> None:
+        frame = b"".join(buffers)
+        remark, self.remark = self.remark, ""
+        self._raw.append((when, interface, frame, remark))
+        self.count += 1
+        self._bytes += len(frame)
+        while self.count - self.forgotten > self._frames or self._bytes > self._size:
+            self._forget()
+
+    def flush(self) -> None:
+        """It is all here."""
+
+    def _forget(self) -> None:
+        if not self._seen:
+            self._read()  # what numbers count from is not to be forgotten
+        self._bytes -= len(self._seen.popleft().frame)
+        self.forgotten += 1
+
+    def _read(self) -> None:
+        while self._raw:
+            when, sender, frame, fate = self._raw.popleft()
+            text = _ADDRESS.sub(self._named, self._relative.format_frame(frame))
+            is_repeated = self._repeats.is_repeated(frame)
+            self._seen.append(Seen(when, sender, frame, text, is_repeated, fate, self._name_of, self.began))
+
+    def _named(self, match: re.Match[str]) -> str:
+        return self._name_of(ip.parse_address(match[1])) or match[1]
+
+    def __iter__(self) -> Iterator[Seen]:
+        self._read()
+        return iter(tuple(self._seen))
+
+    def __len__(self) -> int:
+        return self.count - self.forgotten
+
+    def __repr__(self) -> str:
+        return f"<Record of {len(self)} frames>"

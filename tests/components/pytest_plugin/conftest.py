@@ -1,0 +1,44 @@
+"""Runs of pytest within pytest, with the plugin that is in this checkout."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+TALK = """
+def talk(client, server, lan):
+    def serve():
+        with server.create_server(("", 7)) as listener:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(connection.recv(100))
+
+    def ask():
+        with client.create_connection(("server", 7)) as connection:
+            connection.sendall(b"hello")
+            return connection.recv(100)
+
+    server.spawn(serve)
+    asked = client.spawn(ask)
+    lan.run_until(asked.done)
+    return asked.result()
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    """`project(source, *options)`: the result of pytest on a file that begins with `talk`, in this process."""
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    is_installed = any(entry.value == "components.pytest_plugin" for entry in entry_points(group="pytest11"))
+    ours = () if is_installed else ("-p", "components.pytest_plugin")
+    others = [word for name in ("randomly", "asyncio", "anyio", "xdist", "timeout") for word in ("-p", f"no:{name}")]
+
+    def run(source: str, *options: str, ini: str = "") -> pytest.RunResult:
+        pytester.makepyfile(test_it=f"import pytest\n{TALK}\n{source}")
+        pytester.makeini(f"[pytest]\n{ini}")
+        return pytester.runpytest_inprocess(*ours, *others, "-p", "no:cacheprovider", *options)
+
+    return run
