@@ -24,6 +24,7 @@ DEPENDENCIES = {  # and where; the last two within functions alone
     "cypcap": {"tapio/pcap/"},
     "pyroute2": {"components/"},
     "scapy": {"tapio/scapy_view.py"},  # the extra
+    "pytest": {"components/pytest_plugin/"},  # which pytest itself imports
 }
 LEAF = {"netif.wire", "netif.link"}
 
