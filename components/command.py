@@ -90,7 +90,10 @@ def interrupt() -> None:
     if callable(signal.getsignal(signal.SIGTERM)):
         main = threading.main_thread().ident
         assert main is not None
-        signal.pthread_kill(main, signal.SIGTERM)  # to that thread: only its own signals end what it sleeps in
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(main, signal.SIGTERM)  # to that thread: only its own signals end what it sleeps in
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stdout_is_gone() -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import signal
 import threading
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 HEAD_START = 0.25  # seconds at most, for a function that computes, or waits for what is no socket
 
 
+@contextmanager
+def _masked() -> Iterator[None]:
+    """A thread begun under this mask leaves signals to the main one, which is not interrupted while it begins it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class HeadStart(ThreadedRuntime):
     """A ThreadedRuntime with that order."""
 
@@ -31,12 +45,8 @@ class HeadStart(ThreadedRuntime):
 
     def spawn(self, fn: Callable[[], Any], name: str | None = None) -> Task:
         blocked = threading.Event()
-        # A thread begun under this mask leaves signals to the main one, which is not interrupted while it begins it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        try:
+        with _masked():
             task = super().spawn(partial(self._start_with, fn, blocked), name or getattr(fn, "__name__", None))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         blocked.wait(HEAD_START)
         return task
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
+from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPINTVL
 from typing import Any
 
 from components.command import run
 from components.serving import Sockets, printable
 from components.sessions import Session, attend, receive, send_all
 from components.tcp_client import PORT, describe, tcp_client
+from stack.socket.constants import TCP_KEEPIDLE
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 5, 5, 3  # seconds, seconds, probes
 

@@ -8,7 +8,6 @@ changes nothing but what it puts back at close (offload bits and header size sta
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import os
 from contextlib import ExitStack
@@ -19,7 +18,8 @@ import attrs
 from netif.link import Batch, Buffer, LinkCaps, Medium, Offload, Port
 from tapio import tundev, vnet
 from tapio.batches import ALONE, LOOK, SMALL
-from tapio.device import Unseen, Watched
+from tapio.device import Unseen, Watched, linux_alone
+from tapio.ioctls import ioctl
 from tapio.kernel import LARGE, KernelWire
 from tapio.netns import in_netns
 from tapio.tundev import Kind, TapError
@@ -50,6 +50,7 @@ class Attached(KernelWire):
         fd: int | None = None,
     ) -> None:
         """`netns`: the network namespace that it is in, by name or path; without, of a descriptor its own, or this."""
+        linux_alone(f"{self.kind.title} devices", name)
         kind, wanted = self.kind, {"vnet": offload, "multi_queue": multi_queue}
         self.offload_bits = 0  # TUN_F_ bits: what the kernel may leave undone in frames for us
         with ExitStack() as undoing:
@@ -76,7 +77,7 @@ class Attached(KernelWire):
         """Begin without offload, with our header size; the size found, to be put back."""
         found = None
         try:
-            fcntl.ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
+            ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
             if self._vnet:
                 found = tundev.get_int(self._fd, tundev.TUNGETVNETHDRSZ)
                 tundev.set_int(self._fd, tundev.TUNSETVNETHDRSZ, vnet.LENGTH)
@@ -126,11 +127,11 @@ class Attached(KernelWire):
         """Allow the kernel the most that it takes of what may be left undone."""
         for bits in offers:
             try:
-                fcntl.ioctl(self._fd, tundev.TUNSETOFFLOAD, bits)  # the value itself, not a pointer
+                ioctl(self._fd, tundev.TUNSETOFFLOAD, bits)  # the value itself, not a pointer
             except OSError:
                 continue
             return bits
-        fcntl.ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
+        ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
         return 0
 
     def receive(self) -> tuple[Buffer, Offload | None] | None:
@@ -179,7 +180,7 @@ class Attached(KernelWire):
         if file is None:
             return
         try:
-            fcntl.ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
+            ioctl(self._fd, tundev.TUNSETOFFLOAD, 0)
             if self._header_size is not None:
                 tundev.set_int(self._fd, tundev.TUNSETVNETHDRSZ, self._header_size)
         except OSError:

@@ -6,13 +6,16 @@ another namespace. netdevice(7), rtnetlink(7); Linux, include/uapi/linux/ethtool
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import socket
 import time
 from array import array
 from contextlib import ExitStack
 from struct import Struct
+
+from tapio.ioctls import ioctl
+from tapio.wire import WireError
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFADDR, SIOCGIFMTU, SIOCGIFHWADDR = 0x8913, 0x8914, 0x8915, 0x8921, 0x8927
 SIOCGIFINDEX, SIOCETHTOOL, SIOCGIWNAME = 0x8933, 0x8946, 0x8B01
@@ -30,6 +33,12 @@ _IFREQ_ADDRESS = Struct("16s4x4s16x")  # of a struct sockaddr_in
 _IFREQ_POINTER = Struct("16sP16x")
 _DRVINFO = Struct("I32s32s32s32s")  # command, driver, version, firmware, bus
 _DRVINFO_SIZE = 196
+
+
+def linux_alone(what: str, name: str) -> None:
+    """WireError(ENOSYS) on another system."""
+    if not hasattr(socket, "AF_NETLINK"):
+        raise WireError(errno.ENOSYS, f"{what} are Linux's: on this system take pcap:{name}, unix:PATH or a Lan")
 
 
 def exists(name: str) -> bool:
@@ -119,7 +128,8 @@ class Control:
         return int(_IFREQ_FLAGS.unpack(self._ask(SIOCGIFFLAGS, _IFREQ_FLAGS.pack(self._bytes(), 0)))[1])
 
     def _ask(self, request: int, ifreq: bytes) -> bytes:
-        return fcntl.ioctl(self._socket.fileno(), request, ifreq)
+        answer: bytes = ioctl(self._socket.fileno(), request, ifreq)
+        return answer
 
     def close(self) -> None:
         self._socket.close()

@@ -8,12 +8,12 @@ Linux, Documentation/networking/tuntap.rst; include/uapi/linux/if_tun.h.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from struct import Struct
 from typing import Final, NamedTuple, NoReturn
 
 from tapio.device import Control, Unseen, Watched, exists
+from tapio.ioctls import ioctl
 from tapio.netns import in_netns
 from tapio.wire import WireError
 
@@ -110,7 +110,7 @@ def _wants_packet_information(fd: int, kind: Kind, flags: int) -> bool:
 def _attached_to(fd: int) -> tuple[str, int]:
     """(device, flags) of a descriptor."""
     try:
-        name, flags = _IFREQ_FLAGS.unpack(fcntl.ioctl(fd, TUNGETIFF, bytes(_IFREQ_FLAGS.size)))
+        name, flags = _IFREQ_FLAGS.unpack(ioctl(fd, TUNGETIFF, bytes(_IFREQ_FLAGS.size)))
     except (OSError, ValueError, OverflowError) as error:
         code = getattr(error, "errno", None) or errno.EBADF
         if code == errno.EBADFD:
@@ -125,7 +125,7 @@ def _attached_to(fd: int) -> tuple[str, int]:
 
 def name_of(fd: int) -> str:
     """The present name of the device; OSError(EBADFD) once it is gone."""
-    name, _ = _IFREQ_FLAGS.unpack(fcntl.ioctl(fd, TUNGETIFF, bytes(_IFREQ_FLAGS.size)))
+    name, _ = _IFREQ_FLAGS.unpack(ioctl(fd, TUNGETIFF, bytes(_IFREQ_FLAGS.size)))
     return _text(name)
 
 
@@ -144,7 +144,7 @@ def control_of(fd: int, name: str, kind: Kind, netns: str | None) -> Watched | U
     if netns is not None:
         return in_netns(netns, lambda: Watched(name))
     try:
-        theirs = fcntl.ioctl(fd, SIOCGSKNS)
+        theirs = ioctl(fd, SIOCGSKNS)
     except OSError:
         return _seen_here(name, kind)
     try:
@@ -188,11 +188,11 @@ def _open_node() -> int:
 
 
 def get_int(fd: int, request: int) -> int:
-    return int(_INT.unpack(fcntl.ioctl(fd, request, bytes(4)))[0])
+    return int(_INT.unpack(ioctl(fd, request, bytes(4)))[0])
 
 
 def set_int(fd: int, request: int, value: int) -> None:
-    fcntl.ioctl(fd, request, _INT.pack(value))
+    ioctl(fd, request, _INT.pack(value))
 
 
 def _set_iff(fd: int, name: str, kind: Kind, flags: int, multi_queue: bool, is_there: bool) -> None:
@@ -209,7 +209,7 @@ def _set_iff(fd: int, name: str, kind: Kind, flags: int, multi_queue: bool, is_t
 
 
 def _try_iff(fd: int, name: str, flags: int) -> None:
-    fcntl.ioctl(fd, TUNSETIFF, _IFREQ_FLAGS.pack(os.fsencode(name), flags))
+    ioctl(fd, TUNSETIFF, _IFREQ_FLAGS.pack(os.fsencode(name), flags))
 
 
 def _refused(fd: int, name: str, kind: Kind, flags: int, code: int, is_there: bool) -> NoReturn:

@@ -7,7 +7,6 @@ $XDG_RUNTIME_DIR/netif, else where --state says.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shlex
@@ -21,6 +20,7 @@ import attrs
 from components.command import Complaint
 from components.host.kernel import Host, boot
 from components.host.operations import Operation, decode, encode
+from tapio.ioctls import LOCK_EX, flock
 
 RUN = Path("/run/netif")
 
@@ -156,7 +156,7 @@ class Records:
             problem = f"cannot keep records in {self.directory}: {error.strerror}"
             raise Complaint(f"{problem} (--state DIR: elsewhere)") from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            flock(descriptor, LOCK_EX)
             yield
         finally:
             os.close(descriptor)

@@ -22,6 +22,9 @@ from tapio.netns import in_netns
 log = logging.getLogger("netif.wires")  # of the link, not of the samples: a command shows it with -v
 
 
+IS_LINUX = sys.platform == "linux"
+
+
 class Device(enum.Enum):
     """What a network device may be, as far as it matters here."""
 
@@ -64,7 +67,7 @@ def resolve(name: str, netns: str | None = None) -> tuple[str, Mapping[str, str]
         make = "make_tap_netif" + ("" if name == "tap0" else f" {name}") + flag
         raise BadWire(f"there is no device {name}{place}; make one with `{make}`, or say tap:{name},create{option}")
     device, words = found
-    chosen = RESOLUTIONS[device] if sys.platform == "linux" else Resolution("pcap")
+    chosen = RESOLUTIONS[device] if IS_LINUX else Resolution("pcap")
     log.info("%s is a %s: %s:%s", name, words, chosen.wire, name)
     return chosen.wire, chosen.options
 
@@ -76,6 +79,8 @@ def look_at(name: str) -> tuple[Device, str] | None:
             return None
     except UnicodeEncodeError:
         return None
+    if not IS_LINUX:
+        return Device.OTHER, "device"
     with Control(name) as control:
         driver, bus = control.driver()
         device = device_of(name, driver, bus)

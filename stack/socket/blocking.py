@@ -10,17 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import partial
-from socket import (
-    AF_UNIX,
-    IPPROTO_TCP,
-    MSG_TRUNC,
-    SHUT_RD,
-    SHUT_RDWR,
-    SHUT_WR,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
-)
+from socket import AF_UNIX, IPPROTO_TCP, MSG_TRUNC, SHUT_RD, SHUT_RDWR, SHUT_WR, SOCK_STREAM
 from socket import socket as kernel_socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +18,7 @@ from netif.link import Buffer, Runtime
 from stack.socket import arguments, options, resolver
 from stack.socket.attempts import READ, WRITE, Attempts, Sending
 from stack.socket.files import Files
+from stack.socket.linux import SOCK_CLOEXEC, SOCK_NONBLOCK
 from stack.socket.waiting import closed
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from netif.wire import icmp
 from stack.echo import Echo, EchoEndpoint
 from stack.socket import ip_level, options, resolver
 from stack.socket.attempts import Attempts, Message, fail, octets
+from stack.socket.linux import SO_NO_CHECK
 from stack.socket.packets import FACTS, Packets
 from stack.udp import LARGEST, UdpEndpoint
 
@@ -62,7 +63,7 @@ class Datagram(Packets):
         **FACTS,
         (SOL_SOCKET, SO_REUSEADDR): lambda core: int(core.udp.reuse),
         (SOL_SOCKET, SO_REUSEPORT): lambda core: int(core.udp.shares),
-        (SOL_SOCKET, ip_level.SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
+        (SOL_SOCKET, SO_NO_CHECK): lambda core: int(core.udp.no_checksum),
         (IPPROTO_UDP, UDP_CORK): lambda core: int(core.cork),
         (IPPROTO_UDP, UDP_SEGMENT): lambda core: core.udp.segment,
     }
@@ -171,7 +172,7 @@ class Datagram(Packets):
             self.udp.reuse = bool(options.as_int(value))
         elif (level, option) == (SOL_SOCKET, SO_REUSEPORT):
             self.udp.shares = bool(options.as_int(value))
-        elif (level, option) == (SOL_SOCKET, ip_level.SO_NO_CHECK):
+        elif (level, option) == (SOL_SOCKET, SO_NO_CHECK):
             self.udp.no_checksum = bool(options.as_int(value))
             self.udp.reshaped()
         elif (level, option) == (IPPROTO_UDP, UDP_CORK):

@@ -9,21 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import partial
-from socket import (
-    MSG_DONTWAIT,
-    MSG_ERRQUEUE,
-    MSG_MORE,
-    MSG_OOB,
-    MSG_PEEK,
-    MSG_TRUNC,
-    MSG_WAITALL,
-    SOCK_STREAM,
-)
+from socket import MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL, SOCK_STREAM
 from typing import Any, TypeVar
 
 from netif.link import Buffer
 from stack.socket import arguments, names, resolver
 from stack.socket.attempts import READ, WRITE, fail, octets
+from stack.socket.linux import MSG_ERRQUEUE, MSG_MORE
 from stack.socket.waiting import Waiting
 
 T = TypeVar("T")

@@ -26,10 +26,11 @@ from stack.socket.constants import (
     IP_MULTICAST_TTL,
     IP_UNBLOCK_SOURCE,
 )
+from stack.socket.linux import IP_MULTICAST_ALL
 from stack.subscriptions import Place, Subscriptions
 
 MCAST_JOIN_GROUP, MCAST_BLOCK_SOURCE, MCAST_UNBLOCK_SOURCE, MCAST_LEAVE_GROUP = range(42, 46)
-MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP, IP_MULTICAST_ALL = 46, 47, 49
+MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP = 46, 47
 _MREQN = struct.Struct("@4s4si")  # group, our address, the interface's index; an ip_mreq ends before that
 _MREQ = 8  # bytes of an ip_mreq
 _MREQ_SOURCE = struct.Struct("@4s4s4s")  # group, our address, source

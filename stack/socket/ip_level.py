@@ -18,14 +18,12 @@ from stack.path_mtu import PROBE
 from stack.socket import group_options, options
 from stack.socket.attempts import fail
 from stack.socket.constants import IP_TOS, IP_TTL
+from stack.socket.linux import IP_MTU, IP_MTU_DISCOVER, IP_OPTIONS, IP_PKTINFO, IP_RECVOPTS, IP_RECVTOS, IP_RECVTTL
 
 if TYPE_CHECKING:
     from stack.interface import Interface
     from stack.stack import Stack
 
-IP_HDRINCL, IP_OPTIONS, IP_RECVOPTS, IP_PKTINFO = 3, 4, 6, 8
-IP_MTU_DISCOVER, IP_RECVTTL, IP_RECVTOS, IP_MTU = 10, 12, 13, 14
-SO_NO_CHECK = 11  # of SOL_SOCKET
 ICMP_FILTER, SOL_RAW = 1, 255
 RECEIVED = {IP_PKTINFO: 1, IP_RECVTTL: 2, IP_RECVTOS: 4, IP_RECVOPTS: 8}  # bits of an endpoint's `wants`
 _INTEGER = struct.Struct("@i")

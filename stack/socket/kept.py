@@ -28,14 +28,25 @@ from typing import Any, TypeAlias
 
 from stack.socket import options
 from stack.socket.attempts import Attempts, fail
+from stack.socket.linux import (
+    IP_BIND_ADDRESS_NO_PORT,
+    SO_BUSY_POLL,
+    SO_INCOMING_CPU,
+    SO_MARK,
+    SO_NO_CHECK,
+    SO_PASSCRED,
+    SO_PASSPIDFD,
+    SO_PASSRIGHTS,
+    SO_PASSSEC,
+    SO_PEERCRED,
+    SO_PRIORITY,
+    SO_ZEROCOPY,
+)
 
 Parse: TypeAlias = Callable[[options.Value], Any]
 Kept: TypeAlias = Mapping[tuple[int, int], tuple[Any, Parse]]  # (level, option) -> (what it is at first, what is set)
 
-SO_NO_CHECK, SO_PRIORITY, SO_PEERCRED, SO_MARK = 11, 12, 17, 36  # socket(7); Linux' numbers, not of every stdlib
-SO_BUSY_POLL, SO_INCOMING_CPU, SO_ZEROCOPY = 46, 49, 60
-IP_BIND_ADDRESS_NO_PORT = 24
-_OF_UNIX = (16, 34, 76, 83)  # SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_PASSRIGHTS: for AF_UNIX alone
+_OF_UNIX = (SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD, SO_PASSRIGHTS)  # for AF_UNIX alone
 _CREDENTIALS = Struct("@iii")  # struct ucred: pid, uid, gid
 _MOST_TO_SEND = 4 << 20  # bytes
 

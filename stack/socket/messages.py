@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 from functools import partial
-from socket import MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
+from socket import MSG_PEEK, MSG_TRUNC, SOCK_STREAM, SOL_SOCKET
 from typing import Any, NoReturn
 
 from netif.link import Buffer
 from stack.socket import arguments, resolver
 from stack.socket.attempts import READ, WRITE, fail, octets
+from stack.socket.linux import MSG_ERRQUEUE
 from stack.socket.whole import Whole
 
 _PASSED = (1, 2)  # SCM_RIGHTS, SCM_CREDENTIALS: for AF_UNIX, of no effect elsewhere

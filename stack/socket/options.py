@@ -16,7 +16,6 @@ from socket import (
     IP_TTL,
     IPPROTO_IP,
     IPPROTO_TCP,
-    SO_BINDTODEVICE,
     SO_KEEPALIVE,
     SO_OOBINLINE,
     SO_RCVBUF,
@@ -25,21 +24,25 @@ from socket import (
     SO_SNDBUF,
     SO_SNDTIMEO,
     SOL_SOCKET,
-    TCP_CORK,
-    TCP_FASTOPEN,
     TCP_KEEPCNT,
-    TCP_KEEPIDLE,
     TCP_KEEPINTVL,
-    TCP_LINGER2,
     TCP_MAXSEG,
     TCP_NODELAY,
+)
+from typing import TYPE_CHECKING, Any
+
+from stack.socket.linux import (
+    SO_BINDTODEVICE,
+    TCP_CORK,
+    TCP_FASTOPEN,
+    TCP_FASTOPEN_CONNECT,
+    TCP_KEEPIDLE,
+    TCP_LINGER2,
     TCP_NOTSENT_LOWAT,
     TCP_SYNCNT,
     TCP_USER_TIMEOUT,
     TCP_WINDOW_CLAMP,
 )
-from typing import TYPE_CHECKING, Any
-
 from stack.tcp.congestion import CONTROLS, Factory
 
 if TYPE_CHECKING:
@@ -49,7 +52,6 @@ if TYPE_CHECKING:
     from stack.stats import Stats
 
 Value = int | bytes | bytearray | memoryview
-TCP_FASTOPEN_CONNECT = 30  # Linux' number, which the stdlib does not have
 LINGER = struct.Struct("@ii")  # l_onoff, l_linger in seconds
 TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 SMALLEST = {SO_RCVBUF: 1152, SO_SNDBUF: 2304}  # bytes of a buffer that is asked for, Linux' SOCK_MIN_RCVBUF / 2 ...

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from socket import (
-    AF_INET,
-    IPPROTO_IP,
-    SHUT_WR,
-    SO_BROADCAST,
-    SO_DOMAIN,
-    SO_ERROR,
-    SO_PROTOCOL,
-    SO_RCVBUF,
-    SO_TYPE,
-    SOL_SOCKET,
-)
+from socket import AF_INET, IPPROTO_IP, SHUT_WR, SO_BROADCAST, SO_ERROR, SO_RCVBUF, SO_TYPE, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netif.link import Buffer
 from stack.raw import RawEndpoint
 from stack.socket import ip_level, kept, options
 from stack.socket.attempts import Attempts, fail, octets
+from stack.socket.linux import SO_DOMAIN, SO_PROTOCOL
 from stack.udp import UdpEndpoint
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from netif.wire.ip import ICMP
 from stack.raw import RawEndpoint
 from stack.socket import ip_level, options, resolver
 from stack.socket.attempts import Message, fail, octets
+from stack.socket.linux import IP_HDRINCL
 from stack.socket.packets import FACTS, Packets
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Raw(Packets):
     refused_in = int(MSG_OOB)
     facts = {
         **FACTS,
-        (IPPROTO_IP, ip_level.IP_HDRINCL): lambda core: int(core.raw.header_included),
+        (IPPROTO_IP, IP_HDRINCL): lambda core: int(core.raw.header_included),
         (ip_level.SOL_RAW, ip_level.ICMP_FILTER): lambda core: core.raw.icmp_filter,
     }
 
@@ -84,7 +85,7 @@ class Raw(Packets):
         return self.raw.remote, 0
 
     def set_option(self, level: int, option: int, value: options.Value) -> None:
-        if (level, option) == (IPPROTO_IP, ip_level.IP_HDRINCL):
+        if (level, option) == (IPPROTO_IP, IP_HDRINCL):
             self.raw.header_included = bool(options.as_int(value))
         elif (level, option) == (ip_level.SOL_RAW, ip_level.ICMP_FILTER) and self.protocol == ICMP:
             self.raw.icmp_filter = options.as_int(value) & 0xFFFFFFFF

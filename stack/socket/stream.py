@@ -12,10 +12,8 @@ from socket import (
     IPPROTO_IP,
     IPPROTO_TCP,
     SO_ACCEPTCONN,
-    SO_DOMAIN,
     SO_ERROR,
     SO_LINGER,
-    SO_PROTOCOL,
     SO_RCVBUF,
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -23,11 +21,7 @@ from socket import (
     SO_TYPE,
     SOCK_STREAM,
     SOL_SOCKET,
-    TCP_CONGESTION,
-    TCP_INFO,
     TCP_MAXSEG,
-    TCP_QUICKACK,
-    TCP_WINDOW_CLAMP,
 )
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,7 +30,7 @@ import attrs
 from netif.link import Buffer
 from stack.socket import kept, options, resolver
 from stack.socket.attempts import Attempts, fail, octets
-from stack.socket.ip_level import IP_MTU
+from stack.socket.linux import IP_MTU, SO_DOMAIN, SO_PROTOCOL, TCP_CONGESTION, TCP_INFO, TCP_QUICKACK, TCP_WINDOW_CLAMP
 from stack.socket.opening import Opening
 from stack.tcp.config import WITH_SYN
 from stack.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2

@@ -7,13 +7,14 @@ the same calls are `recv` and `send`. Knows names only as far as to have them lo
 from __future__ import annotations
 
 from functools import partial
-from socket import MSG_FASTOPEN, SOCK_STREAM
+from socket import SOCK_STREAM
 from typing import Any
 
 from netif.link import Buffer
 from stack.socket import arguments, resolver
 from stack.socket.attempts import READ, WRITE
 from stack.socket.flags import Flagged
+from stack.socket.linux import MSG_FASTOPEN
 from stack.socket.waiting import closed
 
 

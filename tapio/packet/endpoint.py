@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Final
 
 from tapio import vnet
-from tapio.device import ARPHRD_ETHER, ARPHRD_LOOPBACK, Control
+from tapio.device import ARPHRD_ETHER, ARPHRD_LOOPBACK, Control, linux_alone
 from tapio.packet import bpf
 from tapio.wire import WireError
 
@@ -42,6 +42,7 @@ class Endpoint:
     """One on the device `interface` of the network namespace in which this is called; deaf until it is bound."""
 
     def __init__(self, interface: str) -> None:
+        linux_alone("packet sockets", interface)
         self.name = _known(interface)
         self._index = 0  # of the device that it is bound to
         self.vnet_header = True  # in front of each frame, both ways

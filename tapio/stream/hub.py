@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+from typing import Any
 
 from netif.link import Buffer, LinkCaps, Offload, Port, Runtime
 from tapio.stream.framing import Channel
@@ -86,7 +87,7 @@ class Hub:
         self._port: Port | None = None
         self._accept_again: float | None = None
         self._polled = hasattr(select, "epoll")
-        self._poll = select.epoll() if self._polled else select.poll()
+        self._poll: Any = select.epoll() if self._polled else select.poll()
         self._poll.register(listener.fileno(), _READ)
 
     def open(self, want: LinkCaps, port: Port) -> LinkCaps:
@@ -96,7 +97,7 @@ class Hub:
         return self.own.open(want, port)
 
     def fileno(self) -> int | None:
-        return self._poll.fileno() if self._listener is not None and isinstance(self._poll, select.epoll) else None
+        return self._poll.fileno() if self._listener is not None and self._polled else None
 
     def wants_write(self) -> bool:
         return False
@@ -192,7 +193,7 @@ class Hub:
         self.trunks.clear()
         self.stirred.clear()
         self.own.close()
-        if isinstance(self._poll, select.epoll):
+        if self._polled:
             self._poll.close()
 
     def __repr__(self) -> str:

@@ -7,7 +7,6 @@ the one who has left, one replaces it. Only a socket that nobody answers is ever
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import stat
@@ -15,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tapio.ioctls import LOCK_EX, LOCK_NB, flock
 from tapio.wire import WireError
 
 _LONGEST = 107  # bytes of a path; Linux, unix(7)
@@ -167,7 +167,7 @@ def _locked_directory(path: str, patience: float = _PATIENCE) -> Iterator[None]:
         deadline = time.monotonic() + patience
         while True:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flock(fd, LOCK_EX | LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:

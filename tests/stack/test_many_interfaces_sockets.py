@@ -28,7 +28,7 @@ from stack.socket import (
     if_nametoindex,
     inet_aton,
 )
-from stack.socket.ip_level import IP_PKTINFO
+from stack.socket.linux import IP_PKTINFO
 from tests.stack.uplinks import FAR, Uplinks, device, tcp_by, udp_by
 
 

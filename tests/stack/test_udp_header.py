@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from netif.wire import icmp, ip, udp
 from stack.path_mtu import DONT, WANT
-from stack.socket import ip_level
+from stack.socket import linux
 from stack.socket.datagram import Datagram
 from stack.udp import UdpEndpoint
 from tests.stack.rig import MASK, OTHER_MAC, PEER, PEER_MAC, US, Rig, address, answers, icmp_error
@@ -76,14 +76,14 @@ def test_options_count_from_the_next_datagram_on(met: Rig):
     socket.set_option(IPPROTO_IP, IP_TTL, 3)
     socket.set_option(IPPROTO_IP, IP_TOS, 0x10)
     assert (header()[5], header()[1]) == (3, 0x10)
-    socket.set_option(IPPROTO_IP, ip_level.IP_MTU_DISCOVER, DONT)
+    socket.set_option(IPPROTO_IP, linux.IP_MTU_DISCOVER, DONT)
     assert [header()[4] & ip.DF, header()[4] & ip.DF] == [0, 0]
-    socket.set_option(IPPROTO_IP, ip_level.IP_OPTIONS, b"\x94\4\0\0")
+    socket.set_option(IPPROTO_IP, linux.IP_OPTIONS, b"\x94\4\0\0")
     assert [header()[0], header()[0]] == [0x46, 0x46]
-    socket.set_option(IPPROTO_IP, ip_level.IP_OPTIONS, b"")
-    socket.set_option(IPPROTO_IP, ip_level.IP_MTU_DISCOVER, WANT)
+    socket.set_option(IPPROTO_IP, linux.IP_OPTIONS, b"")
+    socket.set_option(IPPROTO_IP, linux.IP_MTU_DISCOVER, WANT)
     assert header() == header()
-    socket.set_option(SOL_SOCKET, ip_level.SO_NO_CHECK, 1)
+    socket.set_option(SOL_SOCKET, linux.SO_NO_CHECK, 1)
     for _ in range(2):
         socket.send_to(b"x", ("10.0.0.2", 9))
         assert udp.parse(met.frames()[0], 34, 43)[3] == 0

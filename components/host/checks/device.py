@@ -7,7 +7,6 @@ descriptor has open (tun.c, tun_chr_show_fdinfo).
 from __future__ import annotations
 
 import difflib
-import fcntl
 import os
 import re
 import socket
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 
 from components.host.checks.facts import Facts, Link
 from components.host.checks.finding import Finding, fault, hint, warning
+from tapio.ioctls import ioctl
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_GTXCSUM, ETHTOOL_GTSO = 0x16, 0x1E
@@ -164,7 +164,7 @@ def offloads(name: str) -> bool:
 def _ethtool(asking: socket.socket, name: str, request: int) -> int:
     value = array("B", struct.pack("=II", request, 0))  # struct ethtool_value
     try:
-        fcntl.ioctl(asking, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), value.buffer_info()[0]))
+        ioctl(asking, SIOCETHTOOL, struct.pack("16sP16x", name.encode(), value.buffer_info()[0]))
     except OSError:
         return 0
     return int(struct.unpack("=II", value.tobytes())[1])

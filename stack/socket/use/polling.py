@@ -89,7 +89,7 @@ def replacements() -> Iterator[tuple[Any, str, Any]]:
     yield select, "poll", _maker(select.poll, 0.001)
     if hasattr(select, "epoll"):
         yield select, "epoll", _maker(select.epoll, 1.0)
-    for name in ("SelectSelector", "_PollLikeSelector", "EpollSelector"):
+    for name in ("SelectSelector", "_PollLikeSelector", "EpollSelector", "KqueueSelector"):
         kind = getattr(selectors, name, None)
         if kind is not None and "select" in vars(kind):
             yield kind, "select", _selector(kind.select)

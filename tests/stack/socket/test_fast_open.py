@@ -7,6 +7,7 @@ import pytest
 
 from netif.netif import Netif
 from netif.runtime import ThreadedRuntime
+from stack.socket.constants import MSG_FASTOPEN
 from stack.stack import Stack
 from stack.tcp.config import TcpConfig
 from tapio import pair
@@ -41,7 +42,7 @@ def fast():
 def asks(left, listener, data):
     with left.socket() as client:
         client.settimeout(PATIENCE)
-        assert client.sendto(data, kernel.MSG_FASTOPEN, SERVER) == len(data)
+        assert client.sendto(data, MSG_FASTOPEN, SERVER) == len(data)
         server, _ = listener.accept()
         with server:
             server.settimeout(PATIENCE)
@@ -88,11 +89,11 @@ def test_who_does_not_block_is_told_that_it_has_begun(fast):
     with left.socket() as client:
         client.setblocking(False)
         with pytest.raises(BlockingIOError) as caught:
-            client.sendto(b"x", kernel.MSG_FASTOPEN, SERVER)
+            client.sendto(b"x", MSG_FASTOPEN, SERVER)
         assert caught.value.errno == errno.EINPROGRESS
 
 
 def test_it_is_off_by_default(hosts):
     with hosts.left.socket() as client, pytest.raises(OSError) as caught:
-        client.sendto(b"x", kernel.MSG_FASTOPEN, SERVER)
+        client.sendto(b"x", MSG_FASTOPEN, SERVER)
     assert caught.value.errno == errno.EOPNOTSUPP

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from stack.socket.linux import MSG_ERRQUEUE
 from tests.stack.socket.conftest import PATIENCE
 
 LINGER = socket.SOL_SOCKET, socket.SO_LINGER
@@ -87,5 +88,5 @@ def test_one_message_fills_several_buffers(hosts):
 def test_there_are_no_errors_in_the_queue(connection):
     client, _ = connection
     with pytest.raises(BlockingIOError) as caught:
-        client.recv(1, socket.MSG_ERRQUEUE)
+        client.recv(1, MSG_ERRQUEUE)
     assert caught.value.errno == errno.EAGAIN

@@ -9,8 +9,8 @@ import struct
 import pytest
 
 from netif.wire import icmp, ip
-from stack.socket.ip_level import (
-    ICMP_FILTER,
+from stack.socket.ip_level import ICMP_FILTER, SOL_RAW
+from stack.socket.linux import (
     IP_HDRINCL,
     IP_MTU,
     IP_MTU_DISCOVER,
@@ -20,7 +20,6 @@ from stack.socket.ip_level import (
     IP_RECVTOS,
     IP_RECVTTL,
     SO_NO_CHECK,
-    SOL_RAW,
 )
 
 IP, SOL, RAW, UDP = kernel.IPPROTO_IP, kernel.SOL_SOCKET, kernel.SOCK_RAW, kernel.SOCK_DGRAM

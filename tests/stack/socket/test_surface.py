@@ -70,7 +70,7 @@ def test_no_attribute_can_be_invented(hosts):
 
 
 def test_family_type_and_proto_are_what_was_asked_for(hosts):
-    for asked in ((), (2, 1, 6), (2, 2), (2, 2, 17), (-1, kernel.SOCK_DGRAM | kernel.SOCK_NONBLOCK)):
+    for asked in ((), (2, 1, 6), (2, 2), (2, 2, 17), (-1, kernel.SOCK_DGRAM | ours.SOCK_NONBLOCK)):
         with hosts.left.socket(*asked) as mine, kernel.socket(*asked) as theirs:
             for name in ("family", "type", "proto", "timeout"):
                 assert getattr(mine, name) == getattr(theirs, name)
