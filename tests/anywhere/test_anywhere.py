@@ -36,15 +36,20 @@ FEW = {
     "--darwin": ["tests/stack/test_multicast_sockets.py", "tests/stack/socket/test_descriptor_threads.py"],
 }
 WIDE = {
-    "sockets": ["tests/stack/socket", "tests/stack/test_multicast_sockets.py", "tests/stack/test_raw.py"],
-    "the netif and its runtimes": ["tests/netif"],
+    "sockets": ["tests/stack/socket", "tests/stack/test_multicast_sockets.py"],
+    "the netif": [f"tests/netif/test_{name}.py" for name in ("netif", "port_style", "python_style", "push", "startup")],
+    "its runtimes": ["tests/netif/runtime"],
     "LANs": [
         "tests/components/test_lan.py",
         "tests/components/test_lan_hearing.py",
         "tests/components/test_lan_replay.py",
     ],
     "the gateway": ["tests/components/gateway"],
-    "samples": ["tests/components/test_samples.py", "tests/components/test_http_server.py", "tests/components/wires"],
+    "samples": [
+        "tests/components/test_samples.py",
+        "tests/components/test_http_server.py",
+        "tests/components/wires/test_page.py",
+    ],
     "wires in memory": [
         f"tests/tapio/test_{name}.py" for name in ("memory", "switch", "switch_vlan", "impairment", "hook")
     ],
