@@ -24,7 +24,7 @@ from stack.socket.use.meaning import Scope, clock_asked
 if TYPE_CHECKING:
     from netif.runtime.virtual import VirtualRuntime
 
-EPOCH = 946_684_800.0  # 2000-01-01T00:00Z: what time.time() says when the virtual clock starts
+EPOCH = 1_893_456_000.0  # 2030-01-01T00:00Z: what time.time() says first; libraries complain of clocks that are years behind
 
 _NANO = 1_000_000_000
 
