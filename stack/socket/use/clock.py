@@ -24,7 +24,8 @@ from stack.socket.use.meaning import Scope, clock_asked
 if TYPE_CHECKING:
     from netif.runtime.virtual import VirtualRuntime
 
-EPOCH = 1_893_456_000.0  # 2030-01-01T00:00Z: what time.time() says first; libraries complain of clocks that are years behind
+# 2030-01-01T00:00Z: what time.time() says when the virtual clock starts. Libraries complain of clocks years behind.
+EPOCH = 1_893_456_000.0
 
 _NANO = 1_000_000_000
 
