@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterable
 from operator import index
 from socket import CMSG_LEN, CMSG_SPACE, MSG_CTRUNC
+from struct import calcsize
 from typing import Any, SupportsIndex
 
 from netif.link import Buffer
 from stack.socket.attempts import octets
 
 _LARGEST = 0x7FFFFFFF  # of a C int
+_LONGEST_LONG = (1 << 8 * calcsize("l") - 1) - 1
 _MOST_BUFFERS = 1024  # of one call; Linux's UIO_MAXIOV
 _LONGEST = 1 << 33  # seconds that C's 63 bits of nanoseconds hold
 _HEADER = CMSG_LEN(0)
@@ -28,6 +30,14 @@ def integer(value: SupportsIndex) -> int:
     number = index(value)
     if not -_LARGEST - 1 <= number <= _LARGEST:
         raise OverflowError(f"signed integer is {'less than minimum' if number < 0 else 'greater than maximum'}")
+    return number
+
+
+def long(value: SupportsIndex) -> int:
+    """A C long. Raises TypeError, OverflowError."""
+    number = index(value)
+    if not -_LONGEST_LONG - 1 <= number <= _LONGEST_LONG:
+        raise OverflowError("Python int too large to convert to C long")
     return number
 
 

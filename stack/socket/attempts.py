@@ -204,7 +204,10 @@ def octets(data: Buffer) -> Buffer:
     """The same bytes, where `len` may count something else: what is sent is counted in bytes."""
     if type(data) is bytes or type(data) is bytearray:
         return data
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
     if not view.contiguous:
         raise BufferError("memoryview: underlying buffer is not C-contiguous")
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")

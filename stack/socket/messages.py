@@ -76,7 +76,10 @@ class Messages(Whole):
         elif said:
             self._check_out(flags)
             return self._attempted("sendmsg", WRITE, partial(self._core.send_message, data, address, said), flags)
-        return self.send(data, flags) if address is None else self.sendto(data, flags, address)
+        if address is None:
+            return self.send(data, flags)
+        is_stream = self._core.kind is SOCK_STREAM
+        return self._send_on(data, flags, address, "sendmsg") if is_stream else self.sendto(data, flags, address)
 
     def sendmsg_afalg(self, *arguments: Any, **options: Any) -> NoReturn:
         raise OSError("algset is only supported for AF_ALG")

@@ -199,7 +199,7 @@ class Channel:
             raise want(WRITE)
 
     def _read(self, size: int, *buffer: Any) -> Any:
-        if self._dry:
+        if self._dry and (size or (buffer and len(buffer[0]))):
             raise want(READ)  # which OpenSSL would say, too, but later
         got = self.openssl.read(size, *buffer)
         self._dry = 0 < (got if buffer else len(got)) < size  # less than was asked for: all of the record

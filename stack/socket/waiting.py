@@ -46,6 +46,7 @@ class Waiting:
         self._timeout: float | None = getdefaulttimeout()
         self._io_refs = 0
         self._closed = False
+        sys.audit("socket.__new__", self, AF_INET, core.kind, self._proto)
 
     def _adopt_descriptor(self, number: int) -> None:
         """Own this descriptor, and with it a share of the endpoint that it stands for. OSError(EBADF, ENOTSOCK)."""
@@ -252,7 +253,7 @@ class Waiting:
         return self._timeout
 
     def setblocking(self, flag: bool, /) -> None:
-        block = bool(flag) if sys.version_info >= (3, 12) else arguments.integer(flag)
+        block = bool(flag) if sys.version_info >= (3, 12) else arguments.long(flag)
         self.settimeout(None if block else 0.0)
 
     def getblocking(self) -> bool:

@@ -6,6 +6,7 @@ the same calls are `recv` and `send`. Knows names only as far as to have them lo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from socket import SOCK_STREAM
 from typing import Any
@@ -94,5 +95,11 @@ class Whole(Flagged):
         if flags & MSG_FASTOPEN:
             return self._send_first(data, address)
         if self._core.kind is SOCK_STREAM:
-            return self.send(data, flags)  # as in Linux, a connected stream ignores the address
+            return self._send_on(data, flags, address, "sendto")
         return self._sendto_flags(data, flags, address)
+
+    def _send_on(self, data: Buffer, flags: int, address: object, call: str) -> int:
+        """As in Linux, a connected stream ignores the address; the stdlib looks whether it is one."""
+        with suppress(resolver.UnknownName):
+            resolver.parse_endpoint(address, self._core.stack.hosts, call)
+        return self.send(data, flags)
