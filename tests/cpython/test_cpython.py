@@ -11,9 +11,8 @@ from tests.cpython.run import Outcome, run
 
 BRIEF = [
     *("BasicTCPTest", "BasicUDPTest", "NonBlockingTCPTests", "TCPTimeoutTest", "UDPTimeoutTest", "TCPCloserTest"),
-    *("FileObjectClassTestCase", "UnbufferedFileObjectClassTestCase", "BufferIOTest", "SendfileUsingSendTest"),
-    *("NetworkConnectionAttributesTest", "CreateServerFunctionalTest", "ContextManagersTest", "InheritanceTest"),
-    *("RecvmsgTCPTest", "RecvmsgIntoTCPTest", "SendmsgTCPTest", "RecvmsgUDPTest", "RecvmsgIntoUDPTest"),
+    *("FileObjectClassTestCase", "SendfileUsingSendTest", "ContextManagersTest", "InheritanceTest", "RecvmsgUDPTest"),
+    *("NetworkConnectionAttributesTest", "CreateServerFunctionalTest", "SendmsgTCPTest"),
 ]  # of test_socket
 
 needs_them = pytest.mark.skipif(
@@ -57,8 +56,8 @@ def test_a_part_passes_in_every_run():
     outcomes = run("test_socket", only=BRIEF, but=[each.case for each in entries if each.hangs])
     found = complaints(outcomes, entries)
     assert not found, "\n\n".join(found)
-    assert sum(each.outcome == "passed" for each in outcomes) > 150
-    assert sum(each.ours for each in outcomes) > 300
+    assert sum(each.outcome == "passed" for each in outcomes) > 80
+    assert sum(each.ours for each in outcomes) > 200
 
 
 @pytest.mark.parametrize("module", left_out.MODULES)

@@ -3,6 +3,7 @@
 import enum
 import inspect
 import socket as kernel
+import sys
 import types
 
 import pytest
@@ -100,6 +101,15 @@ def test_a_socket_is_not_pickled_nor_copied(hosts):
             for attempt in (pickle.dumps, copy.copy):
                 with pytest.raises(TypeError, match="cannot pickle 'socket' object"):
                     attempt(made)
+
+
+def test_audit_hooks_see_sockets_that_are_made(hosts):
+    seen = []
+    hooked = [seen.append]
+    sys.addaudithook(lambda event, what: hooked and event == "socket.__new__" and hooked[0](what))
+    with hosts.left.socket(kernel.AF_INET, kernel.SOCK_DGRAM) as made:
+        hooked.clear()
+        assert seen == [(made, kernel.AF_INET, kernel.SOCK_DGRAM, 0)]
 
 
 def test_repr_has_the_stdlibs_shape_with_the_host_and_the_state(connection):

@@ -121,6 +121,9 @@ MISUSES: dict[str, Callable[[Ends], object]] = {
     "recv before connect": lambda e: e.wrap(e.fresh()).recv(1),
     "send before connect": lambda e: e.wrap(e.fresh()).send(b"x"),
     "unwrap before connect": lambda e: e.wrap(e.fresh()).unwrap(),
+    "read nothing": lambda e: each(
+        lambda s: s.recv(0), lambda s: s.read(0), lambda s: s.recv_into(bytearray()), lambda s: s.recv(0),
+    )(e.tls()),
     "its facts before connect": lambda e: each(
         lambda s: s.version(), lambda s: s.cipher(), lambda s: s.session, lambda s: s.session_reused,
         lambda s: s.pending(), lambda s: s.selected_alpn_protocol(), lambda s: s.compression(),

@@ -163,3 +163,30 @@ def test_the_kernels_connections_are_made_beside_them(factory):
 
     with Stack("host") as host, netif.use(host), asyncio.Runner(loop_factory=factory) as runner:
         assert runner.run(talk()) == b"hello\nworld"
+
+
+def test_what_stands_for_a_socket_moves_bytes_by_its_own_methods():
+    """As a mock of one does, which says that it is of the socket's class."""
+
+    class StandIn:
+        __class__ = property(lambda self: type(self.socket))
+
+        def __init__(self, made) -> None:
+            self.socket = made
+            self.sent = []
+
+        def gettimeout(self) -> float:
+            return 0.0
+
+        def sendto(self, data, address) -> int:
+            self.sent.append((data, address))
+            return len(data)
+
+    async def program() -> None:
+        with Stack("host", runtime=AsyncioRuntime()) as host, netif.use(host), socket.socket() as made:
+            stand_in = StandIn(made)
+            assert isinstance(stand_in, type(made))
+            assert await asyncio.get_running_loop().sock_sendto(stand_in, b"data", ("10.0.0.1", 9)) == 4
+            assert stand_in.sent == [(b"data", ("10.0.0.1", 9))]
+
+    asyncio.run(program())

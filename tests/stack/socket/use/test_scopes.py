@@ -1,7 +1,9 @@
 """Who means which host, from where to where; and that nothing stays behind."""
 
+import _thread
 import asyncio
 import contextvars
+import queue
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -167,6 +169,21 @@ def test_threads_started_within_inherit_and_others_do_not(hosts):
         open_now.set()
         thread.join()
     assert said == [KERNELS_NAME]
+
+
+def test_bare_threads_inherit_too(hosts):
+    said: queue.Queue[str] = queue.Queue()
+    with netif.use(hosts[0]):
+        _thread.start_new_thread(lambda one, other: said.put(meant() + one + other), (" and",), {"other": " so on"})
+        assert said.get(timeout=20) == "left and so on"
+        _thread.start_new_thread(lambda: said.put(meant()), ())
+        assert said.get(timeout=20) == "left"
+        with pytest.raises(TypeError, match="callable"):
+            _thread.start_new_thread(None, ())
+        with netif.use(None):
+            _thread.start_new_thread(lambda: said.put(meant()), ())
+            assert said.get(timeout=20) == KERNELS_NAME
+    assert type(_thread.start_new_thread) is type(len)
 
 
 def test_a_thread_keeps_its_meaning_when_the_scope_it_was_started_in_is_left(hosts):
