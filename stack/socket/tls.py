@@ -68,7 +68,11 @@ class TlsSocket(socket):
     @classmethod
     def _over(cls, sock: socket, context: Any, server_side: bool, host: str | bytes | None, session: Any) -> TlsSocket:
         """In the place of `sock`, which is as if detached."""
-        encoded = context._encode_hostname(host)
+        try:
+            encoded = context._encode_hostname(host)
+        except BaseException:
+            sock.close()  # it is given up also for a name that cannot be
+            raise
         made: TlsSocket = cls.__new__(cls)
         made._context = context
         made._session = session

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import json
 import os
 import socket
@@ -64,6 +65,7 @@ class Telling(unittest.TestResult):
         super().__init__()
         self._seen, self._seconds, self._out = seen, seconds, out
         self._begun = 0.0
+        self._running: unittest.TestCase | None = None
         self._worst: tuple[str, str] | None = None
 
     def say(self, **what: Any) -> None:
@@ -72,19 +74,23 @@ class Telling(unittest.TestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
         faulthandler.dump_traceback_later(self._seconds, exit=True)
-        self._worst, self._begun = None, time.monotonic()
+        self._running, self._worst, self._begun = test, None, time.monotonic()
         self.say(begins=short(test))
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
+        if test is not self._running:
+            return
         faulthandler.cancel_dump_traceback_later()
         outcome, detail = self._worst or ("passed", "")
         seconds = round(time.monotonic() - self._begun, 3)
+        self._running = None
         self.say(case=short(test), outcome=outcome, detail=detail, seconds=seconds, **self._seen.told())
 
     def _note(self, test: unittest.TestCase, outcome: str, detail: str) -> None:
-        if not isinstance(test, unittest.TestCase) or (self._worst is None and not self._begun):
-            self.say(case=str(test), outcome=outcome, detail=detail, seconds=0, **self._seen.told())  # of a class
+        if test is not self._running:  # of a class, or one that some interpreters skip without a beginning
+            case = short(test) if isinstance(test, unittest.TestCase) else str(test)
+            self.say(case=case, outcome=outcome, detail=detail, seconds=0.0, **self._seen.told())
         elif self._worst is None or self._worst[0] != "failed":
             self._worst = outcome, detail
 
@@ -167,7 +173,9 @@ def main() -> None:
 
         support.use_resources = ["cpu", "network", "walltime"]  # "urlfetch" would be the Internet
         result = Telling(seen, arguments.seconds, out)
-        chosen(arguments.module, arguments.only, arguments.but, arguments.after).run(result)
+        suite = chosen(arguments.module, arguments.only, arguments.but, arguments.after)
+        gc.freeze()  # many a case collects, several times, and need not look at all that was imported
+        suite.run(result)
         result.say(drops=host.stats.counters)
         os.chdir("/")
     os._exit(0)  # threads that cases have left behind do not matter

@@ -2,7 +2,7 @@
 
     Class.test: kind: reason                          it fails; one that passes has to be taken off the list
     Class.test (3.11 3.12): kind, hangs: reason       on these interpreters; it is not run
-    Class.test: kind, either: reason                  whoever comes first decides
+    Class.test: kind, either: reason                  it passes now and then
 
 `lists/counts.txt` has the length of each list, and how many cases pass at least: a list that grows, and a module that
 loses cases, is seen there.

@@ -11,8 +11,9 @@ from tests.cpython.run import Outcome, run
 
 BRIEF = [
     *("BasicTCPTest", "BasicUDPTest", "NonBlockingTCPTests", "TCPTimeoutTest", "UDPTimeoutTest", "TCPCloserTest"),
-    *("FileObjectClassTestCase", "SendfileUsingSendTest", "ContextManagersTest", "InheritanceTest", "RecvmsgUDPTest"),
-    *("NetworkConnectionAttributesTest", "CreateServerFunctionalTest", "SendmsgTCPTest"),
+    *("FileObjectClassTestCase", "UnbufferedFileObjectClassTestCase", "BufferIOTest", "SendfileUsingSendTest"),
+    *("NetworkConnectionAttributesTest", "CreateServerFunctionalTest", "ContextManagersTest", "InheritanceTest"),
+    *("RecvmsgTCPTest", "RecvmsgIntoTCPTest", "SendmsgTCPTest", "RecvmsgUDPTest", "RecvmsgIntoUDPTest"),
 ]  # of test_socket
 
 needs_them = pytest.mark.skipif(
@@ -27,14 +28,23 @@ def complaints(outcomes: list[Outcome], entries: list[left_out.Entry]) -> list[s
     found: list[str] = []
     for each in outcomes:
         entry = listed.pop(each.case, None)
-        if entry is not None and entry.either:
-            continue
         went_wrong = each.outcome == "failed" or bool(each.kernels)
         if went_wrong and entry is None:
             found.append(f"{each.case}: {each.outcome} {' '.join(each.kernels)}\n{each.detail}")
-        if entry is not None and not went_wrong:
+        if entry is not None and not went_wrong and not entry.either:
             found.append(f"{each.case}: {each.outcome}, and is on the list: take it off")
     return found + [f"{entry.case}: is on the list, and is no case" for entry in listed.values() if not entry.hangs]
+
+
+def failed(outcomes: list[Outcome], entries: list[left_out.Entry]) -> list[str]:
+    """The cases of those that pass now and then."""
+    either = {entry.case for entry in entries if entry.either}
+    return [each.case for each in outcomes if each.outcome == "failed" and each.case in either]
+
+
+def passes(module: str, case: str) -> bool:
+    """If it is tried again and again."""
+    return any(each.outcome != "failed" for _ in range(8) for each in run(module, only=[case]))
 
 
 @needs_them
@@ -44,6 +54,7 @@ def test_a_module_passes_but_for_what_is_left_out(module):
     entries = left_out.entries(module)
     outcomes = run(module, but=[entry.case for entry in entries if entry.hangs])
     found = complaints(outcomes, entries)
+    found += [f"{each}: never passes" for each in failed(outcomes, entries) if not passes(module, each)]
     assert not found, "\n\n".join(found)
     passed = [each for each in outcomes if each.outcome == "passed"]
     assert len(passed) >= left_out.counts()[module][1]
@@ -56,8 +67,8 @@ def test_a_part_passes_in_every_run():
     outcomes = run("test_socket", only=BRIEF, but=[each.case for each in entries if each.hangs])
     found = complaints(outcomes, entries)
     assert not found, "\n\n".join(found)
-    assert sum(each.outcome == "passed" for each in outcomes) > 80
-    assert sum(each.ours for each in outcomes) > 200
+    assert sum(each.outcome == "passed" for each in outcomes) > 140
+    assert sum(each.ours for each in outcomes) > 350
 
 
 @pytest.mark.parametrize("module", left_out.MODULES)

@@ -107,6 +107,8 @@ MISUSES: dict[str, Callable[[Ends], object]] = {
     "no name to check": lambda e: e.wrap(e.raw, server_hostname=None),
     "an empty name": lambda e: e.wrap(e.raw, server_hostname=""),
     "a name with a dot first": lambda e: e.wrap(e.raw, server_hostname=".example.org"),
+    "what a name with a dot first leaves": lambda e: (
+        attempt(lambda r: e.wrap(r, server_hostname=".example.org"), e.raw), e.raw.fileno())[1],
     "a name with a zero": lambda e: e.wrap(e.raw, server_hostname="exa\0mple.org"),
     "a server's context for a client": lambda e: e.wrap(e.raw, e.server_context, do_handshake_on_connect=False),
     "a client's context for a server": lambda e: e.wrap(e.raw, server_side=True, do_handshake_on_connect=False),
