@@ -132,6 +132,10 @@ def _end(request: pytest.FixtureRequest, made: Lab) -> None:
 def _made(request: pytest.FixtureRequest, seed: str, words: dict[str, Any], host: dict[str, Any], capture: Path) -> Lab:
     driver = request.config.getoption("netif_driver")
     options = {name: value for name, value in words.items() if name in OF_LAN}
+    if options.get("clock") == "asyncio":
+        raise pytest.UsageError(
+            'a fixture has no running loop: in the test, async with Lab(netif_seed, clock="asyncio")'
+        )
     if driver != "pair":
         if options.get("clock") == "virtual":
             pytest.skip(f"--netif-driver {driver} lives by a real clock, and the test asks for a virtual one")

@@ -12,15 +12,17 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from components.cable import cable
 from components.lan import Host, Lan
 from components.testing import faults
 from components.testing.kinds import Repeats
 from components.testing.record import Record
 from components.testing.trace import Trace
-from tapio.impairment import Impair
+from tapio.impairment import Impair, impair
 from tapio.script import Direction, Verdict
 
 if TYPE_CHECKING:
+    from components.testing.raw import Station
     from components.testing.wires import Wires
     from netif.link import Driver
 
@@ -43,7 +45,8 @@ class Lab(Lan):
         self.faults: list[faults.Fault] = []
         self._repeats: Repeats | None = None  # once somebody asks for retransmissions
         self._names: dict[bytes, str] = {}
-        self._record = Record(self._name_of)
+        self._stations: dict[str, Station] = {}
+        self._record = Record(self.name_of)
         self.trace = Trace(self._record, self._known, self._run_on)
         self._wires: Wires | None = None
         if wire != "pair":
@@ -63,12 +66,29 @@ class Lab(Lan):
         """As a Lan's."""
         given = [] if script is None else list(script) if isinstance(script, Sequence) else [script]
         made = super().host(name, script=[*given, partial(self._decide, name)], **{**self.defaults, **options})
-        driver: Any = made.netif.driver
+        self._listen(made.netif.driver)
+        return made
+
+    def raw(self, name: str) -> Station:
+        """A new machine without a stack, whose segments a script writes (`raw`). ValueError."""
+        if name in self.hosts or name in self.names:
+            raise ValueError(f"there is a {name!r} on this Lan already")
+        from components.testing.raw import Station
+
+        address = self._take(None).packed
+        wire = self.plugged(name, self.switch.port(gso_max=0, tx_checksum=False, rx_checksum=False))
+        driver = cable(impair(wire, script=partial(self._decide, name)), self.sinks, name)
+        self._listen(driver)
+        made = self._stations[name] = Station(self, name, address, b"\x02\0" + address, driver)
+        self.names[name] = address
+        return made
+
+    def _listen(self, driver: Any) -> None:
+        """What befalls frames on that cable is said in the trace."""
         while driver is not None:
             if isinstance(driver, Impair):
-                driver.out.told = _both(driver.out.told, self._befell)
+                driver.tell(_both(driver.out.told, self._befell))
             driver = getattr(driver, "driver", None)
-        return made
 
     def plugged(self, name: str, port: Driver) -> Driver:
         return port if self._wires is None else self._wires.plug(name, port, self.runtime)
@@ -76,13 +96,17 @@ class Lab(Lan):
     def _known(self) -> list[str]:
         return list({**self.hosts, **self.names})
 
-    def _name_of(self, address: bytes) -> str | None:
+    def name_of(self, address: bytes) -> str | None:
+        """Of the host with that address, if it is known."""
         if address not in self._names:
             self._names |= {packed: name for name, packed in self.names.items()}
         return self._names.get(address)
 
     def _find(self, name: str) -> tuple[str, bytes] | None:
-        """The host of that name or address."""
+        """The machine of that name or address."""
+        station = self._stations.get(name) or next((one for one in self._stations.values() if one.ip == name), None)
+        if station is not None:
+            return station.name, station.mac
         host = self.hosts.get(name) or next((one for one in self if one.netif.ip_info and one.ip == name), None)
         return None if host is None else (host.name, host.netif.mac)
 
@@ -128,7 +152,11 @@ class Lab(Lan):
         return verdict
 
     def _befell(self, direction: Direction, frame: bytes, words: tuple[str, ...], changed: tuple[bytes, ...]) -> None:
-        self._record.remark = self._record.remark or ", ".join(words)
+        fate = ", ".join(word for word in words if not word.startswith("delayed"))
+        if direction == "in":
+            self._record.befell(frame, fate)
+        else:
+            self._record.remark = self._record.remark or fate
 
     def check_faults(self) -> None:
         """UnmetFault: one that was asked for has met nothing."""
@@ -151,6 +179,8 @@ class Lab(Lan):
 
     def _end(self) -> None:
         try:
+            for station in self._stations.values():
+                station.close()
             super()._end()
         finally:
             self._close_wires()

@@ -10,13 +10,14 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import chain, islice
 from typing import TypeAlias
 
 import attrs
 
 from components.testing.kinds import Repeats
 from netif.link import Buffer, Offload
-from netif.wire import ip
+from netif.wire import ethernet, ip, tcp, udp
 from netif.wire.notation import Relative, SegmentText, parse_segment
 from tapio.filter import Facts, look
 from tapio.script import Direction
@@ -25,10 +26,11 @@ Naming: TypeAlias = Callable[[bytes], str | None]  # the name of the host with t
 
 FRAMES = 100_000  # that are remembered
 BYTES = 64 << 20
+_LATEST = 256  # frames among which one is looked for that befell something on its way
 _ADDRESS = re.compile(r"\b(\d+\.\d+\.\d+\.\d+)(?=[\s.:]|$)")
 
 
-@attrs.frozen(eq=False, repr=False, slots=False)
+@attrs.define(eq=False, repr=False, slots=False)
 class Seen:
     """One frame: when, from whom, its bytes, and what it says."""
 
@@ -37,7 +39,7 @@ class Seen:
     frame: bytes
     text: str  # as in "client.49152 > server.7: S. 0:0(0) ack 1 win 65535 <mss 1460>"
     is_repeated: bool  # a retransmission
-    fate: str  # the fault that it met, as in "drop('1st SYN')"; else ""
+    fate: str  # what befell it, as in "drop('1st SYN')" or "lost: 5 % loss"; else ""
     _name_of: Naming
     _began: float
 
@@ -52,6 +54,16 @@ class Seen:
         if "tcp" not in self.facts.kinds or not self.facts.ports:
             return None
         return parse_segment(self.text.partition(": ")[2])
+
+    @cached_property
+    def data(self) -> bytes:
+        """What a TCP segment or a UDP datagram carries."""
+        if not self.facts.ports:
+            return b""
+        header_len, total_len, *_ = ip.parse(self.frame, ethernet.HEADER_LENGTH)
+        start, end = ethernet.HEADER_LENGTH + header_len, ethernet.HEADER_LENGTH + total_len
+        is_tcp = "tcp" in self.facts.kinds
+        return self.frame[start + (tcp.parse(self.frame, start, end)[4] if is_tcp else udp.HEADER_LENGTH) : end]
 
     @property
     def src(self) -> str:
@@ -83,6 +95,16 @@ class Seen:
         return f"<Seen {self}>"
 
 
+@attrs.define(eq=False)
+class _Raw:
+    """A frame as it came."""
+
+    time: float
+    sender: str
+    frame: bytes
+    fate: str
+
+
 class Record:
     """A sink of a Sniff that remembers. `remark` is said of the frame that is noted next."""
 
@@ -93,7 +115,7 @@ class Record:
         self.began = 0.0  # times are shown from here on
         self._name_of = name_of
         self._frames, self._size = frames, size
-        self._raw: deque[tuple[float, str, bytes, str]] = deque()  # not yet read
+        self._raw: deque[_Raw] = deque()  # not yet read
         self._seen: deque[Seen] = deque()
         self._bytes = 0
         self._relative = Relative()
@@ -104,11 +126,18 @@ class Record:
     ) -> None:
         frame = b"".join(buffers)
         remark, self.remark = self.remark, ""
-        self._raw.append((when, interface, frame, remark))
+        self._raw.append(_Raw(when, interface, frame, remark))
         self.count += 1
         self._bytes += len(frame)
         while self.count - self.forgotten > self._frames or self._bytes > self._size:
             self._forget()
+
+    def befell(self, frame: bytes, fate: str) -> None:
+        """This befell the last of these frames at its far end; if it was one of the last."""
+        latest = islice(chain(reversed(self._raw), reversed(self._seen)), _LATEST)
+        found = next((one for one in latest if one.frame == frame and not one.fate), None)
+        if found is not None:
+            found.fate = fate
 
     def flush(self) -> None:
         """It is all here."""
@@ -121,10 +150,11 @@ class Record:
 
     def _read(self) -> None:
         while self._raw:
-            when, sender, frame, fate = self._raw.popleft()
-            text = _ADDRESS.sub(self._named, self._relative.format_frame(frame))
-            is_repeated = self._repeats.is_repeated(frame)
-            self._seen.append(Seen(when, sender, frame, text, is_repeated, fate, self._name_of, self.began))
+            raw = self._raw.popleft()
+            text = _ADDRESS.sub(self._named, self._relative.format_frame(raw.frame))
+            is_repeated = self._repeats.is_repeated(raw.frame)
+            args = raw.time, raw.sender, raw.frame, text, is_repeated, raw.fate
+            self._seen.append(Seen(*args, self._name_of, self.began))
 
     def _named(self, match: re.Match[str]) -> str:
         return self._name_of(ip.parse_address(match[1])) or match[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
+OTHERS = ("randomly", "asyncio", "anyio", "xdist", "timeout")
 TALK = """
 def talk(client, server, lan):
     def serve():
@@ -30,13 +31,14 @@ def talk(client, server, lan):
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """`project(source, *options)`: the result of pytest on a file that begins with `talk`, in this process."""
+    """`project(source, *options)`: the result of pytest on a file that begins with `talk`, in this process. `beside`:
+    which of OTHERS are loaded."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     is_installed = any(entry.value == "components.pytest_plugin" for entry in entry_points(group="pytest11"))
     ours = () if is_installed else ("-p", "components.pytest_plugin")
-    others = [word for name in ("randomly", "asyncio", "anyio", "xdist", "timeout") for word in ("-p", f"no:{name}")]
 
-    def run(source: str, *options: str, ini: str = "") -> pytest.RunResult:
+    def run(source: str, *options: str, ini: str = "", beside: tuple[str, ...] = ()) -> pytest.RunResult:
+        others = [word for name in OTHERS if name not in beside for word in ("-p", f"no:{name}")]
         pytester.makepyfile(test_it=f"import pytest\n{TALK}\n{source}")
         pytester.makeini(f"[pytest]\n{ini}")
         return pytester.runpytest_inprocess(*ours, *others, "-p", "no:cacheprovider", *options)

@@ -140,11 +140,13 @@ def test_no_pattern_is_no_claim(lan):
         lan.trace.expect()
 
 
-def test_what_the_dice_lost_is_said_beside_it():
-    with Lab(seed=5, host={"tx": {"loss": "40%", "only": "tcp"}}) as lan:
+@pytest.mark.parametrize("side", ["tx", "rx"])
+def test_what_the_dice_lost_is_said_beside_it(side):
+    with Lab(seed=5, host={side: {"loss": "40%", "only": "tcp", "delay": "1ms"}}) as lan:
         lan.host("server"), lan.host("client")
         talk(lan)
         assert "[lost: 40 % loss]" in lan.trace.tail(1000)
+        assert "delayed" not in lan.trace.tail(1000)  # which every frame is
 
 
 def test_a_trace_that_forgot_answers_for_what_it_knows_alone():

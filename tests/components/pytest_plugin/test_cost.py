@@ -1,0 +1,53 @@
+"""What a project pays that has netif installed, and does not use it in its tests: two modules, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+COUNTING = """
+import json, sys
+
+def pytest_unconfigure(config):
+    with open("modules.json", "w") as file:
+        json.dump(sorted(sys.modules), file)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The path of an environment that has this checkout as a distribution with its entry point."""
+    place = tmp_path / "site"
+    info = place / "netif-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: netif\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nnetif = components.pytest_plugin\n")
+    return f"{place}{os.pathsep}{ROOT}"
+
+
+def collected(where: Path, path: str, *options: str) -> tuple[set[str], str]:
+    """The modules that `pytest --co` imports, and what it says."""
+    (where / "conftest.py").write_text(COUNTING)
+    (where / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    words = [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *options]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads((where / "modules.json").read_text())), done.stdout
+
+
+def test_a_project_that_does_not_use_it_imports_two_modules_more(installed, tmp_path):
+    with_it, _ = collected(tmp_path, installed)
+    without, _ = collected(tmp_path, installed, "-p", "no:netif")
+    assert with_it - without == {"components", "components.pytest_plugin"}
+
+
+def test_the_entry_point_of_the_project_is_that_module():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert '[project.entry-points.pytest11]\nnetif = "components.pytest_plugin"\n' in text
