@@ -134,7 +134,8 @@ class Record:
 
     def befell(self, frame: bytes, fate: str) -> None:
         """This befell the last of these frames at its far end; if it was one of the last."""
-        latest = islice(chain(reversed(self._raw), reversed(self._seen)), _LATEST)
+        both: Iterator[_Raw | Seen] = chain(reversed(self._raw), reversed(self._seen))
+        latest = islice(both, _LATEST)
         found = next((one for one in latest if one.frame == frame and not one.fate), None)
         if found is not None:
             found.fate = fate
