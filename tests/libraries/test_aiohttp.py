@@ -7,7 +7,11 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+import uvloop
 from aiohttp import web
+
+from netif import Lan
+from tests.libraries.conftest import Scene
 
 BULK = bytes(range(256)) * 800
 
@@ -108,6 +112,25 @@ def test_web_sockets(scene):
                         assert await talk.receive_str() == word.upper()
 
     scene.lan.run(main())
+
+
+@pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
+def test_the_loop_turns_the_crank(trust, factory):
+    """No thread: the hosts live on the loop of the program."""
+
+    async def main():
+        async with Lan(seed=8, clock="asyncio") as lan:
+            scene = Scene(lan, lan.host("server"), lan.host("client", delay="2ms"), False)
+            async with site(scene, trust.server, 443):
+                with scene.on(scene.client):
+                    connector = aiohttp.TCPConnector(ssl=trust.client)
+                    async with aiohttp.ClientSession(connector=connector) as session:
+                        for _ in range(3):
+                            async with session.post("https://server/", data=BULK) as answer:
+                                assert await answer.read() == BULK[::-1]
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
 
 
 def test_time_outs_heartbeats_and_refusals(virtual):
