@@ -9,6 +9,7 @@ import pytest
 
 from components.testing import Lab
 from tests.components.pytest_plugin.conftest import project as project
+from tests.components.pytest_plugin.conftest import run_plugin as run_plugin
 from tests.components.testing.scenes import talk
 
 pytestmark = pytest.mark.host

@@ -240,6 +240,12 @@ class TestScripts:
         assert len(made.arrived()) == 1
         assert made.received() == []
 
+    def test_the_first_two(self, line):
+        made = line(script=drop("first 2 frame"))
+        for frame in FRAMES[:6]:
+            made.send(frame)
+        assert made.arrived() == FRAMES[2:6]
+
     def test_every_other_one(self, line):
         made = line(script=drop("every 2nd frame"))
         for frame in FRAMES[:6]:
@@ -293,6 +299,6 @@ class TestScripts:
         assert len(made.arrived()) == 1
 
     def test_words_that_name_no_frames(self):
-        for text in ("3rd banana", "", "every SYN", "in 1st out SYN", "0th SYN", "SYN 3rd"):
+        for text in ("3rd banana", "", "every SYN", "in 1st out SYN", "0th SYN", "SYN 3rd", "3rd first 2 SYN", "first 0 SYN"):
             with pytest.raises(ValueError, match="names no frames"):
                 drop(text)

@@ -30,17 +30,27 @@ def talk(client, server, lan):
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """`project(source, *options)`: the result of pytest on a file that begins with `talk`, in this process. `beside`:
-    which of OTHERS are loaded."""
+def run_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
+    """`run_plugin(*options, beside=())`: pytest with the plugin on what lies there, in this process. `beside`: which of
+    OTHERS are loaded."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     is_installed = any(entry.value == "components.pytest_plugin" for entry in entry_points(group="pytest11"))
     ours = () if is_installed else ("-p", "components.pytest_plugin")
 
-    def run(source: str, *options: str, ini: str = "", beside: tuple[str, ...] = ()) -> pytest.RunResult:
+    def run(*options: str, beside: tuple[str, ...] = ()) -> pytest.RunResult:
         others = [word for name in OTHERS if name not in beside for word in ("-p", f"no:{name}")]
+        return pytester.runpytest_inprocess(*ours, *others, "-p", "no:cacheprovider", *options)
+
+    return run
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, run_plugin):
+    """`project(source, *options)`: the result of pytest on a file that begins with `talk`."""
+
+    def run(source: str, *options: str, ini: str = "", beside: tuple[str, ...] = ()) -> pytest.RunResult:
         pytester.makepyfile(test_it=f"import pytest\n{TALK}\n{source}")
         pytester.makeini(f"[pytest]\n{ini}")
-        return pytester.runpytest_inprocess(*ours, *others, "-p", "no:cacheprovider", *options)
+        return run_plugin(*options, beside=beside)
 
     return run
