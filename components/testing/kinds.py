@@ -6,11 +6,13 @@ in the plural.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from netif.link import Buffer
 from netif.wire import Malformed, ethernet, ip, tcp
 
 REPEATED = "retransmission"
-KINDS: dict[str, tuple[str, ...]] = {
+KINDS: Mapping[str, tuple[str, ...]] = {
     "SYN": ("syn",),
     "SYN-ACK": ("syn-ack",),
     "FIN": ("fin",),
