@@ -28,6 +28,10 @@ class Scene(NamedTuple):
         """Code in it means that host, and the scene's time; `modules` have taken names of theirs before."""
         return netif.use(host, clock=self.virtual, modules=modules)
 
+    async def settle(self) -> None:
+        """Where a library does not wait for the ends of its connections."""
+        await asyncio.sleep(10 if self.virtual else 0.2)
+
     @contextmanager
     def serving(self, serve: Callable[[], Any], stop: Callable[[], Any]) -> Iterator[None]:
         """`serve`, in a thread of the server, until `stop`."""
@@ -52,7 +56,7 @@ class Scene(NamedTuple):
                 end = asyncio.Event()
                 loops.put((made, asyncio.get_running_loop(), end))
                 await end.wait()
-            await asyncio.sleep(0.1)  # libraries do not wait for the ends of connections
+            await self.settle()
 
         def run() -> None:
             try:

@@ -52,7 +52,7 @@ async def site(scene, context=None, port=80):
         finally:
             await runner.cleanup()
             if context:
-                await asyncio.sleep(0.1)  # it does not wait for the end of TLS
+                await scene.settle()  # of TLS
 
 
 def test_pages_and_uploads(scene):

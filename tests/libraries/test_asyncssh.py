@@ -52,11 +52,11 @@ def connect(key, **options):
     return asyncssh.connect("server", **{**given, **options})
 
 
-async def end(*servers):
+async def end(scene, *servers):
     for server in servers:
         server.close()
         await server.wait_closed()
-    await asyncio.sleep(0.1)  # before Python 3.12 it does not wait for the ends of connections
+    await scene.settle()
 
 
 def test_commands(scene, key):
@@ -72,7 +72,7 @@ def test_commands(scene, key):
                 assert [len(each.stdout) for each in both] == [40_000] * 3
             with pytest.raises(asyncssh.PermissionDenied):
                 await connect(key, password="byron")
-        await end(server)
+        await end(scene, server)
 
     scene.lan.run(main())
 
@@ -91,7 +91,7 @@ def test_files(scene, key, tmp_path):
                 assert "kept" in await files.listdir()
                 await files.get("kept", tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == (tmp_path / "there" / "kept").read_bytes() == BULK
-        await end(server)
+        await end(scene, server)
 
     scene.lan.run(main())
 
@@ -120,7 +120,7 @@ def test_a_forwarded_port(scene, key):
                     await writer.wait_closed()
                 listener.close()
                 await listener.wait_closed()
-        await end(service, server)
+        await end(scene, service, server)
 
     scene.lan.run(main())
 
@@ -137,6 +137,6 @@ def test_a_silent_server_is_found_out(virtual, key):
             gone = virtual.lan.now()
             await session.wait_closed()
             assert 45 <= virtual.lan.now() - gone <= 90
-        await end(server)
+        await end(virtual, server)
 
     virtual.lan.run(main())

@@ -68,6 +68,23 @@ def test_pahos_keep_alives_keep_it_and_a_silent_server_is_noticed(virtual):
         assert 30 <= time.monotonic() - gone <= 61
 
 
+def test_paho_comes_back_when_the_broker_does(virtual):
+    with virtual.serving_in_a_loop(broker), paho(virtual, virtual.client, "one") as (client, heard):
+        client.on_connect = lambda *_: (heard.put("connected"), client.subscribe("news", qos=1))
+        client.connect("server", keepalive=30)
+        client.loop_start()
+        assert [heard.get(), heard.get()] == ["connected", "subscribed"]
+        virtual.server.netif.unplug()
+        assert heard.get() == "disconnected"
+        time.sleep(1000)
+        assert not client.is_connected()
+        virtual.server.netif.replug()
+        while heard.get() != "subscribed":  # by one of the next attempts
+            pass
+        client.publish("news", "back", qos=1).wait_for_publish()
+        assert heard.get() == ("news", b"back")
+
+
 def test_a_will_is_sent_when_a_connection_ends_without_a_word(scene):
     """MQTT 3.1.1 3.1.2.5."""
     with scene.serving_in_a_loop(broker), paho(scene, scene.server, "watcher") as (watcher, seen):
@@ -119,6 +136,6 @@ def test_amqtts_client_in_the_loop_of_its_broker(scene):
                             message = await client.deliver_message()
                         assert message.data == b"%d" % n
                     await client.disconnect()
-            await asyncio.sleep(0.1)  # it does not wait for the ends of connections
+            await scene.settle()
 
     scene.lan.run(main())

@@ -87,7 +87,7 @@ def test_requests_says_what_went_wrong(virtual):
         before = time.monotonic()
         with pytest.raises(requests.exceptions.ReadTimeout):
             session.get("http://server/late", timeout=2)
-        assert 2 <= time.monotonic() - before < 3
+        assert 2 <= time.monotonic() - before < 20
         with pytest.raises(requests.exceptions.ConnectionError, match="Connection refused"):
             session.get("http://server:81/", timeout=60)
         with pytest.raises(requests.exceptions.ConnectionError, match="resolve"):
