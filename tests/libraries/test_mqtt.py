@@ -70,7 +70,7 @@ def test_pahos_keep_alives_keep_it_and_a_silent_server_is_noticed(virtual):
 
 def test_paho_comes_back_when_the_broker_does(virtual):
     with virtual.serving_in_a_loop(broker), paho(virtual, virtual.client, "one") as (client, heard):
-        client.on_connect = lambda *_: (heard.put("connected"), client.subscribe("news", qos=1))
+        client.on_connect = lambda it, *_: (heard.put("connected"), it.subscribe("news", qos=1))
         client.connect("server", keepalive=30)
         client.loop_start()
         assert [heard.get(), heard.get()] == ["connected", "subscribed"]
