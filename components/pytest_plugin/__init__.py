@@ -54,7 +54,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     if "netif_seed" in getattr(item, "fixturenames", ()):
         from components.pytest_plugin.telling import tell
 
-        tell(item, report)
+        tell(item, call, report)
     return report
 
 

@@ -20,6 +20,7 @@ from components.testing import Lab
 OF_LAN = frozenset(("clock", "subnet", "dhcp", "strict", "trace", "uplink"))  # of the marker's words; the rest a host's
 PLACE = pytest.StashKey["Place"]()
 FAILED = pytest.StashKey[bool]()
+CUT_SHORT = pytest.StashKey[bool]()  # it failed, expectedly or not, or skipped the rest
 
 
 @attrs.define
@@ -119,9 +120,9 @@ def _lan(request: pytest.FixtureRequest, seed: int, words: dict[str, Any], host:
 
 
 def _end(request: pytest.FixtureRequest, made: Lab) -> None:
-    """In order, if the test passed; then what went wrong unseen is its failure."""
+    """In order, if the test got to its end; then what went wrong unseen is its failure."""
     __tracebackhide__ = True
-    if request.node.stash.get(FAILED, False):
+    if request.node.stash.get(CUT_SHORT, False):
         made.close(0)
         return
     made.close()

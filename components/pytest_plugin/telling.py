@@ -6,16 +6,18 @@ import shlex
 
 import pytest
 
-from components.pytest_plugin.making import FAILED, PLACE, Place, plain
+from components.pytest_plugin.making import CUT_SHORT, FAILED, PLACE, Place, plain
 
 FRAMES = 20
 
 
-def tell(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Add a section to the report of a failure; remember that there was one."""
+def tell(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Add a section to the report of a failure; remember that there was one, or that the test was cut short."""
     place = item.stash.get(PLACE, None)
     if report.when == "setup":
-        item.stash[FAILED] = False
+        item.stash[FAILED] = item.stash[CUT_SHORT] = False
+    if call.excinfo is not None:
+        item.stash[CUT_SHORT] = True
     if report.failed:
         item.stash[FAILED] = True
         if place is not None:

@@ -70,7 +70,8 @@ class Lab(Lan):
         return made
 
     def raw(self, name: str) -> Station:
-        """A new machine without a stack, whose segments a script writes (`raw`). ValueError."""
+        """A new machine without a stack, whose segments a script writes (`raw`). Its cable has no faults but those by
+        script. ValueError."""
         if name in self.hosts or name in self.names:
             raise ValueError(f"there is a {name!r} on this Lan already")
         from components.testing.raw import Station

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WAITING = 4096  # frames that a station remembers
 PATIENCE = 60.0  # seconds for what a script expects
 WINDOW = 65535  # where a segment says none
-EPHEMERAL = (49152, 65535)  # RFC 6335 6
+EPHEMERAL = (49152, 65536)  # RFC 6335 6; the last excluded
 _MASK = 0xFFFFFFFF
 
 
@@ -45,6 +45,7 @@ class Station:
         self.waiters: dict[Waiter, None] = {}
         self.idents = 0
         runtime: Any = lan.runtime
+        self.dice = runtime.dice(f"{name}'s numbers")
         self.stack = BareStack(name, runtime)
         runtime.enter()
         try:
@@ -67,7 +68,7 @@ class Station:
         if host is None:
             raise ValueError(f"there is no host {to!r}; here are {', '.join(self.lan.hosts) or 'none yet'}")
         if sport is None:
-            sport = self.lan.runtime.dice(f"{self.name}'s ports").randint(*EPHEMERAL)
+            sport = self.dice.randrange(*EPHEMERAL)
         conversation = Conversation(self, sport)
         conversation.meet(host.netif.ip_info.ip.packed, port, host.netif.mac)
         return self._spawn(script, conversation)
@@ -143,7 +144,7 @@ class Conversation:
     def __init__(self, station: Station, port: int) -> None:
         self.station = station
         self.port = port
-        self.iss = station.lan.runtime.dice(f"{station.name}'s numbers").getrandbits(32)
+        self.iss = station.dice.getrandbits(32)
         self._irs = 0
         self._peer: tuple[bytes, int, bytes] | None = None  # address, port, MAC
         self._looked = 0  # at so many frames

@@ -7,6 +7,7 @@ not while the Lan runs. Refuses to know what anybody expects (`trace`).
 from __future__ import annotations
 
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -118,6 +119,7 @@ class Record:
         self._raw: deque[_Raw] = deque()  # not yet read
         self._seen: deque[Seen] = deque()
         self._bytes = 0
+        self._lock = threading.RLock()  # on a real clock a test reads while frames come
         self._relative = Relative()
         self._repeats = Repeats()
 
@@ -134,20 +136,21 @@ class Record:
 
     def befell(self, frame: bytes, fate: str) -> None:
         """This befell the last of these frames at its far end; if it was one of the last."""
-        both: Iterator[_Raw | Seen] = chain(reversed(self._raw), reversed(self._seen))
-        latest = islice(both, _LATEST)
-        found = next((one for one in latest if one.frame == frame and not one.fate), None)
-        if found is not None:
-            found.fate = fate
+        with self._lock:
+            both: Iterator[_Raw | Seen] = chain(reversed(self._raw), reversed(self._seen))
+            found = next((one for one in islice(both, _LATEST) if one.frame == frame and not one.fate), None)
+            if found is not None:
+                found.fate = fate
 
     def flush(self) -> None:
         """It is all here."""
 
     def _forget(self) -> None:
-        if not self._seen:
-            self._read()  # what numbers count from is not to be forgotten
-        self._bytes -= len(self._seen.popleft().frame)
-        self.forgotten += 1
+        with self._lock:
+            if not self._seen:
+                self._read()  # what numbers count from is not to be forgotten
+            self._bytes -= len(self._seen.popleft().frame)
+            self.forgotten += 1
 
     def _read(self) -> None:
         while self._raw:
@@ -161,8 +164,9 @@ class Record:
         return self._name_of(ip.parse_address(match[1])) or match[1]
 
     def __iter__(self) -> Iterator[Seen]:
-        self._read()
-        return iter(tuple(self._seen))
+        with self._lock:
+            self._read()
+            return iter(tuple(self._seen))
 
     def __len__(self) -> int:
         return self.count - self.forgotten

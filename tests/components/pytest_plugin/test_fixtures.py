@@ -154,6 +154,22 @@ def test_a_fault_that_met_nothing_fails_the_test(project):
     assert "lan.drop('3rd SYN') met none of" in result.stdout.str()
 
 
+def test_a_test_that_does_not_get_to_its_end_need_not_meet_its_faults(project, pytester):
+    source = """
+@pytest.mark.xfail
+def test_expected(netif_lan):
+    netif_lan.host("a")
+    netif_lan.drop("3rd SYN")
+    assert 0
+def test_skipped(netif_lan):
+    netif_lan.host("a")
+    netif_lan.drop("3rd SYN")
+    pytest.skip("not today")
+"""
+    project(source, "--netif-artifacts", "kept").assert_outcomes(xfailed=1, skipped=1)
+    assert list((pytester.path / "kept").iterdir()) == []
+
+
 def test_what_a_test_leaves_running_ends_with_it(project):
     project(
         """

@@ -105,6 +105,16 @@ def test_a_handshake_that_is_never_finished_leaves_the_server_free(lan):
     assert served.done() or lan.run_until(served.done) is None
 
 
+def test_the_ports_of_another_connection_repeat_nothing(lan):
+    station = lan.raw("client")
+    lan.host("server")  # which refuses
+    for _ in range(4):  # by other numbers each
+        station.dial("server", 7, lambda tcp: tcp.sends("S 0:0(0)"), sport=50000)
+        lan.run_for(1)
+    assert (lan.trace.count("S"), lan.trace.count("server > R.")) == (4, 4)
+    assert lan.trace.count("retransmission") == 0
+
+
 def test_what_does_not_come_is_told_with_what_did(lan):
     server, client = lan.raw("server"), lan.host("client")
     waiting = server.listen(7, lambda tcp: tcp.gets("F", within=2))
