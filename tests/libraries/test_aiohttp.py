@@ -114,6 +114,23 @@ def test_web_sockets(scene):
     scene.lan.run(main())
 
 
+def test_a_connection_is_kept_for_a_while(virtual):
+    """For 15 s: aiohttp.TCPConnector's keepalive_timeout."""
+
+    async def main():
+        async with site(virtual):
+            with virtual.on(virtual.client, "aiohttp.connector"):  # which has taken `monotonic`
+                async with aiohttp.ClientSession() as session:
+                    peers = []
+                    for pause in (10, 40, 0):
+                        async with session.get("http://server/") as answer:
+                            peers.append(await answer.json())
+                        await asyncio.sleep(pause)
+                    assert peers[0] == peers[1] != peers[2]
+
+    virtual.lan.run(main())
+
+
 @pytest.mark.parametrize("factory", [asyncio.SelectorEventLoop, uvloop.new_event_loop])
 def test_the_loop_turns_the_crank(trust, factory):
     """No thread: the hosts live on the loop of the program."""

@@ -77,6 +77,19 @@ def test_registers_by_tls(scene, trust):
         assert client.read_holding_registers(0, count=100, device_id=1).registers == [7] * 100
 
 
+def test_a_silent_device_and_a_client_that_waits_for_it(virtual):
+    serving = partial(device, ModbusTcpServer, address=("0.0.0.0", 502))
+    made, asking = virtual.serving_in_a_loop(serving), virtual.on(virtual.client)
+    with made, asking, ModbusTcpClient(virtual.server.ip, timeout=5, retries=1) as client:
+        assert client.read_holding_registers(0, count=1, device_id=1).registers == [7]
+        virtual.server.netif.unplug()
+        before = virtual.lan.now()
+        with pytest.raises(ModbusException):
+            client.read_holding_registers(0, count=1, device_id=1)
+        assert 9 <= virtual.lan.now() - before <= 25
+        virtual.server.netif.replug()
+
+
 def test_a_device_that_is_silent_and_comes_back(virtual):
     async def main():
         with virtual.on(virtual.server):

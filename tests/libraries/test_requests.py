@@ -70,6 +70,7 @@ def test_requests_keeps_its_connection_and_follows(scene):
             assert b"".join(page.iter_content(1000)) == BULK
 
 
+@pytest.mark.filterwarnings("error::urllib3.exceptions.SystemTimeWarning")
 def test_requests_by_https(scene, trust, tmp_path):
     trust.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with pages(scene, trust.server), scene.on(scene.client), requests.Session() as session:
