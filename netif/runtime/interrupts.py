@@ -1,8 +1,8 @@
-"""Ctrl-C that never tears the machine: put off while the main thread is inside a call of a runtime.
+"""Ctrl-C that never tears the machine: put off while the main thread is inside a call of a runtime; and other signals.
 
-Knows which handler it found (default or the program's own), chains to it, and puts it back. Being inside is read off
-the stack of frames at the moment of the signal, so that it costs a call nothing. Refuses to guard signals whose
-handler is not a Python function: those do not run between our bytecodes.
+Knows which handlers it found (the default or the program's own), chains to them, and puts them back. Being inside is
+read off the stack of frames at the moment of the signal, so that it costs a call nothing. Refuses to guard signals
+whose handler is not a Python function: those do not run between our bytecodes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 from netif.runtime.gate import Gate
 
-GUARDED = (signal.SIGINT, signal.SIGTERM)  # SIGTERM only where the program has given it a handler
+Handler = Callable[[int, FrameType | None], Any]
+_get, _set = signal.getsignal, signal.signal  # `netif.use` puts others in their place
 
 
 class Interrupts:
@@ -35,11 +36,15 @@ class Interrupts:
         if self.active or threading.current_thread() is not threading.main_thread():
             return
         self.active = True
-        for signum in GUARDED:
-            found = _still_active(signum, signal.getsignal(signum))
+        for signum in signal.valid_signals():
+            found = _still_active(signum, _get(signum))
             if callable(found) and not isinstance(found, signal.Handlers) and found != self._handle:
-                self._found[signum] = found
-                signal.signal(signum, self._handle)
+                self.guard(signum, found)
+
+    def guard(self, signum: int, handler: Handler) -> None:
+        """From now on it is called for this signal, but never inside. From the main thread, while we are active."""
+        self._found[signum] = handler
+        _set(signum, self._handle)
 
     def restore(self) -> None:
         """Put back what was found. Where somebody chained to us in the meantime, we stay in their chain; from another
@@ -50,8 +55,8 @@ class Interrupts:
                 self._put_back(signum)
 
     def _put_back(self, signum: int) -> None:
-        if signal.getsignal(signum) == self._handle:
-            signal.signal(signum, _still_active(signum, self._found[signum]))
+        if _get(signum) == self._handle:
+            _set(signum, _still_active(signum, self._found[signum]))
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.active and self._inside(frame):
@@ -73,6 +78,10 @@ class Interrupts:
             frame = frame.f_back
         return False
 
+    def chained(self, signum: int) -> Any:
+        """Whom we call for this signal."""
+        return self._found[signum]
+
     def waiting(self) -> bool:
         """Something is pending, and this is the thread that has to take it."""
         return bool(self.pending) and threading.current_thread() is threading.main_thread()
@@ -83,6 +92,15 @@ class Interrupts:
             while self.pending:
                 signum = self.pending.pop(0)
                 self._found[signum](signum, None)
+
+
+def chained_by(signum: int, handler: Any) -> Any:
+    """The program's handler, where `handler` is one of ours that leads to it."""
+    owner = getattr(handler, "__self__", None)
+    while isinstance(owner, Interrupts):
+        handler = owner.chained(signum)
+        owner = getattr(handler, "__self__", None)
+    return handler
 
 
 def _still_active(signum: int, handler: Any) -> Any:

@@ -1,14 +1,17 @@
 """Files and sockets: `makefile`, a file over a socket, and `sendfile`, a socket fed from a file.
 
-As the stdlib has them. What knows the socket is its own SocketIO; `os.sendfile` needs the kernel's socket at both ends,
-so that `sendfile` is always the stdlib's fall-back, `send` after `read`.
+As the stdlib has them. What knows the socket is its own SocketIO. `os.sendfile` needs a socket of the kernel's, so that
+`sendfile` reads what that would take, by the file's descriptor, and sends it.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import stat
+from collections.abc import Callable
 from socket import SOCK_STREAM, SocketIO, _GiveupOnSendfile  # type: ignore[attr-defined]
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from stack.socket.messages import Messages
 
@@ -21,22 +24,39 @@ class Files(Messages):
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         """Send `file` from `offset` on, to its end or `count` bytes of it. Returns the bytes sent; the file's position
         is behind them also after an error. Raises ValueError, TypeError, OSError."""
-        return self._sendfile_use_send(file, offset, count)
+        try:
+            return self._sendfile_use_sendfile(file, offset, count)
+        except _GiveupOnSendfile:
+            return self._sendfile_use_send(file, offset, count)
 
-    def _sendfile_use_sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> NoReturn:
+    def _sendfile_use_sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """As os.sendfile does: by the descriptor of a regular file, wherever somebody who reads it is."""
         self._check_sendfile_params(file, offset, count)
-        raise _GiveupOnSendfile("a socket of a stack in this process has nothing to do with the kernel's sendfile")
+        try:
+            number = file.fileno()
+            is_regular = stat.S_ISREG(os.fstat(number).st_mode) and hasattr(os, "pread")
+        except (AttributeError, OSError) as error:
+            raise _GiveupOnSendfile(error) from None
+        if not is_regular:
+            raise _GiveupOnSendfile("not a regular file")
+        return self._send_blocks(file, offset, count, lambda size, sent: os.pread(number, size, offset + sent))
 
     def _sendfile_use_send(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         self._check_sendfile_params(file, offset, count)
+        if offset:
+            file.seek(offset)
+        return self._send_blocks(file, offset, count, lambda size, sent: file.read(size))
+
+    def _send_blocks(
+        self, file: IO[bytes], offset: int, count: int | None, read: Callable[[int, int], bytes]
+    ) -> int:
+        """`read` is given how many bytes at most, and how many have been sent."""
         if self.gettimeout() == 0:
             raise ValueError("non-blocking sockets are not supported")
         self.getsockname()  # OSError(EBADF), also where there is nothing to send
-        if offset:
-            file.seek(offset)
         sent = 0
         try:
-            while block := file.read(_BLOCK if count is None else min(_BLOCK, count - sent)):
+            while block := read(_BLOCK if count is None else min(_BLOCK, count - sent), sent):
                 rest = memoryview(block)
                 while rest:
                     done = self.send(rest)

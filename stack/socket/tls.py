@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from socket import SO_TYPE, SOCK_STREAM, SOL_SOCKET
-from typing import Any
+from typing import IO, Any
 
 from netif.link import Buffer
 from stack.socket import resolver
@@ -249,6 +249,11 @@ class TlsSocket(socket):
         if self._sslobj is not None:
             self._refuse("sendto")
         return super().sendto(data, *flags_and_address)
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        if self._sslobj is None:
+            return super().sendfile(file, offset, count)
+        return self._sendfile_use_send(file, offset, count)
 
     # the end
 

@@ -1,8 +1,8 @@
 """What of CPython's tests is not asked of our sockets, and why: `lists/MODULE.txt`, a line a case.
 
-    Class.test: kind: reason                          it fails; one that passes has to be taken off the list
+    Class.test: kind: reason                          it fails, or skips itself; one that passes has to be taken off
     Class.test (3.11 3.12): kind, hangs: reason       on these interpreters; it is not run
-    Class.test: kind, either: reason                  it passes now and then
+    Class.test: kind, either: reason                  it passes or not
 
 `lists/counts.txt` has the length of each list, and how many cases pass at least: a list that grows, and a module that
 loses cases, is seen there.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from stack.socket.use import loops, threads
+from stack.socket.use import loops, signals, threads
 from stack.socket.use.names import replacements
 
 _NONE: Any = object()
@@ -53,7 +53,7 @@ class Patch:
 
     def _put_all(self) -> None:
         ours = ((socket, name, value) for name, value in self._ours.items())
-        for place, name, value in (*ours, *threads.hooks(), *loops.hooks()):
+        for place, name, value in (*ours, *threads.hooks(), *loops.hooks(), *signals.hooks()):
             self._stood.append(put(place, name, value))
 
     def _rebind(self, module: ModuleType) -> list[tuple[Any, str, Any]]:

@@ -1,6 +1,7 @@
 """Stream sockets, as a program sees them."""
 
 import errno
+import io
 import random
 import struct
 import warnings
@@ -191,6 +192,21 @@ def test_sendfile_sends_what_is_asked(connection, tmp_path):
         assert client.sendfile(file, offset=10, count=1000) == 1000
         assert file.tell() == 1010
     assert server.recv(1000, socket.MSG_WAITALL) == (bytes(range(256)) * 100)[10:1010]
+
+
+def test_sendfile_takes_a_file_from_its_beginning_and_what_is_none_from_where_it_is(connection, tmp_path):
+    client, server = connection  # sendfile(2), and the stdlib's fall-back
+    path = tmp_path / "data"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as file:
+        assert file.read(5) == b"01234"
+        assert client.sendfile(file) == 10
+        assert file.tell() == 10
+    assert server.recv(10, socket.MSG_WAITALL) == b"0123456789"
+    memory = io.BytesIO(b"0123456789")
+    assert memory.read(5) == b"01234"
+    assert client.sendfile(memory) == 5
+    assert server.recv(5, socket.MSG_WAITALL) == b"56789"
 
 
 def test_an_unclosed_socket_warns_and_is_closed(hosts):
