@@ -355,7 +355,8 @@ class RealTime(Joining):
             for waiter in (*self._followers, *self._bystanders):
                 waiter.rouse()
             self.poke()
-            threads = [thread for thread in self._task_threads.values() if thread.ident != get_ident()]
+            mine = get_ident()  # and Ctrl-C may have cut short what starts one: it cannot be waited for
+            threads = [thread for thread in self._task_threads.values() if thread.is_alive() and thread.ident != mine]
         finally:
             self.leave()
         self._events.stop()

@@ -278,3 +278,21 @@ def test_a_runtime_made_in_another_thread_leaves_the_handler_alone():
     thread.join()
     assert signal.getsignal(signal.SIGINT) is found
     made[0].close()
+
+
+def test_a_spawn_that_is_cut_short_leaves_nothing_to_wait_for():
+    """Ctrl-C between two lines of the stdlib's: the thread is known, and was never started."""
+    runtime = ThreadedRuntime()
+
+    def interrupt(frame, _event, _argument):
+        if frame.f_code is threading.Thread.start.__code__:
+            raise KeyboardInterrupt
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runtime.spawn(print)
+    finally:
+        sys.settrace(before)
+    runtime.close()
