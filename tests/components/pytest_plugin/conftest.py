@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+for module in (  # a run in this process forgets what it imported, and would have it twice
+    "components.pytest_plugin.telling",
+    "components.testing.raw",
+    "components.testing.wires",
+    "netif.runtime.threaded",
+    "netif.runtime.virtual_loop",
+    "netif.runtime.aio",
+    "stack.socket.aio",
+    "stack.socket.transports",
+):
+    import_module(module)
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 OTHERS = ("randomly", "asyncio", "anyio", "xdist", "timeout")
 TALK = """
@@ -31,15 +43,17 @@ def talk(client, server, lan):
 
 @pytest.fixture
 def run_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """`run_plugin(*options, beside=())`: pytest with the plugin on what lies there, in this process. `beside`: which of
-    OTHERS are loaded."""
+    """`run_plugin(*options, beside=(), apart=False)`: pytest with the plugin on what lies there, in this process or in
+    one of its own. `beside`: which of OTHERS are loaded."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     is_installed = any(entry.value == "components.pytest_plugin" for entry in entry_points(group="pytest11"))
     ours = () if is_installed else ("-p", "components.pytest_plugin")
 
-    def run(*options: str, beside: tuple[str, ...] = ()) -> pytest.RunResult:
+    def run(*options: str, beside: tuple[str, ...] = (), apart: bool = False) -> pytest.RunResult:
         others = [word for name in OTHERS if name not in beside for word in ("-p", f"no:{name}")]
-        return pytester.runpytest_inprocess(*ours, *others, "-p", "no:cacheprovider", *options)
+        start = pytester.runpytest_subprocess if apart else pytester.runpytest_inprocess
+        return start(*ours, *others, "-p", "no:cacheprovider", *options)
 
     return run
 

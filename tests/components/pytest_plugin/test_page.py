@@ -29,7 +29,7 @@ def weather(pytester):
 
 def test_the_bug_is_found(weather, run_plugin):
     test = weather(0)["test_weather.py"]
-    result = run_plugin()
+    result = run_plugin(apart=True)
     result.assert_outcomes(failed=1)
     said = result.stdout.str()
     assert "JSONDecodeError" in said
@@ -44,7 +44,7 @@ def test_the_bug_is_found(weather, run_plugin):
 
 def test_what_is_mended_passes_under_any_seed(weather, run_plugin):
     weather(1)
-    run_plugin("--netif-seeds", "5").assert_outcomes(passed=5)
+    run_plugin("--netif-seeds", "5", apart=True).assert_outcomes(passed=5)
 
 
 @pytest.mark.parametrize("name", ["peers", "raw", "loop"])
