@@ -13,6 +13,7 @@ import threading
 import time
 from _thread import allocate_lock, get_ident
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from netif.runtime.crank import Crank
@@ -278,7 +279,8 @@ class RealTime(Joining):
             return  # a forked child: nothing of its parent's happens here
         self.posted.append(handler)
         if not self._running:
-            _thread.start_new_thread(self.run_posted, ())  # a straggler: no thread waits for more of them
+            with suppress(RuntimeError):  # the interpreter has ended, and starts none (Python 3.12)
+                _thread.start_new_thread(self.run_posted, ())  # a straggler: no thread waits for more of them
         elif not self._events.rouse():
             self.later = True
             self.poke()

@@ -49,7 +49,7 @@ def _reading(name: str, read: Callable[[float], Any]) -> Callable[[], Any]:
         runtime = clock_asked()
         return stdlibs() if runtime is None else read(runtime.now())
 
-    return clock
+    return staticmethod(clock)  # kept by a class, it is no method: the stdlib's is a builtin
 
 
 def _sleep(stdlibs: Callable[[float], None]) -> Callable[[float], None]:
@@ -63,7 +63,7 @@ def _sleep(stdlibs: Callable[[float], None]) -> Callable[[float], None]:
             raise ValueError("sleep length must be non-negative")
         runtime.rest(runtime.waiter("sleep", runtime), runtime.now() + seconds)
 
-    return sleep
+    return staticmethod(sleep)
 
 
 def _new_event_loop(stdlibs: Callable[[], Any]) -> Callable[[], Any]:

@@ -50,7 +50,7 @@ def by_scope(name: str, kernels: Callable[..., Any]) -> Callable[..., Any]:
         ours = getattr(scope.stack.socket_module, name)
         return elsewhere.ask(kernels, ours, *args, **kwargs) if scope.passes else ours(*args, **kwargs)
 
-    return ask
+    return staticmethod(ask) if inspect.isbuiltin(kernels) else ask  # kept by a class, it is no method
 
 
 def replacements() -> dict[str, Any]:

@@ -3,15 +3,16 @@
 They look at the descriptors that they were given, a host's sockets' and the kernel's, without waiting; where nothing is
 ready, whoever asked gives up the baton and looks again after each turn of the runtime, until its time-out. A descriptor
 of the kernel is looked at whenever somebody may have written to it: what arrives there from outside of the process,
-while all wait, is not waited for.
+while all wait, is not waited for. Each is a staticmethod: kept by a class, it is no method, as builtins are none.
 """
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from stack.socket.use.meaning import clock_asked
@@ -58,9 +59,26 @@ def _select(stdlibs: Callable[..., Any]) -> Callable[..., Any]:
         if runtime is None or not runtime.takes_part() or (timeout is not None and timeout < 0):
             return stdlibs(rlist, wlist, xlist, timeout)
         lists = [list(each) for each in (rlist, wlist, xlist)]
-        return _in_time(runtime, lambda: stdlibs(*lists, 0), timeout)
+        found = stdlibs(*lists, 0)  # what is no descriptor raises
+        return found if any(found) else _in_time(runtime, partial(_look_again, stdlibs, lists), timeout)
 
-    return select
+    return staticmethod(select)
+
+
+def _look_again(stdlibs: Callable[..., Any], lists: list[list[Any]]) -> Any:
+    try:
+        return stdlibs(*lists, 0)
+    except (OSError, ValueError):
+        lists[:] = [[each for each in some if _is_open(each)] for some in lists]  # select(2): who waits is not told
+        return stdlibs(*lists, 0)
+
+
+def _is_open(descriptor: Any) -> bool:
+    try:
+        os.fstat(descriptor if isinstance(descriptor, int) else descriptor.fileno())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _selector(stdlibs: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +99,7 @@ def _maker(stdlibs: Callable[..., Any], unit: float) -> Callable[..., Any]:
         made = stdlibs(*args, **kwargs)
         return made if runtime is None else ClockPoll(made, runtime, unit)
 
-    return make
+    return staticmethod(make)
 
 
 def replacements() -> Iterator[tuple[Any, str, Any]]:

@@ -60,6 +60,20 @@ class TestTime:
     def test_the_date_is_the_same_at_every_run(self, lan, host):
         assert spawned(host, lambda: time.time()) == EPOCH + lan.now()
 
+    def test_a_class_may_keep_a_clock(self, host):
+        """The stdlib's are builtins, which are no methods."""
+
+        def program():
+            class Keeps:
+                now, pause, poller = time.monotonic, time.sleep, select.poll
+
+            began = Keeps().now()
+            Keeps().pause(60)
+            assert Keeps().poller().poll(1000) == []
+            return Keeps().now() - began
+
+        assert spawned(host, program) == 61
+
     def test_the_programs_own_thread_may_wait(self, lan, host):
         ticks = []
 
@@ -339,6 +353,19 @@ class TestWaiting:
 
 
 class TestPolling:
+    def test_a_select_is_not_told_that_another_thread_closes_what_it_waits_for(self, host):
+        """select(2): on Linux that has no effect on it."""
+
+        def program():
+            with socket.create_server(("", 80)) as kept, socket.create_server(("", 81)) as ended:
+                threading.Timer(1, ended.close).start()
+                assert select.select([kept, ended.fileno()], [ended], [], 5) == ([], [], [])
+                with pytest.raises((OSError, ValueError)):
+                    select.select([ended], [], [], 5)
+            return time.monotonic()
+
+        assert spawned(host, program) == 5
+
     def test_time_passes_in_a_select_of_nothing(self, host):
         def program():
             assert select.select([], [], [], 5) == ([], [], [])

@@ -255,6 +255,16 @@ def test_a_scope_may_be_left_in_another_context_than_it_was_entered_in(hosts):
     assert socket.socket is KERNELS
 
 
+def test_a_class_may_keep_what_a_builtin_is(hosts):
+    """The stdlib's, which is no method of it."""
+    with netif.use(hosts[0]):
+
+        class Keeps:
+            name = socket.gethostname
+
+        assert Keeps().name() == "left"
+
+
 @pytest.fixture
 def listed():
     module = ModuleType("listed")
