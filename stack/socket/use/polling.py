@@ -42,7 +42,14 @@ class ClockPoll:
 
     def poll(self, timeout: float | None = None, *more: int) -> list[tuple[int, int]]:
         seconds = None if timeout is None or timeout < 0 else timeout * self._unit
-        return _in_time(self._runtime, lambda: cast("list[tuple[int, int]]", self._polled.poll(0, *more)), seconds)
+        found = cast("list[tuple[int, int]]", self._polled.poll(0, *more))  # what is closed raises
+        return found or _in_time(self._runtime, partial(self._look_again, *more), seconds)
+
+    def _look_again(self, *more: int) -> list[tuple[int, int]]:
+        try:
+            return cast("list[tuple[int, int]]", self._polled.poll(0, *more))
+        except ValueError:
+            return []  # closed by another thread: who waits is not told
 
     def __enter__(self) -> ClockPoll:
         self._polled.__enter__()

@@ -366,6 +366,18 @@ class TestPolling:
 
         assert spawned(host, program) == 5
 
+    @pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll here")
+    def test_nor_that_its_epoll_is_closed(self, host):
+        def program():
+            polling = select.epoll()
+            threading.Timer(1, polling.close).start()
+            assert polling.poll(5) == []
+            with pytest.raises(ValueError, match="closed epoll"):
+                polling.poll(5)
+            return time.monotonic()
+
+        assert spawned(host, program) == 5
+
     def test_time_passes_in_a_select_of_nothing(self, host):
         def program():
             assert select.select([], [], [], 5) == ([], [], [])
