@@ -51,6 +51,10 @@ class Station:
         try:
             self.port = runtime.add(self.stack, self)
             self.mtu = driver.open(LinkCaps(mac=mac, gso_max=1500, tx_checksum=False, rx_checksum=False), self.port).mtu
+        except BaseException:
+            runtime.remove(self)
+            driver.close()
+            raise
         finally:
             runtime.leave()
 
