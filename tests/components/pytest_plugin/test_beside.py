@@ -110,6 +110,7 @@ def test_coroutines_of_others_have_a_lan_on_their_loop(beside, name, source):
     beside([name], source).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_coroutines_of_both(beside):
     beside(["asyncio", "anyio"], OF_ASYNCIO + OF_ANYIO).assert_outcomes(passed=2)
 

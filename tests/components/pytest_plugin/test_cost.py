@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.components.pytest_plugin.conftest import OTHERS
+
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 COUNTING = """
 import json, sys
@@ -35,7 +37,8 @@ def collected(where: Path, path: str, *options: str) -> tuple[set[str], str]:
     """The modules that `pytest --co` imports, and what it says."""
     (where / "conftest.py").write_text(COUNTING)
     (where / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
-    words = [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *options]
+    others = [word for name in (*OTHERS, "hypothesispytest", "cacheprovider") for word in ("-p", f"no:{name}")]
+    words = [sys.executable, "-m", "pytest", "--co", "-q", *others, *options]
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
