@@ -45,6 +45,7 @@ WIDE = {
         "tests/components/test_lan_replay.py",
     ],
     "the gateway": ["tests/components/gateway"],
+    "pytest's plugin": ["tests/components/pytest_plugin/test_fixtures.py", "tests/components/testing"],
     "samples": [
         "tests/components/test_samples.py",
         "tests/components/test_http_server.py",
