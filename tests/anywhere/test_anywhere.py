@@ -36,7 +36,9 @@ FEW = {
     "--darwin": ["tests/stack/test_multicast_sockets.py", "tests/stack/socket/test_descriptor_threads.py"],
 }
 WIDE = {
-    "sockets": ["tests/stack/socket", "tests/stack/test_multicast_sockets.py"],
+    "sockets": ["tests/stack/socket", *(f"--ignore=tests/stack/socket/{part}" for part in ("transports", "use"))],
+    "transports": ["tests/stack/socket/transports", "tests/stack/test_multicast_sockets.py"],
+    "scopes": ["tests/stack/socket/use"],
     "the netif": [f"tests/netif/test_{name}.py" for name in ("netif", "port_style", "python_style", "push", "startup")],
     "its runtimes": ["tests/netif/runtime"],
     "LANs": [

@@ -16,11 +16,12 @@ from stack.stack import Stack
 SOON = 20.0  # seconds; for what takes microseconds unless it is broken
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "epoll": lambda: asyncio.SelectorEventLoop(selectors.EpollSelector()),
     "poll": lambda: asyncio.SelectorEventLoop(selectors.PollSelector()),
     "select": lambda: asyncio.SelectorEventLoop(selectors.SelectSelector()),
     "uvloop": lambda: pytest.importorskip("uvloop").new_event_loop(),
 }
+if hasattr(selectors, "EpollSelector"):
+    LOOPS["epoll"] = lambda: asyncio.SelectorEventLoop(selectors.EpollSelector())
 
 
 @pytest.fixture(params=LOOPS)
