@@ -9,6 +9,7 @@ import types
 import pytest
 
 import stack.socket as ours
+from stack.socket import constants, linux
 
 LEFT_OUT = {
     "CAPI": "a capsule for C extensions, which would call the kernel's sockets",
@@ -146,3 +147,11 @@ def test_the_stdlibs_sentinel_means_no_time_out_of_ones_own(hosts):  # http.clie
         unset = kernel._GLOBAL_DEFAULT_TIMEOUT
         with hosts.left.create_connection(("10.0.0.2", 7001), unset) as client:
             assert client.gettimeout() is None
+
+
+@pytest.mark.parametrize("level", ["SO_", "IP_", "TCP_"])
+def test_no_two_options_of_a_level_have_one_number(level):
+    """Also where the interpreter's numbers are not Linux', which has names that it lacks."""
+    names = {**vars(constants), **vars(linux)}
+    numbers = [names[name] for name in names if name.startswith(level) and name != "IP_MAX_MEMBERSHIPS"]
+    assert len(set(numbers)) == len(numbers) > 8
