@@ -201,10 +201,12 @@ class Stack(naming.Sources, Overhearing):
     def enlist(self, interface: Interface, letters: str) -> tuple[int, str]:
         """(index, impl name): an index is never given twice; a number is, once it is free."""
         taken = {link.impl_name for link in list(self.links.values())}
-        names = (f"{letters}{number}" for number in count(0 if letters == "lo" else 1))
+        number = 0 if letters == "lo" else 1
+        while f"{letters}{number}" in taken:
+            number += 1
         index = next(self._indices)
         self.links[index] = interface
-        return index, next(name for name in names if name not in taken)
+        return index, f"{letters}{number}"
 
     def linked(self, interface: Interface) -> None:
         """Its link is up."""
