@@ -53,6 +53,9 @@ def by_scope(name: str, kernels: Callable[..., Any]) -> Callable[..., Any]:
     return staticmethod(ask) if inspect.isbuiltin(kernels) else ask  # kept by a class, it is no method
 
 
+_NO_TIMEOUT_GIVEN = "_GLOBAL_DEFAULT_TIMEOUT"  # which the stdlib's clients, and others, ask the module for
+
+
 def replacements() -> dict[str, Any]:
     """{name in the stdlib's module: what stands there while a scope is open}."""
     root = socket_class(asked)
@@ -67,7 +70,7 @@ def module_of(stack: Stack) -> ModuleType:
     scope = Scope(stack)
     root = socket_class(lambda: scope)
     for name, value in {**vars(_kernel), **vars(_ours)}.items():
-        if not name.startswith("_") and hasattr(_kernel, name):
+        if (not name.startswith("_") or name == _NO_TIMEOUT_GIVEN) and hasattr(_kernel, name):
             setattr(made, name, _bound(value, stack))
     made.__dict__.update(socket=root, SocketType=root, fromfd=partial(_fromfd, root))
     return made

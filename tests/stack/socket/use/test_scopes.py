@@ -363,3 +363,4 @@ def test_a_hosts_module_has_every_name_of_the_stdlibs(hosts):
     missing = {name for name in socket.__all__ if not hasattr(hosts[0].socket_module, name)}
     assert missing == set()
     assert hosts[0].socket_module.AF_INET is socket.AF_INET
+    assert hosts[0].socket_module._GLOBAL_DEFAULT_TIMEOUT is socket._GLOBAL_DEFAULT_TIMEOUT  # ftplib asks for it
