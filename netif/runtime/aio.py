@@ -18,7 +18,7 @@ from typing import Any
 
 from netif.runtime.port import WirePort
 from netif.runtime.realtime import RealTime
-from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.tasks import Task
 from netif.runtime.waiters import ThreadWaiter
 
 logger = logging.getLogger(__name__)
@@ -167,12 +167,7 @@ class AsyncioRuntime(RealTime):
 
     async def _run_coroutine(self, task: Task, fn: Callable[[], Any]) -> None:
         try:
-            task.value = await fn()
-        except asyncio.CancelledError:
-            task.error = TaskEnded()
-            raise
-        except BaseException as error:
-            task.error = error
+            await task.call_async(fn)
         finally:
             self._coroutines.pop(task, None)
             self._finish_task(task)

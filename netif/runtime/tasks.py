@@ -5,7 +5,7 @@ Knows whether it is done, and who waits for it. Refuses to know what thread runs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,5 +60,17 @@ class Task:
         try:
             if fn is not None:
                 self.value = fn()
+        except BaseException as error:
+            self.error = error
+
+    async def call_async(self, fn: Callable[[], Awaitable[Any]]) -> None:
+        """The same of a coroutine function, in a loop. Its cancellation goes on to whoever runs it."""
+        from asyncio import CancelledError  # loaded long since, where this is called
+
+        try:
+            self.value = await fn()
+        except CancelledError:
+            self.error = TaskEnded()
+            raise
         except BaseException as error:
             self.error = error

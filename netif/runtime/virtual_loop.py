@@ -21,7 +21,7 @@ from netif.runtime.baton import VirtualWaiter
 from netif.runtime.executor import SpawningExecutor
 from netif.runtime.places import is_programs, place
 from netif.runtime.real_time_only import INSTEAD, RealTimeOnly, refuse, refuse_descriptor
-from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.tasks import Task
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -157,12 +157,7 @@ class VirtualLoop(_Loop, RealTimeOnly):  # type: ignore[misc]
 
     async def _run_spawned(self, task: Task, fn: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         try:
-            task.value = await fn()
-        except asyncio.CancelledError:
-            task.error = TaskEnded()
-            raise
-        except BaseException as error:
-            task.error = error
+            await task.call_async(fn)
         finally:
             self._adopted.pop(task, None)
             self.runtime.finish(task)

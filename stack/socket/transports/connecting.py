@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
+T = TypeVar("T", bound=asyncio.BaseTransport)
 Tls: TypeAlias = "ssl_module.SSLContext | bool | None"
 Where: TypeAlias = "tuple[str | None, int | str | None]"
 
@@ -133,15 +134,21 @@ async def connect_accepted_socket(
 async def _adopt(
     loop: AbstractEventLoop, sock: socket, protocol_factory: Callable[[], P], security: Security | None
 ) -> tuple[asyncio.Transport, P]:
-    """From now on the socket is its transport's."""
-    waiter = loop.create_future()
+    make = StreamTransport if security is None else security.transport
+    return await begun(loop, sock, protocol_factory, lambda protocol, waiter: make(loop, sock, protocol, waiter))
+
+
+async def begun(
+    loop: AbstractEventLoop,
+    sock: socket,
+    protocol_factory: Callable[[], P],
+    make: Callable[[P, asyncio.Future[None]], T],
+) -> tuple[T, P]:
+    """From now on the socket is its transport's, which has called `connection_made`."""
+    waiter: asyncio.Future[None] = loop.create_future()
     try:
         protocol = protocol_factory()
-        transport: asyncio.Transport
-        if security is None:
-            transport = StreamTransport(loop, sock, protocol, waiter)
-        else:
-            transport = security.transport(loop, sock, protocol, waiter)
+        transport = make(protocol, waiter)
     except BaseException:
         sock.close()
         raise

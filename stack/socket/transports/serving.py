@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from stack.socket import awaiting, resolver
 from stack.socket.blocking import socket
-from stack.socket.transports.connecting import Timeouts, bind_error, check_socket, check_timeouts, resolve
+from stack.socket.transports.connecting import Timeouts, begun, bind_error, check_socket, check_timeouts, resolve
 from stack.socket.transports.datagram import DatagramTransport
 from stack.socket.transports.secure import Security
 from stack.socket.transports.server import Server
@@ -164,19 +164,12 @@ async def create_datagram_endpoint(
         sock.setblocking(False)
     else:
         sock, remote = await _datagram_socket(stack, local_addr, remote_addr, options)
-    waiter = loop.create_future()
-    try:
-        protocol = protocol_factory()
-        transport = DatagramTransport(loop, sock, protocol, remote, waiter)
-    except BaseException:
-        sock.close()
-        raise
-    try:
-        await waiter
-    except BaseException:
-        transport.close()
-        raise
-    return transport, protocol
+    return await begun(
+        loop,
+        sock,
+        protocol_factory,
+        lambda protocol, waiter: DatagramTransport(loop, sock, protocol, remote, waiter),
+    )
 
 
 async def _datagram_socket(

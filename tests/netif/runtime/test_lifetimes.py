@@ -21,6 +21,7 @@ from netif.runtime import (
     default_runtime,
 )
 from netif.runtime.poller import EpollPoller, SelectorPoller
+from tests.netif.runtime.children import in_a_child
 from tests.netif.runtime.toys import Host, memory_pair, socket_pair, two_hosts
 
 
@@ -319,24 +320,6 @@ class TestFork:
         yield
         signal.signal(signal.SIGINT, found)
 
-    def in_a_child(self, check):
-        """Run `check` in a forked child; its exception is the test's."""
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                check()
-                os.write(writing, b"fine")
-            except BaseException as error:
-                os.write(writing, repr(error).encode()[:4000])
-            finally:
-                os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            said = pipe.read().decode()
-        os.waitpid(pid, 0)
-        assert said == "fine"
-
     def test_calls_in_a_child_raise_and_the_parent_goes_on(self, runtime):
         anna, bert = two_hosts(runtime)
         anna.send("in", "before")
@@ -350,7 +333,7 @@ class TestFork:
             runtime.post(lambda: None)
             runtime.close()
 
-        self.in_a_child(check)
+        in_a_child(check)
         anna.send("in", "after")
         assert list(bert.box("in").items) == ["before", "after"]
 
@@ -366,7 +349,7 @@ class TestFork:
         def descriptors_of_now():
             return [fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
 
-        self.in_a_child(check)
+        in_a_child(check)
         reader = threaded.spawn(lambda: bert.get("in"))
         threaded.spawn(lambda: anna.send("in", "hello"))
         threaded.run_until(reader.done, 10)
@@ -388,7 +371,7 @@ class TestFork:
             close_default_runtime()
             assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
-        self.in_a_child(check)
+        in_a_child(check)
         close_default_runtime()
 
     def test_a_child_of_a_runtime_in_use(self, threaded):
@@ -402,7 +385,7 @@ class TestFork:
                 anna.send("in", "x")
 
         for _ in range(5):
-            self.in_a_child(check)
+            in_a_child(check)
         threaded.run_until(readers[0].done, 10)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import stack.socket as ours
+from tests.netif.runtime.children import in_a_child
 from tests.stack.socket.conftest import PATIENCE
 
 
@@ -235,23 +236,6 @@ def test_no_room_for_descriptors_leaves_the_socket_as_it_is(hosts):
 
 
 class TestFork:
-    def in_a_child(self, check: Callable[[], None]) -> None:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                check()
-                os.write(writing, b"fine")
-            except BaseException as error:
-                os.write(writing, repr(error).encode()[:4000])
-            finally:
-                os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            said = pipe.read().decode()
-        os.waitpid(pid, 0)
-        assert said == "fine"
-
     def test_the_childs_lead_nowhere_and_the_parents_go_on(self, ends):
         client, server = ends
         client.fileno()
@@ -263,7 +247,7 @@ class TestFork:
             assert number_of(lambda: ours.socket(fileno=number)) == errno.ENOTSOCK
             assert number_of(lambda: server.recv(1)) == errno.EBADF
 
-        self.in_a_child(check)
+        in_a_child(check)
         client.sendall(b"x")
         assert select.select([number], [], [], PATIENCE)[0]
         assert server.recv(9) == b"x"
