@@ -45,7 +45,7 @@ class Deadlock(RuntimeError):  # noqa: N818 - it is what happened, and what the 
 class Strand:
     """One thread that may hold the baton, and sleeps on `baton` while it does not."""
 
-    __slots__ = ("baton", "ident", "loop", "thread", "waiter")
+    __slots__ = ("baton", "ident", "loop", "lost", "thread", "waiter")
 
     def __init__(self) -> None:
         self.baton = allocate_lock()
@@ -54,6 +54,7 @@ class Strand:
         self.thread: threading.Thread | None = None
         self.waiter: VirtualWaiter | None = None  # what it is blocked on
         self.loop: VirtualLoop | None = None  # which it turns
+        self.lost = False  # it blocks outside of the clock, and the program was told to end
 
 
 class VirtualWaiter(Timed):

@@ -12,7 +12,10 @@ from types import FrameType
 from netif.runtime.baton import Strand
 
 NOT_THE_PROGRAMS = frozenset(
-    {"netif", "tapio", "stack", "components", "asyncio", "concurrent", "contextlib", "queue", "socket", "threading"}
+    {
+        *("netif", "tapio", "stack", "components"),
+        *("asyncio", "concurrent", "contextlib", "queue", "selectors", "socket", "socketserver", "threading"),
+    }
 )
 
 

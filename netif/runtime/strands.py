@@ -8,6 +8,7 @@ know how threads are made and ended, and what the program may ask for: `virtual`
 
 from __future__ import annotations
 
+import logging
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,12 @@ from netif.runtime.interrupts import Interrupts
 from netif.runtime.joining import Joining
 from netif.runtime.places import where
 from netif.runtime.tasks import Task, TaskEnded
+
+logger = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds of real time between two looks at who has the baton
+PATIENCE = 5  # such looks
+REMEDY = "what a host's sockets and the runtime have lets it go on; use(host, clock=True) adds time, select, threading"
 
 
 class Strands(Joining):
@@ -83,7 +90,7 @@ class Strands(Joining):
         return VirtualWaiter(self, operation, endpoint)
 
     def wait(self, waiter: Any, deadline: float | None) -> bool:
-        me = self._may_block(f"{waiter!r} would block", "use runtime.spawn(fn)")
+        me = self._may_block(f"{waiter!r} would block", "use spawn(fn), and run_until or run_for here")
         if self.dirty:
             self.turn()
         if not waiter.woken and (deadline is None or self._now < deadline):
@@ -160,8 +167,42 @@ class Strands(Joining):
             self._current = chosen
             self.release()
             chosen.baton.release()
-            me.baton.acquire()
-            self.enter()
+            try:
+                if me is self._runner:
+                    self._await_runner()
+                else:
+                    me.baton.acquire()
+            finally:
+                self.enter()
+
+    def _await_runner(self) -> None:
+        """Until the baton is back; a spawned function that keeps it is told of, and does not keep Ctrl-C off."""
+        looks, seen = 0, None
+        while not self._runner.baton.acquire(timeout=LOOK):
+            holder = self._current
+            before, seen = seen, (holder, self._budget, self._now)
+            looks = looks + 1 if seen == before else 0
+            if holder is None or not looks:
+                continue
+            if looks == PATIENCE:
+                name, seconds = self._name_of(holder), LOOK * PATIENCE
+                logger.warning("%s keeps the clock still, for %g s now%s: %s", name, seconds, where(holder), REMEDY)
+            if self.interrupts.waiting():
+                try:
+                    self.interrupts.deliver()
+                except BaseException:
+                    self._leave_behind(holder)
+                    raise
+
+    def _name_of(self, strand: Strand) -> str:
+        return next((task.name for task, each in self._strands.items() if each is strand), "somebody")
+
+    def _leave_behind(self, strand: Strand) -> None:
+        """It may never come back: the runner goes on without it."""
+        strand.lost = True
+        for task in [task for task, each in self._strands.items() if each is strand]:
+            del self._strands[task]
+        self._current = self._runner
 
     def _next(self) -> Strand:
         """Who runs next: turns the crank and moves the clock until somebody may."""

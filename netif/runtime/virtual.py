@@ -127,7 +127,8 @@ class VirtualRuntime(Looping):
         strand.ident = get_ident()
         strand.baton.acquire()
         body()
-        self._hand_on()
+        if not strand.lost:
+            self._hand_on()
 
     def _run_task(self, task: Task) -> None:
         if not self._ending:
@@ -136,7 +137,7 @@ class VirtualRuntime(Looping):
             task.error = TaskEnded()
         self.enter()
         self._task_ended(task)
-        del self._strands[task]
+        self._strands.pop(task, None)
         self.release()
 
     def finish(self, task: Task) -> None:

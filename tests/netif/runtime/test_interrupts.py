@@ -114,6 +114,19 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 whole(runtime, anna, bert)
 """,
+    "a function that blocks outside of the virtual clock": """
+runtime = VirtualRuntime()
+anna, bert = two_hosts(runtime)
+def stuck():
+    ready()
+    threading.Event().wait()
+runtime.spawn(stuck)
+try:
+    runtime.run_until(lambda: False)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+whole(runtime, anna, bert)
+""",
     "asyncio": """
 async def main():
     global runtime, anna, bert
@@ -160,6 +173,26 @@ def test_ctrl_c_ends_the_call_and_tears_nothing(program):
     assert sorted(out.split()) == ["interrupted", "whole"], err
     assert err == ""
     assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_who_keeps_a_virtual_clock_from_moving_is_named():
+    process = python(
+        """
+runtime = VirtualRuntime()
+def stuck():
+    sys.stdin.readline()
+task = runtime.spawn(stuck, name="server/stuck")
+runtime.run_until(task.done, timeout=1)
+runtime.close()
+""",
+        stdin=subprocess.PIPE,
+    )
+    said = process.stderr.readline()
+    assert said.startswith("server/stuck keeps the clock still, for 5 s now at stuck (")
+    assert "use(host, clock=True)" in said
+    out, err = process.communicate("go on\n", timeout=20)
+    assert (out, err, process.returncode) == ("", "", 0)
 
 
 STORM = """
