@@ -48,6 +48,7 @@ class Two:
 
     def __init__(self, runtime: Any, ends: tuple[Any, Any] | None = None, **settings: Any) -> None:
         self.runtime = runtime
+        self.listening = threading.Event()
         tcp = TcpConfig(**settings)
         ends = ends or pair()
         self.left = Stack("left", runtime=runtime, tcp=tcp)
@@ -68,6 +69,7 @@ class Two:
 
     def accepts_in_vain(self) -> None:
         with self.left.create_server(("", 9)) as listener:
+            self.listening.set()
             told(listener.accept)
 
 
@@ -92,6 +94,7 @@ class TestAHundredLives:
             two = Two(ThreadedRuntime(strict=True))
             client, server = two.connected()
             blocked = two.runtime.spawn(two.accepts_in_vain)
+            assert two.listening.wait(PATIENCE)
             with client, server:
                 client.sendall(bytes(20_000))
                 assert len(server.recv(20_000, stdlib.MSG_WAITALL)) == 20_000
