@@ -1,6 +1,6 @@
 """For tests of network code: a Lan that can be told what to lose, what was said on it, and peers that misbehave.
 
-Works in any test framework; pytest has it as fixtures (`components.pytest_plugin`). docs/testing.md.
+Works in any test framework; pytest has it as fixtures (`netif.pytest_plugin`). docs/testing.md.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_rooms_and_nothing_else(wheel):
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
     assert "netif = " in text
     assert "make_tap_netif = " in text
-    assert "[pytest11]\nnetif = components.pytest_plugin" in text
+    assert "[pytest11]\nnetif = netif.pytest_plugin" in text
 
 
 def test_the_console_scripts_run_beside_foreign_modules_of_the_same_names(scripts, crowded):

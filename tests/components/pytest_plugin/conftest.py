@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -47,8 +48,8 @@ def run_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     one of its own. `beside`: which of OTHERS are loaded."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    is_installed = any(entry.value == "components.pytest_plugin" for entry in entry_points(group="pytest11"))
-    ours = () if is_installed else ("-p", "components.pytest_plugin")
+    is_installed = any(entry.value == "netif.pytest_plugin" for entry in entry_points(group="pytest11"))
+    ours = () if is_installed else ("-p", "netif.pytest_plugin")
 
     def run(*options: str, beside: tuple[str, ...] = (), apart: bool = False) -> pytest.RunResult:
         others = [word for name in OTHERS if name not in beside for word in ("-p", f"no:{name}")]
@@ -56,6 +57,17 @@ def run_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
         return start(*ours, *others, "-p", "no:cacheprovider", *options)
 
     return run
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> str:
+    """The path of an environment that has this checkout as a distribution with its entry point."""
+    place = tmp_path / "site"
+    info = place / "netif-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: netif\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nnetif = netif.pytest_plugin\n")
+    return f"{place}{os.pathsep}{ROOT}"
 
 
 @pytest.fixture

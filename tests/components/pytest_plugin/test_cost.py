@@ -8,11 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.components.pytest_plugin.conftest import OTHERS, ROOT
 
-from tests.components.pytest_plugin.conftest import OTHERS
-
-ROOT = Path(__file__).resolve().parent.parent.parent.parent
 COUNTING = """
 import json, sys
 
@@ -20,17 +17,6 @@ def pytest_unconfigure(config):
     with open("modules.json", "w") as file:
         json.dump(sorted(sys.modules), file)
 """
-
-
-@pytest.fixture
-def installed(tmp_path):
-    """The path of an environment that has this checkout as a distribution with its entry point."""
-    place = tmp_path / "site"
-    info = place / "netif-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: netif\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[pytest11]\nnetif = components.pytest_plugin\n")
-    return f"{place}{os.pathsep}{ROOT}"
 
 
 def collected(where: Path, path: str, *options: str) -> tuple[set[str], str]:
@@ -48,9 +34,9 @@ def collected(where: Path, path: str, *options: str) -> tuple[set[str], str]:
 def test_a_project_that_does_not_use_it_imports_two_modules_more(installed, tmp_path):
     with_it, _ = collected(tmp_path, installed)
     without, _ = collected(tmp_path, installed, "-p", "no:netif")
-    assert with_it - without == {"components", "components.pytest_plugin"}
+    assert with_it - without == {"netif", "netif.pytest_plugin"}
 
 
 def test_the_entry_point_of_the_project_is_that_module():
     text = (ROOT / "pyproject.toml").read_text()
-    assert '[project.entry-points.pytest11]\nnetif = "components.pytest_plugin"\n' in text
+    assert '[project.entry-points.pytest11]\nnetif = "netif.pytest_plugin"\n' in text
