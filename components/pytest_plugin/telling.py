@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 import pytest
@@ -33,11 +34,18 @@ def section(item: pytest.Item, place: Place) -> str:
 
 
 def command(item: pytest.Item, place: Place) -> str:
-    """What repeats the test as it was."""
-    words = ["pytest", plain(item.nodeid, place.seed)]
+    """What repeats the test as it was, from the folder where pytest was started."""
+    words = ["pytest", plain(_from_here(item), place.seed)]
     option = item.config.getoption
     if option("netif_driver") != "pair":
         words += ["--netif-driver", option("netif_driver")]
     if not place.is_marked:
         words += ["--netif-seed", str(place.seed)]
     return shlex.join(words)
+
+
+def _from_here(item: pytest.Item) -> str:
+    """Its id, which counts from the rootdir. (What Config.cwd_relative_nodeid takes depends on pytest's version.)"""
+    name, colons, rest = item.nodeid.partition("::")
+    path, here = item.config.rootpath / name, item.config.invocation_params.dir
+    return (os.path.relpath(path, here) if path.drive == here.drive else str(path)) + colons + rest

@@ -77,6 +77,20 @@ def test_a_failure_says_its_seed_how_to_repeat_it_the_last_frames_and_the_captur
     assert len(list(frames_of(capture))) == int(re.search(r"frames, (\d+) in all", said)[1])
 
 
+def test_the_repeat_command_is_for_the_folder_where_pytest_was_started(pytester, run_plugin, monkeypatch):
+    pytester.makeini("[pytest]\n")
+    below = pytester.mkdir("sub")
+    (below / "test_x.py").write_text("def test_fails(netif_pair):\n    assert False\n")
+    monkeypatch.chdir(below)
+    result = run_plugin("test_x.py")
+    result.assert_outcomes(failed=1)
+    assert "seed 0; to repeat: pytest test_x.py::test_fails --netif-seed 0\n" in result.stdout.str()
+    repeated = run_plugin("test_x.py::test_fails", "--netif-seed", "0")
+    repeated.assert_outcomes(failed=1)
+    monkeypatch.chdir(pytester.path)
+    assert "to repeat: pytest sub/test_x.py::test_fails --netif-seed 0\n" in run_plugin().stdout.str()
+
+
 def test_what_is_repeated_is_the_same(project):
     def frames(*options):
         said = project(FAILING.replace("def", "@pytest.mark.netif(loss='30%')\ndef"), *options).stdout.str()
