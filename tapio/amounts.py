@@ -110,16 +110,28 @@ def burst(name: str, amount: object) -> Burst | Length | None:
     return Burst(*(fraction(name, word) for word in words))
 
 
+def _time(amount: object) -> float:
+    """In seconds; -1: it is none."""
+    if isinstance(amount, (int, float)):
+        return float(amount)
+    match = _TIME.fullmatch(amount) if isinstance(amount, str) else None
+    return float(match[1]) * _SECONDS[match[2]] if match else -1.0
+
+
 def seconds(name: str, amount: object) -> float:
     """0.02 of 0.02, "20ms", "20000us" or "0.02s"."""
-    value = -1.0
-    if isinstance(amount, (int, float)):
-        value = float(amount)
-    elif isinstance(amount, str) and (match := _TIME.fullmatch(amount)):
-        value = float(match[1]) * _SECONDS[match[2]]
+    value = _time(amount)
     if 0 <= value <= 3600:
         return value
     raise ValueError(f"{name}: {amount!r} is not from 0 to an hour: write 0.02 or '20ms', or a pair (out, in)")
+
+
+def duration(name: str, amount: object) -> float:
+    """As `seconds`, however long."""
+    value = _time(amount)
+    if value >= 0:
+        return value
+    raise ValueError(f"{name}={amount!r} is no duration: write 0.02 or '20ms'")
 
 
 def bits_per_second(name: str, amount: object) -> float:

@@ -74,5 +74,5 @@ class Doors:
         """A port of this machine, `port` or a free one, that leads to the port `inside` of `host`. Only programs of
         this machine reach it, unless `bind` says otherwise ("0.0.0.0": whoever can reach the machine at all).
         `connections`: at once, or senders of datagrams. OSError: the port is taken; ValueError, on a virtual clock
-        too."""
+        too; TypeError: that is no host."""
         return self._gateway().publish(host, inside, bind, port, kind, connections)

@@ -63,6 +63,9 @@ class Gateway:
         return str(next(free, IPv4Address(last)))
 
     def publish(self, to: Host, port: int, bind: str, at: int, kind: Kind, most: int) -> Published:
+        if not hasattr(to, "netif"):
+            given = f"lan.hosts[{to!r}]" if isinstance(to, str) else "what lan.host(name) answered"
+            raise TypeError(f"publish: {to!r} is no host: give {given}")
         address, _ = kernel.parse((bind, 1), "bind")
         via = self.host
         made = Published(self.quay, via, to, port, (address, at), kind, most)

@@ -161,12 +161,12 @@ class Published:
     the Lan at most."""
 
     def __init__(self, quay: Quay, via: Host, to: Host, port: int, bind: Address, kind: Kind, most: int) -> None:
-        """OSError, ValueError."""
+        """OSError, ValueError, TypeError."""
         if kind not in ("tcp", "udp"):
             raise ValueError(f"kind={kind!r}: write 'tcp' or 'udp'")
         for number in (port, bind[1] or 1):
-            if not 0 < number < 65536:
-                raise ValueError(f"publish: {number} is no port; take 1 to 65535")
+            if not isinstance(number, int) or not 0 < number < 65536:
+                raise ValueError(f"publish: {number!r} is no port; take 1 to 65535")
         self.host = to
         self.kind = kind
         sock = kernel.bound(*bind, kind)

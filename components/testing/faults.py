@@ -51,7 +51,9 @@ class Phrase:
 
 
 def read(verb: str, text: str, verdict: Fate | float, find: Lookup, hosts: Sequence[str]) -> Phrase:
-    """ValueError of one line: it means no frames."""
+    """ValueError or TypeError of one line: it means no frames."""
+    if not isinstance(text, str):
+        raise TypeError(f"{verb}({text!r}): say in a string which frames, as in {verb}('3rd SYN from client')")
     try:
         return _read(text, verdict, find, hosts)
     except ValueError as error:

@@ -79,7 +79,9 @@ class Pattern:
 
 
 def pattern(text: str, hosts: Callable[[], Sequence[str]]) -> Pattern:
-    """What `text` means, where hosts of these names are; ValueError of one line."""
+    """What `text` means, where hosts of these names are; ValueError or TypeError of one line."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no pattern: write each in a string of its own, as in 'client > S', 'server > S.'")
     match = _PATTERN.fullmatch(" ".join(text.split()))
     if match is None:
         raise ValueError(f"{text!r} is no pattern: {_HOW}")

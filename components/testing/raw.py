@@ -18,6 +18,7 @@ from netif.bare import BareStack
 from netif.link import Buffer, Driver, Hears, LinkCaps, Offload
 from netif.wire import Malformed, arp, checksum, ethernet, ip, tcp
 from netif.wire.notation import parse_segment
+from tapio.amounts import Amount, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,20 +158,21 @@ class Conversation:
         """The other end."""
         self._peer = address, port, mac
 
-    def gets(self, what: str, within: float = PATIENCE) -> Seen:
+    def gets(self, what: str, within: Amount = PATIENCE) -> Seen:
         """The next segment for this port that fits `what` (`patterns`); others may come before it. AssertionError: it
-        does not come in so many seconds."""
+        does not come in so many seconds, or "20ms"."""
         __tracebackhide__ = True
+        patience = duration("within", within)
         wanted = pattern(what, lambda: [*self.station.lan.hosts, self.station.name])
         runtime: Any = self.station.lan.runtime
         runtime.enter()
         try:
-            deadline = runtime.now() + within
+            deadline = runtime.now() + patience
             while (found := self._next(wanted)) is None:
                 if not self._wait(runtime, what, deadline):
                     heard = "\n".join(f"  {seen}" for seen in list(self.station.heard)[-20:])
                     raise AssertionError(
-                        f"{what!r} did not come within {within:g} s; what came:\n{heard or '  nothing'}"
+                        f"{what!r} did not come within {patience:g} s; what came:\n{heard or '  nothing'}"
                     )
             return found
         finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from components.testing.patterns import Pattern, pattern
 from netif.runtime import Deadlock
+from tapio.amounts import Amount, duration
 
 if TYPE_CHECKING:
     from components.testing.record import Record, Seen
@@ -37,17 +38,18 @@ class Trace:
     def __len__(self) -> int:
         return len(self._record)
 
-    def expect(self, *patterns: str, within: float | None = None, after: Since = None) -> list[Seen]:
-        """The first frames that fit these, in this order; others may lie between. `within`: at most so many seconds
-        pass from the first to the last of them; and what has not come yet is waited for so long, where the test is
-        what runs the Lan. AssertionError: they did not come."""
+    def expect(self, *patterns: str, within: Amount | None = None, after: Since = None) -> list[Seen]:
+        """The first frames that fit these, in this order; others may lie between. `within`: at most so many seconds,
+        or "20ms", pass from the first to the last of them; and what has not come yet is waited for so long, where the
+        test is what runs the Lan. AssertionError: they did not come. ValueError, TypeError: these are no patterns."""
         __tracebackhide__ = True
         wanted = self._read(patterns)
-        found = self._find(wanted, within, after)
-        if found is None and within is not None:
-            found = self._wait(wanted, within, after)
+        most = None if within is None else duration("within", within)
+        found = self._find(wanted, most, after)
+        if found is None and most is not None:
+            found = self._wait(wanted, most, after)
         if found is None:
-            raise AssertionError(self._missed(wanted, within, after))
+            raise AssertionError(self._missed(wanted, most, after))
         return found
 
     def never(self, *patterns: str, after: Since = None) -> None:

@@ -46,6 +46,9 @@ class use:  # noqa: N801 - it is said as a verb
         self._clock = runtime_of(self._scope) if clock else None
         if self._scope is not None:
             self._scope = self._scope._replace(clock=self._clock)
+        if isinstance(modules, (str, ModuleType)) or not isinstance(modules, Iterable):
+            how = [modules] if isinstance(modules, str) else ["requests.sessions"]
+            raise TypeError(f"use: modules={modules!r} is no list of modules or their names: write modules={how}")
         self._modules = [importlib.import_module(each) if isinstance(each, str) else each for each in modules]
         self._entered: list[int] = []  # for each time: the thread that may block in virtual time
 

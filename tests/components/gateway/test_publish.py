@@ -374,6 +374,7 @@ def test_a_kernel_program_does_not_live_by_a_virtual_clock():
         ({"kind": "sctp"}, "kind='sctp': write 'tcp' or 'udp'"),
         ({"connections": 0}, "connections=0: take 1 or more"),
         ({"port": 65536}, "publish: 65536 is no port; take 1 to 65535"),
+        ({"port": "http"}, "publish: 'http' is no port; take 1 to 65535"),
     ],
 )
 def test_a_wish_that_cannot_be_is_refused_in_one_line(lan, options, complaint):
@@ -387,6 +388,18 @@ def test_a_wish_that_cannot_be_is_refused_in_one_line(lan, options, complaint):
         lan.publish(host, 7, bind="192.0.2.1")
     assert missing.value.errno == errno.EADDRNOTAVAIL
     assert len(os.listdir("/proc/self/fd")) <= before + 1  # the selector
+
+
+def test_what_is_no_host_or_no_port_is_refused_in_one_line(lan):
+    host = lan.host("web")
+    with pytest.raises(TypeError, match=r"publish: 'web' is no host: give lan\.hosts\['web'\]") as caught:
+        lan.publish("web", 80)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match="publish: None is no host: give what"):
+        lan.publish(None, 80)
+    with pytest.raises(ValueError, match="publish: 'http' is no port; take 1 to 65535"):
+        lan.publish(host, "http")
+    lan.publish(lan.hosts["web"], 80).close()
 
 
 def pages(host):

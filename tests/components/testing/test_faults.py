@@ -162,6 +162,16 @@ def test_a_phrase_that_means_nothing_is_refused_in_one_line(lan, phrase, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("phrase", [None, 3, ["3rd SYN"]])
+def test_what_is_no_string_is_no_phrase(lan, phrase):
+    with pytest.raises(TypeError, match="say in a string which frames, as in drop") as caught:
+        lan.drop(phrase)
+    assert str(caught.value).startswith(f"drop({phrase!r}): ")
+    with pytest.raises(TypeError, match=r"^delay\(.*as in delay"):
+        lan.delay(phrase, "20ms")
+    assert not lan.faults
+
+
 def test_faults_fall_on_segments_of_one_mtu(lan):
     fault = lan.drop("3rd data from client")
     assert len(talk(lan, bytes(20000), reply=b"!")) == 1

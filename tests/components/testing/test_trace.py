@@ -135,6 +135,37 @@ def test_a_pattern_that_cannot_be_read_is_refused_in_one_line(lan, pattern, said
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("pattern", [["client > S", "server > S."], None, b"S"])
+def test_what_is_no_string_is_no_pattern(lan, pattern):
+    for claim in (lan.trace.expect, lan.trace.never, lan.trace.count):
+        with pytest.raises(TypeError, match="is no pattern: write each in a string of its own, as in") as caught:
+            claim(pattern)
+        assert str(caught.value).startswith(repr(pattern))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("within", [0.5, "500ms", "0.5s", ".5", "500000us"])
+def test_within_is_a_duration_as_a_delay_is(lan, within):
+    lan.drop("1st SYN")
+    talk(lan)
+    lan.trace.expect("client > S", "server > S.", within=within)
+    with pytest.raises(AssertionError, match=r"these came, but in 1\.0+ s, not within 0\.5 s"):
+        lan.trace.expect("client > S", "client > S", within=within)
+
+
+def test_within_may_be_longer_than_a_delay(lan):
+    talk(lan)
+    lan.trace.expect("client > S", within=7200)
+
+
+@pytest.mark.parametrize("within", ["soon", "1h", -1, float("nan"), [1]])
+def test_what_is_no_duration_is_refused_in_one_line(lan, within):
+    with pytest.raises(ValueError, match=r"is no duration: write 0\.02 or '20ms'") as caught:
+        lan.trace.expect("client > S", within=within)
+    assert str(caught.value).startswith(f"within={within!r}")
+    assert "\n" not in str(caught.value)
+
+
 def test_no_pattern_is_no_claim(lan):
     with pytest.raises(ValueError, match="which frames"):
         lan.trace.expect()

@@ -325,6 +325,15 @@ def test_modules_are_named_too_and_must_be_there(hosts):
     assert socket.socket is KERNELS
 
 
+@pytest.mark.parametrize("modules", ["requests.sessions", socket, None, 3], ids=["name", "module", "none", "number"])
+def test_modules_are_a_list(hosts, modules):
+    with pytest.raises(TypeError, match=r"is no list of modules or their names: write modules=\['requests") as caught:
+        netif.use(hosts[0], modules=modules)
+    assert str(caught.value).startswith(f"use: modules={modules!r}")
+    assert "\n" not in str(caught.value)
+    assert socket.socket is KERNELS
+
+
 def test_what_is_no_host_is_refused_by_name():
     with pytest.raises(TypeError, match="'server' is no host: give a Stack"):
         netif.use("server")
