@@ -345,6 +345,9 @@ class Runtime(Protocol):
     async def wait_async(self, waiter: Waiter, deadline: float | None) -> bool:
         """As `wait`, awaiting. RuntimeError where there is no loop."""
 
+    def ended(self) -> BaseException | None:
+        """What a call that comes too late raises: the runtime is closed. None: it is not."""
+
     def wait_closing(self, waiter: Waiter, deadline: float) -> bool:
         """As `wait`, for closing: any thread may, and a virtual clock runs meanwhile."""
 

@@ -6,6 +6,7 @@ know how a task gets its thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ class Joining(Crank):
 
     def waiter(self, operation: str, endpoint: object) -> Waiter:
         raise NotImplementedError
+
+    def ended(self) -> BaseException | None:
+        return self._closed_error() if self.closed else None
+
+    def _closed_error(self) -> BaseException:
+        return OSError(errno.EBADF, "the runtime is closed")
 
     def wait(self, waiter: Waiter, deadline: float | None) -> bool:
         raise NotImplementedError

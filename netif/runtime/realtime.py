@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import errno
 import threading
 import time
 from _thread import allocate_lock, get_ident
@@ -176,7 +175,7 @@ class RealTime(Joining):
         ident = get_ident()
         if any(thread.ident == ident for thread in self._task_threads.values()):
             return TaskEnded()
-        return OSError(errno.EBADF, "the runtime is closed")
+        return super()._closed_error()
 
     # Ctrl-C
 

@@ -94,7 +94,7 @@ class Opening(Attempts):
             raise fail(errno.EINVAL)
         connection = listener.accept()
         if connection is None and listener.readable():  # its stack has closed it
-            raise listener.take_error() or fail(errno.EINVAL)
+            raise listener.take_error() or self.stack.runtime.ended() or fail(errno.EINVAL)
         return connection
 
     def connect(self, address: object) -> bool:

@@ -148,6 +148,9 @@ class Runtime:
     async def wait_async(self, waiter, deadline):
         return self.wait(waiter, deadline)
 
+    def ended(self):
+        return None
+
     def alarm(self, ring):
         self.alarms.append(Alarm(self, ring))
         return self.alarms[-1]

@@ -69,6 +69,25 @@ def test_a_threading_server_and_many_clients_in_one_process(lan):
     assert len({each.split(b" ", 1)[1] for each in said}) == 8  # threads
 
 
+def test_a_spawned_server_ends_with_its_lan(lan):
+    """It hears of a closed host, and asks for the next connection: with that its thread unwinds."""
+    server, client = lan.hosts["server"], lan.hosts["client"]
+    threads = []
+
+    @netif.use(server)
+    def serve():
+        threads.append(threading.current_thread())
+        with http.server.HTTPServer(("", 8000), Page) as pages:
+            pages.serve_forever(0.05)
+
+    server.spawn(serve)
+    asked = client.spawn(lambda: client.create_connection(("server", 8000)).close())
+    lan.run_until(asked.done)
+    lan.close()
+    threads[0].join(PATIENCE)
+    assert not threads[0].is_alive()
+
+
 def test_a_server_on_the_kernel_beside_one_on_a_host(lan):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     kernels = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
