@@ -595,6 +595,20 @@ class TestPokes:
         assert scene.poller.wakes == before
         assert not scene.machine.can_run("A")
 
+    def test_a_deadline_that_goes_and_comes_back_does_not(self, scene):
+        """As a delayed ACK's does with each segment: the leader may wake once for nothing, but is not poked each time."""
+        scene.host.after(1.0, lambda: None)
+        scene.leading_reader("A", "a")
+        scene.host.under_gate(lambda: (scene.host.timers.clear(), scene.runtime.touch(scene.host)))
+        scene.wire.arrives(b"b:x")
+        scene.machine.run("A")
+        before = scene.poller.wakes
+        scene.host.after(1.0, lambda: None)
+        assert scene.poller.wakes == before
+        scene.host.under_gate(lambda: (scene.host.timers.clear(), scene.runtime.touch(scene.host)))
+        scene.machine.expire("A")
+        assert scene.machine.timeout("A") is None
+
     def test_a_deadline_asked_for_by_a_driver(self, scene):
         scene.leading_reader("A", "a")
         before = scene.poller.wakes
