@@ -4,9 +4,9 @@ Exactly one thread polls: the leader. A blocked caller leads if nobody does, els
 own. Whoever makes the next deadline earlier than the leader's sleep, queues for a wire without descriptor, or makes
 the leader's own Waiter ready, pokes it. The lead is kept for the thread that was served last (see `Tenure`). Those
 whom one turn has served go on one after the other (see `Gate`), and the last of them leads. The background thread
-sleeps while somebody leads, dozes while calls come and go (taking over at once doubles a round trip's CPU time: 14 us
-against 7), and when nobody has led for `DOZE` hands the lead to a follower, or leads. A caller that finds it leading
-pokes it and follows, since two pollers would steal each other's events.
+sleeps while somebody leads, dozes while those who leave are expected back (taking over at once doubles a round trip's
+CPU time: 14 us against 7), and when nobody has led for `DOZE` hands the lead to a follower, or leads. A caller that
+finds it leading pokes it and follows, since two pollers would steal each other's events.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class Tenure:
 
     If so the lead is kept for it: it polls for itself, and the answer to its next call is handled without a hop between
     threads (28 us). Where it stays away, and something has come meanwhile, that waited for up to two `DOZE` in vain:
-    from then on the lead goes to somebody asleep at once, and who leads goes on leading, until `proof` threads in a row
-    were back in time. Each such mistake doubles the proof, each second without one halves it.
+    from then on the lead goes at once to somebody asleep, if only the background thread, and who leads goes on leading,
+    until `proof` threads in a row were back in time. Each such mistake doubles the proof, each second without one
+    halves it.
     """
 
     __slots__ = ("_mistaken", "_punctual", "_served", "expects_back", "proof")
@@ -155,6 +156,8 @@ class ThreadedRuntime(RealTime):
         if self.dirty:
             self.turn()
         idle = self._leader is None and self.roused is None and self._running
+        if not self._tenure.expects_back:
+            self._tenure.back(self.now())
         if idle and not (waiter.woken or self.chain or self._pending or self.closed):
             try:
                 self._lead(waiter, deadline)
@@ -183,8 +186,6 @@ class ThreadedRuntime(RealTime):
             self._vacant = False
             if leader is self._background:
                 self.poke()
-            elif not self._tenure.expects_back:
-                self._tenure.back(self.now())
             self._follow(waiter, deadline, self._followers)
 
     def _leads_later(self) -> bool:
@@ -310,7 +311,8 @@ class ThreadedRuntime(RealTime):
                     self._asleep = True
                     self._lie_down()
                     self._asleep = False
-                self._doze(me)
+                if self._tenure.expects_back:
+                    self._doze(me)
         finally:
             self.release()
 
@@ -321,8 +323,13 @@ class ThreadedRuntime(RealTime):
             self._vacant = True
             self._pass_lead()
             return
+        deadline = self.now() if self._tenure.expects_back else None  # after a doze: what has come meanwhile?
         while self._thread is me:
-            events = self._poll(None)
+            events = self._poll(deadline)
+            if deadline is not None:
+                deadline = None
+                if any(fd in self._by_fd for fd, _ in events):
+                    self._tenure.stayed_away(self.now())
             if self._leader is not self._background:
                 return
             if self._followers:
