@@ -29,6 +29,7 @@ from netif.config import Flags
 from netif.dhcp import DhcpcConfig, DhcpsConfig
 from netif.events import GotIp
 from netif.netif import Netif
+from netif.runtime.tasks import check_function
 from netif.wire import ethernet
 from stack import Stack
 from tapio import PcapngWriter, Sniff, Switch, TextTrace, impair
@@ -88,6 +89,7 @@ class Host:
 
     def spawn(self, fn: Callable[[], Any]) -> Task[Any]:
         """Run `fn` as this host's application: on a virtual clock only spawned code may block."""
+        check_function(fn, "spawn", "spawn(main)")
         name = f"{self.name}/{getattr(fn, '__name__', 'task')}"
         if inspect.iscoroutinefunction(fn):
             return self.stack.runtime.spawn(partial(self._run_async, fn), name)

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from netif.runtime.crank import Crank
-from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.tasks import Task, TaskEnded, check_function
 
 if TYPE_CHECKING:
     from netif.link import Waiter
@@ -79,6 +79,7 @@ class Joining(Crank):
             self._failed.remove(task)
 
     def _new_task(self, fn: Any, name: str | None) -> Task:
+        check_function(fn, "spawn", "spawn(main)")
         if self.closed:
             raise RuntimeError("this runtime is closed")
         self._named += 1

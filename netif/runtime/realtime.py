@@ -21,7 +21,7 @@ from netif.runtime.forking import descendants, let_go
 from netif.runtime.gate import Gate, Lock
 from netif.runtime.interrupts import Interrupts
 from netif.runtime.joining import Joining
-from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.tasks import Task, TaskEnded, check_function
 from netif.runtime.waiters import ThreadWaiter
 
 RECHECK = 0.001  # seconds between two looks of `run_until` at its condition while turns go on
@@ -228,6 +228,7 @@ class RealTime(Joining):
 
     def run_until(self, condition: Callable[[], bool], timeout: float = FOREVER) -> None:
         """Let everything run until `condition()`; looked at when a task ends and as turns go on."""
+        check_function(condition, "run_until", "run_until(task.done)")
         if not self._watch(condition, self.now() + timeout, turns=True) and not condition():
             raise TimeoutError(f"the condition did not come true within {timeout:g} s")
 

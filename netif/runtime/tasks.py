@@ -5,12 +5,21 @@ Knows whether it is done, and who waits for it. Refuses to know what thread runs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netif.link import Waiter
     from netif.runtime.joining import Joining
+
+
+def check_function(fn: object, verb: str, example: str) -> None:
+    """TypeError for what was called already, or cannot be."""
+    if callable(fn):
+        return
+    if isinstance(fn, Coroutine):
+        fn.close()  # else it warns that nobody awaited it
+    raise TypeError(f"{verb} takes a function, as in {example}, not a {type(fn).__name__}")
 
 
 class TaskEnded(BaseException):

@@ -22,7 +22,7 @@ from netif.runtime.gate import Gate
 from netif.runtime.interrupts import Interrupts
 from netif.runtime.looping import Looping
 from netif.runtime.port import WirePort
-from netif.runtime.tasks import Task, TaskEnded
+from netif.runtime.tasks import Task, TaskEnded, check_function
 
 FOREVER = 3600.0  # virtual seconds; the default patience of run_until
 CHILD = "this runtime belongs to the parent process; after a fork, make a runtime of your own"
@@ -57,6 +57,7 @@ class VirtualRuntime(Looping):
 
     def run_until(self, condition: Callable[[], bool], timeout: float = FOREVER) -> None:
         """Until `condition()`; TimeoutError after so many virtual seconds, Deadlock when nothing is left to happen."""
+        check_function(condition, "run_until", "run_until(task.done)")
         verdict = self._run(condition, self._now + timeout)
         if verdict is NOTHING_LEFT:
             raise Deadlock(self._names())

@@ -236,6 +236,14 @@ def test_an_exception_in_a_spawned_function_surfaces():
             lan.run_for(1.0)
 
 
+def test_a_coroutine_is_no_function_to_spawn():
+    async def main():
+        raise AssertionError("nobody runs it")
+
+    with Lan() as lan, pytest.raises(TypeError, match="spawn takes a function"):
+        lan.host("anna").spawn(main())
+
+
 def test_when_nothing_can_happen_any_more_it_says_who_waits():
     with Lan() as lan:
         server = lan.host("server")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import warnings
 from _thread import get_ident
 
 import pytest
@@ -311,6 +312,18 @@ class TestTasks:
         when(runtime, task.done)
         assert task.result() == 42
         assert "answer" in repr(task)
+
+    @pytest.mark.parametrize("called", ["a coroutine", None, 7])
+    def test_what_is_no_function_is_refused_at_once(self, runtime, called):
+        async def main():
+            raise AssertionError("nobody runs it")
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a coroutine that was never awaited
+            with pytest.raises(TypeError, match=r"spawn takes a function, as in spawn\(main\), not a "):
+                runtime.spawn(main() if called == "a coroutine" else called)
+            with pytest.raises(TypeError, match=r"run_until takes a function, as in run_until\(task.done\), not a "):
+                runtime.run_until(main() if called == "a coroutine" else called)
 
     def test_an_exception_surfaces_in_whoever_runs(self, runtime):
         def fail():
