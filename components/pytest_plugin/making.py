@@ -158,5 +158,10 @@ def _capture(request: pytest.FixtureRequest) -> Path:
         factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
         return factory.mktemp("netif") / f"{name}.pcapng"
     folder = Path(given).absolute() if given else config.rootpath / told
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"--netif-artifacts {folder}: {error.strerror}: name a directory that can be made and written"
+        ) from None
     return folder / f"{name}.pcapng"

@@ -142,6 +142,12 @@ def test_captures_of_tests_that_pass_are_not_kept(project, pytester):
     assert [path.name for path in (pytester.path / "kept").iterdir()] == ["test_it.py.test_fails.pcapng"]
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(project):
+    result = project(FAILING, "--netif-artifacts", "/proc/kept")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*UsageError: --netif-artifacts /proc/kept: *: name a directory that can be made*"])
+
+
 def test_what_the_crank_caught_fails_the_test_that_did_not_see_it(project):
     result = project(
         """
