@@ -147,9 +147,13 @@ def test_our_sequence_numbers_pass_the_wrap(ns, seed: int, before: int):
 def test_our_timestamps_pass_the_wrap(ns, seed: int):
     dice = random.Random(seed)
     with scene(ns, seed, loss="1%", delay="5ms", rate="4Mbit", queue=20) as made:
-        made.host.tcp.numbers.timestamp_base = WRAP - int(1000 * made.host.runtime.now()) - 150
-        made.exchange(dice.randbytes(150_000), dice.randbytes(50_000))
-        assert wrapped(made.ours.stamps)
+        for _ in range(5):  # where the first segment is lost, or the machine is busy, none is sent before the wrap
+            made.ours.stamps.clear()
+            made.host.tcp.numbers.timestamp_base = WRAP - int(1000 * made.host.runtime.now()) - 150
+            made.exchange(dice.randbytes(150_000), dice.randbytes(50_000))
+            if wrapped(made.ours.stamps):
+                return
+    pytest.fail("no connection's timestamps passed the wrap")
 
 
 def test_the_kernels_timestamps_pass_the_wrap(ns, seed: int):
@@ -161,8 +165,12 @@ def test_the_kernels_timestamps_pass_the_wrap(ns, seed: int):
             move_timestamps(theirs, WRAP - 150)
             return theirs
 
-        made.exchange(dice.randbytes(50_000), dice.randbytes(150_000), connected, said=b"xx")
-        assert wrapped(made.theirs.stamps)
+        for _ in range(5):  # as above
+            made.theirs.stamps.clear()
+            made.exchange(dice.randbytes(50_000), dice.randbytes(150_000), connected, said=b"xx")
+            if wrapped(made.theirs.stamps):
+                return
+    pytest.fail("no connection's timestamps passed the wrap")
 
 
 def move_timestamps(theirs: socket.socket, to: int) -> None:
