@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from _thread import allocate_lock, get_ident
+from _thread import allocate_lock
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -41,26 +41,28 @@ class Tenure:
     halves it.
     """
 
-    __slots__ = ("_mistaken", "_punctual", "_served", "expects_back", "proof")
+    __slots__ = ("_mine", "_mistaken", "_punctual", "_served", "expects_back", "proof")
 
     def __init__(self) -> None:
         self.expects_back = True
         self.proof = PROOF
         self._mistaken = 0.0  # when others have waited in vain
         self._punctual = 0
-        self._served: tuple[int, float] | None = None  # the thread that went on last, and when
+        self._served: list[float] | None = None  # when the last one went on
+        self._mine = threading.local()  # `served`: that list, if it was the calling thread
 
     def served(self, now: float) -> None:
         """The calling thread goes on."""
-        self._served = (get_ident(), now)
+        self._served = self._mine.served = [now]
 
     def back(self, now: float) -> None:
         """The calling thread waits again."""
         served = self._served
-        if served is None or served[0] != get_ident():
+        mine: list[float] | None = getattr(self._mine, "served", None)
+        if served is None or mine is not served:
             return
         self._served = None
-        self._punctual = self._punctual + 1 if now - served[1] < DOZE / 2 else 0
+        self._punctual = self._punctual + 1 if now - served[0] < DOZE / 2 else 0
         if self._punctual >= self.proof:
             self.expects_back = True
 
