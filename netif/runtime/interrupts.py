@@ -37,7 +37,7 @@ class Interrupts:
             return
         self.active = True
         for signum in signal.valid_signals():
-            found = _still_active(signum, _get(signum))
+            found = chained_by(signum, _get(signum), but_active=True)
             if callable(found) and not isinstance(found, signal.Handlers) and found != self._handle:
                 self.guard(signum, found)
 
@@ -56,7 +56,7 @@ class Interrupts:
 
     def _put_back(self, signum: int) -> None:
         if _get(signum) == self._handle:
-            _set(signum, _still_active(signum, self._found[signum]))
+            _set(signum, chained_by(signum, self._found[signum], but_active=True))
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.active and self._inside(frame):
@@ -78,10 +78,6 @@ class Interrupts:
             frame = frame.f_back
         return False
 
-    def chained(self, signum: int) -> Any:
-        """Whom we call for this signal."""
-        return self._found[signum]
-
     def waiting(self) -> bool:
         """Something is pending, and this is the thread that has to take it."""
         return bool(self.pending) and threading.current_thread() is threading.main_thread()
@@ -94,19 +90,10 @@ class Interrupts:
                 self._found[signum](signum, None)
 
 
-def chained_by(signum: int, handler: Any) -> Any:
-    """The program's handler, where `handler` is one of ours that leads to it."""
+def chained_by(signum: int, handler: Any, *, but_active: bool = False) -> Any:
+    """The program's handler, where `handler` is one of ours that leads to it; or the first of a runtime in use."""
     owner = getattr(handler, "__self__", None)
-    while isinstance(owner, Interrupts):
-        handler = owner.chained(signum)
-        owner = getattr(handler, "__self__", None)
-    return handler
-
-
-def _still_active(signum: int, handler: Any) -> Any:
-    """Skip the handlers of runtimes that ended before this one did."""
-    owner = getattr(handler, "__self__", None)
-    while isinstance(owner, Interrupts) and not owner.active:
+    while isinstance(owner, Interrupts) and not (but_active and owner.active):
         handler = owner._found[signum]
         owner = getattr(handler, "__self__", None)
     return handler
